@@ -1,0 +1,60 @@
+package mail
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestAddressesAreReadInNormalForm(t *testing.T) {
+	for _, c := range []struct{ in, out, key string }{
+		{"Bob@Example.TEST", "Bob@example.test", "bob@example.test"},
+		{`"a b"@example.test`, `"a b"@example.test`, `"a b"@example.test`},
+		{`"plain"@example.test`, "plain@example.test", "plain@example.test"},
+		{`"a\"b"@example.test`, `"a\"b"@example.test`, `"a\"b"@example.test`},
+		{"x@[192.0.2.1]", "x@[192.0.2.1]", "x@[192.0.2.1]"},
+		{"x@[ipv6:2001:DB8::1]", "x@[IPv6:2001:db8::1]", "x@[IPv6:2001:db8::1]"},
+		{"user@bücher.example", "user@xn--bcher-kva.example", "user@xn--bcher-kva.example"},
+		{"用户@例え.test", "用户@xn--r8jz45g.test", "用户@xn--r8jz45g.test"},
+		{"ÄPFEL@example.test", "ÄPFEL@example.test", "äpfel@example.test"},
+		{"a+b.c!#$%&'*/=?^_`{|}~-@a_b.example", "a+b.c!#$%&'*/=?^_`{|}~-@a_b.example", "a+b.c!#$%&'*/=?^_`{|}~-@a_b.example"},
+	} {
+		a, err := ParseAddress(c.in)
+		if err != nil || a.String() != c.out || a.Key() != c.key {
+			t.Errorf("ParseAddress(%q) = %q key %q, %v", c.in, a, a.Key(), err)
+		}
+	}
+}
+
+func TestBadAddressesAreRefused(t *testing.T) {
+	for _, s := range []string{
+		"", "@", "bob", "bob@", "@example.test", ".bob@example.test", "bob.@example.test", "b..b@example.test",
+		"bob@exa mple.test", "bob@-a.test", "bob@a-.test", "bob@a..test", "bob@.test", `""@example.test`, `"a@example.test`,
+		"a b@example.test", "a\x00b@example.test", "a@[300.1.1.1]", "a@[2001:db8::1]", "a@[192.0.2.1", "a@example.test>",
+		"a@exa\xffmple.test", strings.Repeat("a", 65) + "@example.test", "a@" + strings.Repeat("a", 64) + ".test",
+		"a@" + strings.Repeat("abcdefghi.", 26) + "test", "a@xn--a.test\r\n", "a@example.test.",
+	} {
+		if a, err := ParseAddress(s); !errors.Is(err, ErrAddress) {
+			t.Errorf("ParseAddress(%q) = %v, %v", s, a, err)
+		}
+	}
+}
+
+func FuzzParseAddress(f *testing.F) {
+	for _, s := range []string{"a@b.test", `"a\ b"@[IPv6:::1]`, "ü@bücher.example", "a@xn--bcher-kva.example"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := ParseAddress(s)
+		if err != nil {
+			return
+		}
+		b, err := ParseAddress(a.String())
+		if err != nil || a != b {
+			t.Fatalf("%q reads as %q, which reads as %q (%v)", s, a, b, err)
+		}
+		if strings.ContainsAny(a.String(), "\r\n\x00") {
+			t.Fatalf("%q keeps a control character", a)
+		}
+	})
+}

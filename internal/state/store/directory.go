@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"posthorn/internal/base/mail"
+)
+
+// DomainRow is a domain whose mail is received here.
+type DomainRow struct {
+	Name string // normal form (mail.ParseDomain)
+	// CatchAll gets mail to unknown local parts; null: they are refused.
+	CatchAll mail.Address
+	// Separator divides a subaddress from the local part ("+"); "" switches it off.
+	Separator string
+	Disabled  bool
+	Created   time.Time
+}
+
+// AccountRow is a person's login. Addresses are in order; the first is the
+// primary address and the display name of the login. All of them log in
+// (SYS-DOM-02).
+type AccountRow struct {
+	ID        AccountID
+	Addresses []mail.Address
+	FullName  string
+	// Password is an argon2id hash in PHC form; Scram256 and Scram1 are
+	// SCRAM verifiers in the text form of base/passwd, "" where there are none.
+	Password, Scram256, Scram1 string
+	Admin                      bool
+	Disabled                   bool
+	QuotaBytes, QuotaMessages  int64 // 0: no limit
+	Created                    time.Time
+	Version                    int64 // for ErrConflict
+}
+
+// AliasRow sends mail for one address to others; Group marks a list of members
+// kept as such (a group may also be a sender grant).
+type AliasRow struct {
+	Address mail.Address
+	Targets []mail.Address
+	Group   bool
+	Title   string
+	// SendAs lets members use the address as sender (M-GEN-03).
+	SendAs  bool
+	Created time.Time
+}
+
+// AddressOwner is what an address leads to: exactly one field is set.
+type AddressOwner struct {
+	Account AccountID
+	Alias   *AliasRow
+}
+
+// Directory keeps domains, accounts, aliases and groups. Address keys are
+// unique over accounts and aliases. state/directory puts rules and a cache on
+// top of it.
+type Directory interface {
+	// Version grows with every change by any node; Changed wakes on changes
+	// made through this process.
+	Version(ctx context.Context) (int64, error)
+	Changed() <-chan struct{}
+
+	Domains(ctx context.Context) ([]DomainRow, error)
+	PutDomain(ctx context.Context, d DomainRow) error // insert or replace
+	// RemoveDomain refuses with ErrInvalid while addresses exist in it.
+	RemoveDomain(ctx context.Context, name string) error
+
+	// AddAccount inserts the account, its addresses and its special mailboxes
+	// (all roles) in one transaction; ErrExists names the address.
+	AddAccount(ctx context.Context, a AccountRow) (AccountID, error)
+	// SetAccount replaces the row; ErrConflict if Version is not the stored one.
+	SetAccount(ctx context.Context, a AccountRow) error
+	// RemoveAccount removes account and mail, in bounded steps.
+	RemoveAccount(ctx context.Context, id AccountID) error
+	GetAccount(ctx context.Context, id AccountID) (AccountRow, error)
+	// ListAccounts pages by primary address: those after, at most limit.
+	ListAccounts(ctx context.Context, domain, after string, limit int) ([]AccountRow, error)
+
+	PutAlias(ctx context.Context, a AliasRow) error
+	RemoveAlias(ctx context.Context, addr mail.Address) error
+	ListAliases(ctx context.Context, domain, after string, limit int) ([]AliasRow, error)
+
+	// Owner looks an address up by key; ErrNotFound.
+	Owner(ctx context.Context, addr mail.Address) (AddressOwner, error)
+	// GroupsOf lists the aliases that name the address as a target.
+	GroupsOf(ctx context.Context, addr mail.Address) ([]AliasRow, error)
+}
+
+// SettingRow is the stored value of one setting; absent rows have defaults.
+type SettingRow struct {
+	Name  string
+	Value string // text form; sealed secrets start with "sealed:"
+}
+
+// SettingChange is one saved change, all or nothing.
+type SettingChange struct {
+	Version int64
+	Time    time.Time
+	Author  string
+	Comment string
+	// Items pair old and new; an empty New with Unset means back to default.
+	Items []SettingItem
+	// Undoes is the version this change takes back, 0 for none.
+	Undoes int64
+	// ConfirmBy is set while the change is on trial: it returns by itself
+	// unless confirmed before (commit-confirm). Zero otherwise.
+	ConfirmBy time.Time
+}
+
+// SettingItem is the change of one setting.
+type SettingItem struct {
+	Name            string
+	Old, New        string
+	WasUnset, Unset bool
+}
+
+// Settings keeps stored values and their history.
+type Settings interface {
+	// Load returns the version and all stored rows.
+	Load(ctx context.Context) (int64, []SettingRow, error)
+	// Save applies the change if the stored version is base; ErrConflict
+	// otherwise. It returns the new version.
+	Save(ctx context.Context, base int64, c SettingChange) (int64, error)
+	// Confirm ends the trial of a version.
+	Confirm(ctx context.Context, version int64) error
+	// History returns changes, newest first, before the version (0: all).
+	History(ctx context.Context, before int64, limit int) ([]SettingChange, error)
+	// Changed wakes after a Save through this process.
+	Changed() <-chan struct{}
+}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"posthorn/internal/base/ident"
+	"posthorn/internal/base/mail"
+)
+
+// QueueMessage is an envelope in the queue and, through Acceptance.Body, its
+// content. Its ID is the accept key.
+type QueueMessage struct {
+	ID       ident.ID
+	Sender   mail.Address // null for DSNs
+	Account  AccountID    // who submitted it, 0 for nobody
+	Client   string       // address it came from, for traces
+	Head     []byte
+	Meta     []byte
+	Size     int64
+	Accepted time.Time
+	Expires  time.Time
+	// RFC 3461 parameters as given: RET (FULL, HDRS or ""), ENVID decoded.
+	Return, EnvelopeID string
+	SMTPUTF8           bool
+	EightBit           bool // BODY=8BITMIME
+	Binary             bool // BODY=BINARYMIME
+	RequireTLS         bool
+	Recipients         []QueueRecipient
+}
+
+// Notify is the NOTIFY parameter of RFC 3461 §4.1; zero means not given.
+type Notify uint8
+
+// The values of NOTIFY.
+const (
+	NotifyNever Notify = 1 << iota
+	NotifySuccess
+	NotifyFailure
+	NotifyDelay
+)
+
+// QueueState is where a recipient stands.
+type QueueState uint8
+
+// The states of a recipient. Finished ones are removed.
+const (
+	Queued QueueState = iota
+	Held
+)
+
+// String returns the word administrators read.
+func (s QueueState) String() string {
+	if s == Held {
+		return "held"
+	}
+	return "queued"
+}
+
+// QueueRecipient is one forward-path of a queued message.
+type QueueRecipient struct {
+	ID       int64 // set by the store
+	Address  mail.Address
+	Original string // ORCPT as given, decoded: "rfc822;bob@example.test"
+	Notify   Notify
+	// Local is the account to file into; 0 for a recipient elsewhere.
+	Local     AccountID
+	State     QueueState
+	NextTry   time.Time // not before (FUTURERELEASE: the release time)
+	Attempts  int
+	LastError string
+}
+
+// QueueEntry is a queued message with those of its recipients that matched.
+type QueueEntry struct {
+	QueueMessage
+	Due time.Time // earliest next try
+}
+
+// QueueFilter selects entries; zero fields match everything.
+type QueueFilter struct {
+	ID        ident.ID
+	Sender    string // address key or domain
+	Recipient string // address key or domain
+	State     *QueueState
+	After     ident.ID // for paging: entries after this id
+	Limit     int      // 0: 100; at most 1000
+}
+
+// Claim is a lease on recipients of one message that are due.
+type Claim struct {
+	Message    QueueMessage // Recipients: those claimed
+	Fence      int64        // changes with every claim; Finish with an old one fails
+	Until      time.Time
+	BodyOpener func(ctx context.Context) (Body, error)
+}
+
+// Outcome is what became of one claimed recipient.
+type Outcome struct {
+	Recipient int64
+	// Done removes the row. Otherwise NextTry and LastError are stored.
+	Done      bool
+	State     QueueState
+	NextTry   time.Time
+	LastError string
+	// File, when not nil, files the message for the recipient's local account
+	// in the same transaction that marks it done.
+	File *Filing
+}
+
+// Queue is the durable queue. Order of rows is by due time.
+type Queue interface {
+	List(ctx context.Context, f QueueFilter) ([]QueueEntry, error)
+	Get(ctx context.Context, id ident.ID) (QueueEntry, error)
+	Count(ctx context.Context) (messages, recipients int64, err error)
+	// Hold, Release, Retry (due now) and Remove act on all recipients of a
+	// message and return how many; ErrNotFound.
+	Hold(ctx context.Context, id ident.ID) (int, error)
+	Release(ctx context.Context, id ident.ID) (int, error)
+	Retry(ctx context.Context, id ident.ID) (int, error)
+	Remove(ctx context.Context, id ident.ID) (int, error)
+	// Redirect gives all recipients a new address.
+	Redirect(ctx context.Context, id ident.ID, to mail.Address) (int, error)
+	OpenBody(ctx context.Context, id ident.ID) (Body, error)
+	// Claim leases up to limit messages with due recipients to owner. Claims
+	// whose lease ran out are due again. local selects recipients with a
+	// local account, otherwise those elsewhere.
+	Claim(ctx context.Context, owner string, local bool, limit int, lease time.Duration) ([]Claim, error)
+	// Finish stores the outcomes; ErrConflict when the claim was lost.
+	Finish(ctx context.Context, c Claim, outcomes []Outcome) error
+	// NextDue returns when the next recipient of the kind is due; false if none.
+	NextDue(ctx context.Context, local bool) (time.Time, bool, error)
+	// Wake returns a channel that gets a value when rows were added.
+	Wake() <-chan struct{}
+}

@@ -24,7 +24,12 @@ var (
 	ErrMismatch = errors.New("passwd: wrong name or password")
 	// ErrSyntax says that a stored text is not one this package reads.
 	ErrSyntax = errors.New("passwd: unreadable hash")
+	// ErrTooLong refuses a new password of more than MaxPassword octets.
+	ErrTooLong = errors.New("passwd: password too long")
 )
+
+// MaxPassword is the longest password in octets; a longer one is always wrong.
+const MaxPassword = 1024
 
 // Params is the cost of an argon2id computation.
 type Params struct {
@@ -35,7 +40,7 @@ type Params struct {
 
 // Recommended is what new hashes cost: 19 MiB, two passes, one thread.
 // The design states the numbers; OWASP recommends the same.
-var Recommended = Params{Memory: 19 * 1024, Time: 2, Threads: 1}
+func Recommended() Params { return Params{Memory: 19 * 1024, Time: 2, Threads: 1} }
 
 // What a stored hash may ask for at most, so that an imported one cannot
 // stop the server, and what it must have at least to be a hash at all.

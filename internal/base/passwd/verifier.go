@@ -46,7 +46,7 @@ type Verifier struct {
 // NewVerifier returns a Verifier. It costs no computation.
 func NewVerifier(o Options) *Verifier {
 	if o.Params == (Params{}) {
-		o.Params = Recommended
+		o.Params = Recommended()
 	}
 	if o.Parallel <= 0 {
 		o.Parallel = runtime.GOMAXPROCS(0)
@@ -77,12 +77,12 @@ func NewVerifier(o Options) *Verifier {
 //
 // upgrade says that the hash is right but was made with other parameters than
 // new ones are: store NewHash of the same password. Errors: ErrMismatch, also
-// for an empty password; ErrBusy; an error wrapping ErrSyntax for an
+// for a password that is empty or over MaxPassword octets; ErrBusy; an error wrapping ErrSyntax for an
 // unreadable hash, after the cost of a readable one; the context's.
 func (v *Verifier) Verify(ctx context.Context, identity, stored, password string) (upgrade bool, err error) {
 	h, parseErr := ParseHash(stored)
-	if parseErr != nil || password == "" {
-		if err := v.Dummy(ctx, password); !errors.Is(err, ErrMismatch) {
+	if parseErr != nil || password == "" || len(password) > MaxPassword {
+		if err := v.Dummy(ctx, ""); !errors.Is(err, ErrMismatch) {
 			return false, err
 		}
 		if parseErr != nil {
@@ -125,9 +125,12 @@ func (v *Verifier) Dummy(ctx context.Context, password string) error {
 	return ErrMismatch
 }
 
-// NewHash returns the text to store for a new password. Errors: ErrBusy, the
-// context's.
+// NewHash returns the text to store for a new password. Errors: ErrTooLong,
+// ErrBusy, the context's.
 func (v *Verifier) NewHash(ctx context.Context, password string) (string, error) {
+	if len(password) > MaxPassword {
+		return "", ErrTooLong
+	}
 	if err := v.enter(ctx); err != nil {
 		return "", err
 	}
@@ -136,9 +139,12 @@ func (v *Verifier) NewHash(ctx context.Context, password string) (string, error)
 }
 
 // NewScram returns the SCRAM verifier to store for a new password, with
-// Iterations rounds and a random salt. Errors: ErrBusy, the context's, and
-// one for an unknown hash.
+// Iterations rounds and a random salt. Errors: ErrTooLong, ErrBusy, the
+// context's, and one for an unknown hash.
 func (v *Verifier) NewScram(ctx context.Context, h ScramHash, password string) (Scram, error) {
+	if len(password) > MaxPassword {
+		return Scram{}, ErrTooLong
+	}
 	if err := v.enter(ctx); err != nil {
 		return Scram{}, err
 	}

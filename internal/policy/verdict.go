@@ -1,0 +1,87 @@
+// Package policy decides who may do what. A session hands in facts, every
+// check of the stage looks at them, and the pipeline alone combines their
+// verdicts into one decision: it applies modes, remembers temporary failures,
+// honours exemptions and adds up delays (design.md 5).
+//
+// The package knows no socket: the same pipeline answers live sessions,
+// transcripts and `posthorn policy try`.
+package policy
+
+import (
+	"context"
+	"time"
+
+	"posthorn/internal/base/reply"
+)
+
+// Stage is the point of a session at which a check is asked.
+type Stage uint8
+
+// The stages, in the order of a session.
+const (
+	Connect Stage = iota
+	Helo
+	Mail
+	Rcpt
+	Data    // at the DATA or first BDAT command
+	Content // after the last octet of the message
+)
+
+var stageNames = [...]string{"connect", "helo", "mail", "rcpt", "data", "content"}
+
+// String returns the stage's name in settings, traces and documents.
+func (s Stage) String() string { return stageNames[s] }
+
+// Action is what a check wants done, in order of weight.
+type Action uint8
+
+// The actions. Pass lets the next check speak; Discard answers like success
+// and delivers nothing; Defer refuses for now; Reject refuses for good; Drop
+// refuses and hangs up.
+const (
+	Pass Action = iota
+	Discard
+	Defer
+	Reject
+	Drop
+)
+
+var actionNames = [...]string{"pass", "discard", "defer", "reject", "drop"}
+
+// String returns the action's name in traces and documents.
+func (a Action) String() string { return actionNames[a] }
+
+// Mode is how a check's verdict counts.
+type Mode uint8
+
+// The modes: an observed verdict is recorded and has no effect.
+const (
+	Enforce Mode = iota
+	Observe
+	Off
+)
+
+// Verdict is a check's judgement of the facts.
+type Verdict struct {
+	Action Action
+	// Reply is what the client is told when the verdict is enforced.
+	Reply reply.Reply
+	// Reason is complete and for the operator: it names values and the rule.
+	Reason string
+	// Delay holds the reply back.
+	Delay time.Duration
+	// Inputs are the facts the check looked at, for the decision record.
+	Inputs []Input
+}
+
+// Input is one named value a check looked at.
+type Input struct{ Name, Value string }
+
+// Passed is the verdict of a check that has nothing against it.
+func Passed(reason string, in ...Input) Verdict { return Verdict{Reason: reason, Inputs: in} }
+
+// Check judges facts at one stage. It may wait on the narrow interfaces the
+// facts carry, under ctx; it does not sleep, write or know its mode.
+type Check interface {
+	Check(ctx context.Context, f *Facts) Verdict
+}

@@ -47,10 +47,11 @@ type AliasRow struct {
 	Created time.Time
 }
 
-// AddressOwner is what an address leads to: exactly one field is set.
+// AddressOwner is what an address leads to: an account or an alias.
 type AddressOwner struct {
-	Account AccountID
-	Alias   *AliasRow
+	Account  AccountID
+	Disabled bool // the account is
+	Alias    *AliasRow
 }
 
 // Directory keeps domains, accounts, aliases and groups. Address keys are
@@ -62,7 +63,9 @@ type Directory interface {
 	Version(ctx context.Context) (int64, error)
 	Changed() <-chan struct{}
 
+	// Domains lists all, sorted by name; Domain returns one or ErrNotFound.
 	Domains(ctx context.Context) ([]DomainRow, error)
+	Domain(ctx context.Context, name string) (DomainRow, error)
 	PutDomain(ctx context.Context, d DomainRow) error // insert or replace
 	// RemoveDomain refuses with ErrInvalid while addresses exist in it.
 	RemoveDomain(ctx context.Context, name string) error
@@ -75,6 +78,8 @@ type Directory interface {
 	// RemoveAccount removes account and mail, in bounded steps.
 	RemoveAccount(ctx context.Context, id AccountID) error
 	GetAccount(ctx context.Context, id AccountID) (AccountRow, error)
+	// Administrators lists the accounts that are Admin and not Disabled, oldest first.
+	Administrators(ctx context.Context) ([]AccountID, error)
 	// ListAccounts pages by primary address: those after, at most limit.
 	ListAccounts(ctx context.Context, domain, after string, limit int) ([]AccountRow, error)
 
@@ -90,8 +95,9 @@ type Directory interface {
 
 // SettingRow is the stored value of one setting; absent rows have defaults.
 type SettingRow struct {
-	Name  string
-	Value string // text form; sealed secrets start with "sealed:"
+	Name    string
+	Value   string // text form; sealed secrets start with "sealed:"
+	Version int64  // of the change that set it
 }
 
 // SettingChange is one saved change, all or nothing.
@@ -118,15 +124,19 @@ type SettingItem struct {
 
 // Settings keeps stored values and their history.
 type Settings interface {
+	// Version grows with every Save and Confirm by any node; 0 before the first.
+	Version(ctx context.Context) (int64, error)
 	// Load returns the version and all stored rows.
 	Load(ctx context.Context) (int64, []SettingRow, error)
 	// Save applies the change if the stored version is base; ErrConflict
 	// otherwise. It returns the new version.
 	Save(ctx context.Context, base int64, c SettingChange) (int64, error)
-	// Confirm ends the trial of a version.
+	// Confirm ends the trial of a version and raises Version, so that a Save
+	// that meant to take the change back conflicts. ErrNotFound when the
+	// version is not on trial.
 	Confirm(ctx context.Context, version int64) error
 	// History returns changes, newest first, before the version (0: all).
 	History(ctx context.Context, before int64, limit int) ([]SettingChange, error)
-	// Changed wakes after a Save through this process.
+	// Changed wakes after a Save or Confirm through this process.
 	Changed() <-chan struct{}
 }

@@ -109,6 +109,11 @@ type Outcome struct {
 }
 
 // Queue is the durable queue. Order of rows is by due time.
+//
+// Times handed out keep their distance from the present even when the wall
+// clock jumps (reliability.md hostile row 48): a row ages by the monotonic
+// clock while a node runs, and over a restart by the wall clock, at least 0
+// and at most 24 hours. Compare them with time.Now at once.
 type Queue interface {
 	List(ctx context.Context, f QueueFilter) ([]QueueEntry, error)
 	Get(ctx context.Context, id ident.ID) (QueueEntry, error)

@@ -1,0 +1,131 @@
+package sqlstore
+
+import (
+	"fmt"
+	"time"
+
+	"posthorn/internal/state/store"
+)
+
+// tx runs statements inside one transaction. They are written in the subset
+// both engines understand, with ? for parameters; each is prepared once per
+// connection, so the text must be constant.
+//
+// Arguments are integers of any kind, bool (0 or 1), time.Time (microseconds,
+// 0 for the zero time), string, []byte and nil.
+type tx interface {
+	// exec returns the number of rows changed.
+	exec(query string, args ...any) (int64, error)
+	// put is exec for callers that need no count: it may be sent later,
+	// together with what follows, and then fails there.
+	put(query string, args ...any) error
+	// query calls scan for each row. Rows are valid during the call, and scan
+	// must not use the tx.
+	query(query string, args []any, scan func(r row) error) error
+}
+
+// row is one row of a result. Columns count from 0.
+type row interface {
+	int(i int) int64
+	text(i int) string
+	bytes(i int) []byte // a copy
+	null(i int) bool
+}
+
+// txn is what operations work with: statements, the state of the accounts they
+// touch, and what has to happen once the transaction is durable.
+type txn struct {
+	tx
+	s        *Store
+	ids      idSource
+	accounts map[store.AccountID]*accountState
+	after    []func()
+	// lone is set when few operations share the commit, so that a body may lie
+	// inline to save a second sync.
+	lone bool
+	// lock asks account rows to be locked (engines with several writers).
+	lock bool
+}
+
+// idSource hands out identifiers that are never used again, by counter name:
+// "account", "mailbox", "message" (also body), "blob", "recipient".
+type idSource interface {
+	next(t *txn, name string) (int64, error)
+}
+
+// newID takes the next identifier of a counter.
+func (t *txn) newID(name string) (int64, error) { return t.ids.next(t, name) }
+
+// onCommit runs fn after the transaction became durable, not at all when it
+// fails. fn must not block.
+func (t *txn) onCommit(fn func()) { t.after = append(t.after, fn) }
+
+// boolAt reads a truth value.
+func boolAt(r row, i int) bool { return r.int(i) != 0 }
+
+// timeAt reads a time; 0 is the zero time.
+func timeAt(r row, i int) time.Time { return fromMicro(r.int(i)) }
+
+func toMicro(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicro(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// plain turns an argument into one of int64, string, []byte and nil.
+func plain(arg any) any {
+	switch v := arg.(type) {
+	case int64, string, []byte, nil:
+		return v
+	case int:
+		return int64(v)
+	case bool:
+		if v {
+			return int64(1)
+		}
+		return int64(0)
+	case time.Time:
+		return toMicro(v)
+	case store.AccountID:
+		return int64(v)
+	case store.MailboxID:
+		return int64(v)
+	case store.MessageID:
+		return int64(v)
+	case store.UID:
+		return int64(v)
+	case store.ModSeq:
+		return int64(v)
+	case store.Flags:
+		return int64(v)
+	case store.Role:
+		return int64(v)
+	case store.QueueState:
+		return int64(v)
+	case store.Notify:
+		return int64(v)
+	case uint32:
+		return int64(v)
+	case uint8:
+		return int64(v)
+	}
+	panic(fmt.Sprintf("sqlstore: argument of type %T", arg))
+}
+
+// one runs a query that has at most one row and reports whether it had.
+func one(t tx, query string, args []any, scan func(r row) error) (bool, error) {
+	found := false
+	err := t.query(query, args, func(r row) error {
+		found = true
+		return scan(r)
+	})
+	return found, err
+}

@@ -1,0 +1,217 @@
+package event
+
+import "log/slog"
+
+// The events, in the table's order.
+const (
+	unknown Event = iota
+
+	ServerStarted
+	ServerReady
+	ServerStopping
+	ServerStopped
+	ServerPanic
+	ServerPrivileges
+
+	ListenerOpened
+	ListenerFailed
+	ListenerBackoff
+	ConnectionRefused
+	ConnectionEvicted
+	ProxyRefused
+
+	SessionOpened
+	SessionClosed
+	SessionCommand
+	SessionJunk
+	SessionTimeout
+	SessionFailed
+
+	TLSStarted
+	TLSFailed
+	CertificateLoaded
+	CertificateFailed
+	CertificateRenewed
+	CertificateExpiring
+
+	AuthSucceeded
+	AuthFailed
+	AuthBlocked
+
+	PolicyDecision
+	PolicyFailed
+	ClientBanned
+	ClientUnbanned
+
+	MessageAccepted
+	MessageRefused
+	MessageDeferred
+	MessageFiled
+	MessageDropped
+
+	QueueClaimed
+	QueueAttempt
+	QueueDelivered
+	QueueDeferred
+	QueueFailed
+	QueueExpired
+	QueueHeld
+	QueueReleased
+	QueueRemoved
+	QueueError
+	BounceQueued
+	BounceSuppressed
+
+	RuleFired
+	RuleFailed
+	VacationSent
+
+	StoreOpened
+	StoreSlow
+	StoreFailed
+	StoreReadOnly
+	StoreFull
+	StoreRecovered
+	StoreMigrated
+	StoreMaintained
+
+	DNSFailed
+	DNSSwitched
+
+	ScanFailed
+	ScanFound
+
+	SettingChanged
+	SettingReverted
+	SettingInvalid
+
+	AdminLogin
+	AdminAction
+	APIRequest
+	APIFailed
+
+	BackupFinished
+	BackupFailed
+	NodeJoined
+	NodeLost
+	LeaderChanged
+
+	ReportSent
+	ReportFailed
+
+	MemoryOver
+	ClockJumped
+	UpdateFound
+
+	last
+)
+
+const (
+	debug = slog.LevelDebug
+	info  = slog.LevelInfo
+	warn  = slog.LevelWarn
+	fault = slog.LevelError
+)
+
+// table is the one place that says what an event is called, how urgent it is
+// and what it means; docs/events.md is made from it.
+var table = [last]Row{
+	unknown: {"server.unknown_event", warn, "The program logged an event that is not in its table; this is a fault of the program."},
+
+	ServerStarted:    {"server.started", info, "The process has begun: version, data folder, process id."},
+	ServerReady:      {"server.ready", info, "All listeners are open and the store is usable."},
+	ServerStopping:   {"server.stopping", info, "A stop was asked for; listeners are closed, sessions are told to end."},
+	ServerStopped:    {"server.stopped", info, "Everything is closed; says how many sessions had to be cut."},
+	ServerPanic:      {"server.panic", fault, "A session met a broken invariant and was ended; the others go on. Please report it with the stack."},
+	ServerPrivileges: {"server.privileges", info, "The process gave up root and now runs as the user named."},
+
+	ListenerOpened:    {"listener.opened", info, "A socket is open at the address given."},
+	ListenerFailed:    {"listener.failed", fault, "A socket could not be opened or stopped accepting."},
+	ListenerBackoff:   {"listener.backoff", warn, "No file descriptor was free for a new connection; accepting waits a moment, sessions go on."},
+	ConnectionRefused: {"connection.refused", warn, "A connection was turned away by a connection limit; repeated lines are counted in suppressed."},
+	ConnectionEvicted: {"connection.evicted", info, "The longest waiting connection without login was closed to make room for a new one."},
+	ProxyRefused:      {"connection.proxy_refused", warn, "A listed proxy sent no valid PROXY header in time, or a stranger sent one."},
+
+	SessionOpened:  {"session.opened", info, "A client connected: listener, client address."},
+	SessionClosed:  {"session.closed", info, "A session ended: duration, commands, messages, octets."},
+	SessionCommand: {"session.command", debug, "A command and its reply, without arguments that may hold secrets."},
+	SessionJunk:    {"session.junk", info, "A client sent too many errors or empty commands and was cut off."},
+	SessionTimeout: {"session.timeout", info, "A client was silent or too slow for longer than its deadline."},
+	SessionFailed:  {"session.failed", debug, "A connection broke: reset, closed half way, or a write failed."},
+
+	TLSStarted:          {"tls.started", debug, "A TLS handshake succeeded: version, cipher suite, server name."},
+	TLSFailed:           {"tls.failed", info, "A TLS handshake failed."},
+	CertificateLoaded:   {"certificate.loaded", info, "A certificate was read from its files: names and expiry."},
+	CertificateFailed:   {"certificate.failed", fault, "New certificate files cannot be used; the certificate loaded before stays in use."},
+	CertificateRenewed:  {"certificate.renewed", info, "A certificate of the local authority was made or renewed."},
+	CertificateExpiring: {"certificate.expiring", warn, "A certificate expires soon and nothing has replaced it yet."},
+
+	AuthSucceeded: {"auth.succeeded", info, "A login succeeded: account, mechanism, client."},
+	AuthFailed:    {"auth.failed", warn, "A login failed: name as typed, mechanism, client, reason."},
+	AuthBlocked:   {"auth.blocked", warn, "A login was not tried because address or account had too many failures."},
+
+	PolicyDecision: {"policy.decision", info, "A check judged: check, stage, action, mode, reason."},
+	PolicyFailed:   {"policy.failed", warn, "A check could not judge, for example because DNS failed; the mail was treated as its class says."},
+	ClientBanned:   {"client.banned", warn, "A client address was banned: why and until when."},
+	ClientUnbanned: {"client.unbanned", info, "A ban ended or was lifted."},
+
+	MessageAccepted: {"message.accepted", info, "A message is durable and ours: envelope, size, recipients."},
+	MessageRefused:  {"message.refused", info, "A message or recipient was refused for good: stage, reply."},
+	MessageDeferred: {"message.deferred", info, "A message or recipient was refused for now: stage, reply."},
+	MessageFiled:    {"message.filed", info, "A message lies in a mailbox: account, mailbox."},
+	MessageDropped:  {"message.dropped", warn, "A message was accepted and then discarded, because a rule says so."},
+
+	QueueClaimed:     {"queue.claimed", debug, "A queue entry was taken for an attempt."},
+	QueueAttempt:     {"queue.attempt", info, "One attempt to deliver: host, address, TLS, reply."},
+	QueueDelivered:   {"queue.delivered", info, "The next host took responsibility for a recipient."},
+	QueueDeferred:    {"queue.deferred", info, "An attempt failed for now; the next attempt is due at the time given."},
+	QueueFailed:      {"queue.failed", warn, "A recipient failed for good; the sender is told."},
+	QueueExpired:     {"queue.expired", warn, "A recipient was tried until its time was up; the sender is told."},
+	QueueHeld:        {"queue.held", info, "A queue entry was put on hold."},
+	QueueReleased:    {"queue.released", info, "A queue entry was released from hold."},
+	QueueRemoved:     {"queue.removed", info, "A queue entry was removed by an administrator."},
+	QueueError:       {"queue.error", fault, "The queue itself could not work, for example because the store failed."},
+	BounceQueued:     {"bounce.queued", info, "A notification to the sender was queued."},
+	BounceSuppressed: {"bounce.suppressed", info, "A notification was not made: null sender or rate limit."},
+
+	RuleFired:    {"rule.fired", debug, "A mail rule acted: account, rule, action."},
+	RuleFailed:   {"rule.failed", warn, "A mail rule could not be run; the message was kept."},
+	VacationSent: {"vacation.sent", info, "An automatic reply was queued."},
+
+	StoreOpened:     {"store.opened", info, "The store is open: engine, schema version, time taken."},
+	StoreSlow:       {"store.slow", warn, "A transaction took unusually long."},
+	StoreFailed:     {"store.failed", fault, "The store could not do what was asked; clients got a temporary error."},
+	StoreReadOnly:   {"store.read_only", fault, "A sync failed; nothing more is accepted until the disk is seen to and the server restarted."},
+	StoreFull:       {"store.full", fault, "Free space is below the reserve; new mail gets a temporary refusal."},
+	StoreRecovered:  {"store.recovered", info, "There is room again, or the database answers again."},
+	StoreMigrated:   {"store.migrated", info, "The schema was brought to a new version."},
+	StoreMaintained: {"store.maintained", debug, "Expired rows or unused bodies were removed."},
+
+	DNSFailed:   {"dns.failed", warn, "Name servers do not answer; mail waits, nothing is refused for it."},
+	DNSSwitched: {"dns.switched", info, "The other name server is asked from now on."},
+
+	ScanFailed: {"scan.failed", warn, "A content scanner did not answer; the mail was treated as the setting says."},
+	ScanFound:  {"scan.found", warn, "A content scanner found something: scanner, name, action."},
+
+	SettingChanged:  {"setting.changed", info, "Settings were saved: version, author, names."},
+	SettingReverted: {"setting.reverted", warn, "Settings went back by undo, or because a trial was not confirmed."},
+	SettingInvalid:  {"setting.invalid", fault, "Stored settings cannot be used; the last good version stays in force."},
+
+	AdminLogin:  {"admin.login", info, "Somebody signed in to the console or failed to."},
+	AdminAction: {"admin.action", info, "An administrative operation was carried out: who, what, on what."},
+	APIRequest:  {"api.request", debug, "An HTTP request was answered."},
+	APIFailed:   {"api.failed", fault, "An HTTP request failed inside the server."},
+
+	BackupFinished: {"backup.finished", info, "A backup is complete and verified."},
+	BackupFailed:   {"backup.failed", fault, "A backup could not be made."},
+	NodeJoined:     {"node.joined", info, "A node of the cluster is seen."},
+	NodeLost:       {"node.lost", fault, "A node of the cluster no longer answers."},
+	LeaderChanged:  {"node.leader", warn, "Another node leads the cluster now."},
+
+	ReportSent:   {"report.sent", info, "A DMARC or TLS report was sent."},
+	ReportFailed: {"report.failed", warn, "A DMARC or TLS report could not be sent."},
+
+	MemoryOver:  {"server.memory_over", warn, "The memory bound was reached; clients are asked to come back later."},
+	ClockJumped: {"server.clock_jumped", warn, "The wall clock moved by more than the time that passed."},
+	UpdateFound: {"server.update_found", info, "A newer version is known."},
+}

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"posthorn/internal/base/ident"
@@ -27,8 +28,27 @@ var kindNames = [...]string{"mx", "trusted", "submission"}
 // String returns the kind's name in settings and traces.
 func (k Kind) String() string { return kindNames[k] }
 
-// Facts is what is known about one attempt when a check is asked. Fields are
-// filled as the session goes on; a check reads, it never writes.
+// Trust says why a client may relay without login. It is a property of the
+// client and stays when the client logs in.
+type Trust uint8
+
+// The kinds of trust, from none to all.
+const (
+	Untrusted    Trust = iota
+	TrustedList        // the trusted list, M-REL-01
+	LocalNetwork       // a local network while M-GEN-02 is on
+	TrustedClass       // connection class "trusted", B1G-CLS-02: no limits
+)
+
+var trustNames = [...]string{"untrusted", "trusted list", "local network", "class trusted"}
+
+// String returns the words of traces.
+func (t Trust) String() string { return trustNames[t] }
+
+// Facts is what is known about one attempt when a check is asked. One Facts
+// serves one session: the session fills its fields as it goes on, Judge keeps
+// its own notes in it, a check only reads. It belongs to one goroutine and
+// must not be copied once Judge has seen it.
 type Facts struct {
 	Time     time.Time
 	Session  ident.ID
@@ -37,7 +57,10 @@ type Facts struct {
 	Client   netip.Addr
 	Port     uint16
 	Kind     Kind
+	Trust    Trust
 	TLS      bool
+	// Skips names checks that an allow rule lifts for this attempt.
+	Skips []Skip
 	// Hostname is the verified reverse name, "" unknown.
 	Hostname string
 
@@ -56,9 +79,14 @@ type Facts struct {
 	// Recipient and Resolution are the forward-path being judged.
 	Recipient  mail.Address
 	Resolution directory.Resolution
+	// Recipients are the forward-paths Judge let pass, Remote how many of
+	// them lead elsewhere, Postmasters how many passed by ORD-04. Judge keeps
+	// all three and OverLimit; stage Mail begins them anew.
+	Recipients          []mail.Address
+	Remote, Postmasters int
 	// Accepted is the number of recipients accepted so far, Refused of those not.
 	Accepted, Refused int
-	// DroppedRecipients counts recipients refused for their number alone (M-GEN-09).
+	// OverLimit counts recipients refused for their number alone (M-GEN-09).
 	OverLimit int
 
 	// Content facts, at stage Content.
@@ -66,6 +94,7 @@ type Facts struct {
 	Hops        int // Received fields
 	DeliveredTo []string
 	From        []mail.Address // author addresses of the From field
+	FromBroken  bool           // From cannot be read, or there are several
 	BareCRLF    bool           // a bare CR or LF stood in the content
 
 	// Usage answers how full an account is.
@@ -74,6 +103,41 @@ type Facts struct {
 	Senders SenderOwner
 	// Room is the free space of the store, looked up at MAIL.
 	Room store.Room
+
+	ledger ledger
+}
+
+// Skip lifts one check for one attempt.
+type Skip struct{ Check, Because string }
+
+// Saw notes a value the running check looked at, for the decision record. It
+// is the one thing a check may call that changes the facts.
+func (f *Facts) Saw(name, value string) {
+	f.ledger.inputs = append(f.ledger.inputs, Input{Name: name, Value: value})
+}
+
+// SawNumber is Saw for a count or a size in octets.
+func (f *Facts) SawNumber(name string, n int64) {
+	f.ledger.inputs = append(f.ledger.inputs, Input{Name: name, Number: n})
+}
+
+// Outbound reports the direction limits follow (requirements.md 1.0): mail of
+// our users, and mail of trusted clients as soon as a recipient is elsewhere.
+func (f *Facts) Outbound() bool {
+	return f.Kind == Submission || f.Kind == Trusted && f.Remote > 0
+}
+
+// ForPostmaster reports that the recipient being judged is postmaster or
+// mailer-daemon of a domain that is ours, or the bare <postmaster> (ORD-04).
+func (f *Facts) ForPostmaster() bool {
+	l := f.Recipient.Local
+	if len(l) != len("postmaster") && len(l) != len("mailer-daemon") {
+		return false
+	}
+	if !strings.EqualFold(l, "postmaster") && !strings.EqualFold(l, "mailer-daemon") {
+		return false
+	}
+	return f.Recipient.Domain == "" || f.Resolution.Hosted()
 }
 
 // MailParams are the parameters of MAIL that policy looks at.

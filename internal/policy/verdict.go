@@ -9,6 +9,9 @@ package policy
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"posthorn/internal/base/reply"
@@ -61,6 +64,24 @@ const (
 	Off
 )
 
+var modeNames = [...]string{"enforce", "observe", "off"}
+
+// String returns the mode's name in settings, traces and documents.
+func (m Mode) String() string { return modeNames[m] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *Mode) UnmarshalText(b []byte) error {
+	i := slices.Index(modeNames[:], string(b))
+	if i < 0 {
+		return fmt.Errorf("%q is no mode; write enforce, observe or off", b)
+	}
+	*m = Mode(i)
+	return nil
+}
+
 // Verdict is a check's judgement of the facts.
 type Verdict struct {
 	Action Action
@@ -71,17 +92,57 @@ type Verdict struct {
 	// Delay holds the reply back.
 	Delay time.Duration
 	// Inputs are the facts the check looked at, for the decision record.
+	// Facts.Saw notes them without an allocation.
 	Inputs []Input
 }
 
-// Input is one named value a check looked at.
-type Input struct{ Name, Value string }
+// Input is one named value a check looked at: a text, or a number while Value
+// is empty.
+type Input struct {
+	Name, Value string
+	Number      int64
+}
+
+// Text returns the value as people read it.
+func (i Input) Text() string {
+	if i.Value == "" {
+		return strconv.FormatInt(i.Number, 10)
+	}
+	return i.Value
+}
 
 // Passed is the verdict of a check that has nothing against it.
 func Passed(reason string, in ...Input) Verdict { return Verdict{Reason: reason, Inputs: in} }
+
+// Refused is the verdict whose action follows from the reply: 4xx defers, 5xx
+// rejects, and a closing reply drops the connection.
+func Refused(r reply.Reply, reason string) Verdict {
+	action := Defer
+	switch {
+	case r.Close:
+		action = Drop
+	case r.Permanent():
+		action = Reject
+	}
+	return Verdict{Action: action, Reply: r, Reason: reason}
+}
+
+// Unable is the verdict of a check that cannot judge now because something it
+// asked failed: a temporary failure, never a permanent one (design.md 7).
+func Unable(doing string, err error) Verdict {
+	r := reply.New(451, reply.E(4, 3, 0), "Temporary problem, try again later")
+	return Refused(r.Because(err), doing+": "+err.Error())
+}
 
 // Check judges facts at one stage. It may wait on the narrow interfaces the
 // facts carry, under ctx; it does not sleep, write or know its mode.
 type Check interface {
 	Check(ctx context.Context, f *Facts) Verdict
 }
+
+// CheckFunc is a check made of one function, for settings that judge at more
+// than one stage.
+type CheckFunc func(ctx context.Context, f *Facts) Verdict
+
+// Check implements Check.
+func (c CheckFunc) Check(ctx context.Context, f *Facts) Verdict { return c(ctx, f) }

@@ -1,0 +1,33 @@
+package check
+
+import (
+	"context"
+	"fmt"
+
+	"posthorn/internal/base/reply"
+	"posthorn/internal/base/unit"
+	"posthorn/internal/policy"
+)
+
+// Room keeps the disk from filling up.
+type Room struct {
+	// Reserve is the free space below which no mail is accepted, so that the
+	// server can still work and mail can still be deleted.
+	Reserve unit.Size `default:"64MB" min:"1MB"`
+}
+
+// Check refuses MAIL for now when the message would not fit. A disk of
+// unknown size passes: the store itself refuses what it cannot keep.
+func (r *Room) Check(_ context.Context, f *policy.Facts) policy.Verdict {
+	if f.Room.ReadOnly != nil {
+		return policy.Unable("the store is read-only", f.Room.ReadOnly)
+	}
+	f.SawNumber("free", f.Room.Free)
+	if f.Room.Total == 0 || f.Room.Free-int64(r.Reserve) >= int64(f.DeclaredSize) {
+		return policy.Passed("there is room")
+	}
+	return policy.Refused(
+		reply.New(452, reply.E(4, 3, 1), "Insufficient system storage, try again later"),
+		fmt.Sprintf("%d octets are free, %d must stay free (policy.room.reserve) and the message declares %d",
+			f.Room.Free, int64(r.Reserve), int64(f.DeclaredSize)))
+}

@@ -1,0 +1,64 @@
+// Package check is the card index of house rules: one file per check with its
+// settings, its judgement and its documentation, and table.go, which lists
+// them in the order they are asked.
+//
+// A check looks at facts and returns a verdict. It does not sleep, write to a
+// connection, know its mode or remember anything; the pipeline (package
+// policy) applies modes and exemptions and combines the verdicts.
+package check
+
+import (
+	"errors"
+	"net/netip"
+
+	"posthorn/internal/policy"
+)
+
+// Settings are the settings of all checks, the group "policy". A change makes
+// a new value; Rules turns it into the rules in force.
+type Settings struct {
+	Auth       Auth
+	Trust      Trust
+	Size       Size
+	Recipients Recipients
+	Hops       Hops
+	Sender     Sender
+	Quota      Quota
+	Room       Room
+}
+
+// Validate refuses what no check could obey.
+func (s *Settings) Validate() error {
+	return errors.Join(s.Trust.Validate(), s.Size.Validate())
+}
+
+// Rules returns the house rules as the settings say. The settings must not
+// change afterwards.
+func (s *Settings) Rules() policy.Rules {
+	return policy.Rules{Table: Table(s), Classify: s.Classify, Limits: s.Limits}
+}
+
+// Classify says what a client is before it has said a word (requirements.md
+// 1.0): the listener makes submission, the address makes trust. A client of
+// the trusted list still logs in on a submission port; one of the local
+// networks need not (M-GEN-02).
+func (s *Settings) Classify(listener string, client netip.Addr) (policy.Kind, policy.Trust) {
+	trust := s.Trust.Of(client)
+	submission := listener == "submission" || listener == "submissions"
+	switch {
+	case trust == policy.LocalNetwork, trust != policy.Untrusted && !submission:
+		return policy.Trusted, trust
+	case submission:
+		return policy.Submission, trust
+	}
+	return policy.MX, trust
+}
+
+// Limits returns what a session of the kind announces.
+func (s *Settings) Limits(kind policy.Kind, trust policy.Trust) policy.Limits {
+	return policy.Limits{
+		Size:       s.Size.announced(kind, trust),
+		Recipients: s.Recipients.announced(kind, trust),
+		Auth:       s.Auth.Enabled,
+	}
+}

@@ -1,0 +1,86 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"posthorn/internal/policy"
+)
+
+// Trust says which clients may send to anywhere without a login.
+type Trust struct {
+	// Clients is the trusted list: servers that relay their outgoing mail
+	// through this one (M-REL-01). They are exempt from greylisting and from
+	// checks of names and senders; size, hops and number of recipients still
+	// count. Networks of length 0 are refused.
+	Clients []netip.Prefix `default:""`
+	// Local lets clients of the local networks send without a login, on every
+	// port (M-GEN-02).
+	Local bool `default:"false"`
+	// LocalNetworks are the networks of this machine and those added by hand.
+	// This machine itself always counts as one of them.
+	LocalNetworks []netip.Prefix `default:""`
+	// PublicNetworks confirms that networks in the lists may be public ones.
+	PublicNetworks bool `default:"false"`
+}
+
+// Validate refuses networks that would trust the world.
+func (t *Trust) Validate() error {
+	var errs []error
+	for _, p := range t.Clients {
+		if p.Bits() == 0 {
+			errs = append(errs, fmt.Errorf("policy.trust.clients: %s would trust everybody", p))
+		}
+	}
+	for _, p := range t.LocalNetworks {
+		switch {
+		case p.Bits() == 0:
+			errs = append(errs, fmt.Errorf("policy.trust.local_networks: %s would trust everybody", p))
+		case !t.PublicNetworks && !private(p):
+			errs = append(errs, fmt.Errorf("policy.trust.local_networks: %s is not a private network; if its hosts are really yours, set policy.trust.public_networks", p))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// privateNetworks are the ranges that cannot arrive from the Internet.
+var privateNetworks = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), // RFC 1918 §3
+	netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
+	netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fe80::/10"),
+	netip.MustParsePrefix("100.64.0.0/10"), // RFC 6598
+	netip.MustParsePrefix("fc00::/7"),      // RFC 4193
+}
+
+// private reports that every address of the network is a private one.
+func private(p netip.Prefix) bool {
+	for _, q := range privateNetworks {
+		if q.Bits() <= p.Bits() && q.Contains(p.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Of returns how far the client is trusted.
+func (t *Trust) Of(client netip.Addr) policy.Trust {
+	client = client.Unmap()
+	if t.Local && (client.IsLoopback() || contains(t.LocalNetworks, client)) {
+		return policy.LocalNetwork
+	}
+	if contains(t.Clients, client) {
+		return policy.TrustedList
+	}
+	return policy.Untrusted
+}
+
+func contains(list []netip.Prefix, ip netip.Addr) bool {
+	for _, p := range list {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}

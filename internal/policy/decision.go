@@ -1,0 +1,48 @@
+package policy
+
+import (
+	"time"
+
+	"posthorn/internal/base/reply"
+)
+
+// Decision is what a session shall do after a stage.
+type Decision struct {
+	Stage  Stage
+	Action Action
+	// Reply is what to answer when Refuses; zero otherwise. Discard is
+	// answered like success.
+	Reply reply.Reply
+	// Check is the name of the check that decided, "" when all passed; Held
+	// that it had judged at an earlier stage.
+	Check string
+	Held  bool
+	// Reason is complete and for the operator.
+	Reason string
+	// Delay is how long to hold the reply back.
+	Delay time.Duration
+	// Results lists the checks asked or skipped, in order. It is valid until
+	// the next Judge with the same facts.
+	Results []Result
+}
+
+// Result is what one check said and whether it counted.
+type Result struct {
+	Verdict
+	Entry *Entry
+	Mode  Mode
+	// Skipped says why the check was not asked, "" when it was.
+	Skipped string
+	// Cost is how long the check took.
+	Cost time.Duration
+}
+
+// Refuses reports that the client gets a 4xx or 5xx reply.
+func (d *Decision) Refuses() bool { return d.Action >= Defer }
+
+// take lets a verdict decide if it weighs more than what was decided so far.
+func (d *Decision) take(r *Result) {
+	if r.Action > d.Action {
+		d.Action, d.Reply, d.Check, d.Reason = r.Action, r.Reply, r.Entry.Name, r.Reason
+	}
+}

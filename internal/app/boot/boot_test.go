@@ -1,0 +1,37 @@
+package boot
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestTheBootstrapFileIsReadOrExplained(t *testing.T) {
+	for _, c := range []struct{ text, wrong string }{
+		{"", ""},
+		{"data = \"mail\"\nproxies = [\"192.0.2.0/24\"]\n[listen]\nsmtp = [\"127.0.0.1:2525\"]\nlmtp = [\"/run/posthorn/lmtp\"]\n", ""},
+		{"[store]\nengine = \"postgresql\"\ndsn = \"host=a,b\"\n", ""},
+		{"\nhostname = \"x\"\n", `line 2: unknown field "hostname"`},
+		{"data = \n", "line 1"},
+		{"[store]\nengine = \"mysql\"\n", "store.engine"},
+		{"[store]\nengine = \"postgresql\"\n", "store.dsn"},
+		{"[listen]\nsmpt = [\":25\"]\n", `"smpt"`},
+		{"[listen]\nsmtp = [\"25\"]\n", "ADDRESS:PORT"},
+		{"[tls]\ncertificate = \"a\"\n", "tls.key"},
+		{"[dns]\npreferred = \"ns.example\"\n", "dns.preferred"},
+		{"[log]\nlevel = \"loud\"\n", "log.level"},
+	} {
+		name := filepath.Join(t.TempDir(), "posthorn.toml")
+		if err := os.WriteFile(name, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(name)
+		if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
+			t.Errorf("%q: %v", c.text, err)
+		}
+	}
+	if _, err := Load("/nonexistent/posthorn.toml"); err == nil || !strings.Contains(err.Error(), "does not exist") {
+		t.Error(err)
+	}
+}

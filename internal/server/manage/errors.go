@@ -1,0 +1,37 @@
+package manage
+
+import (
+	"errors"
+	"net/http"
+
+	"posthorn/internal/state/store"
+)
+
+// ErrInput is wrapped by errors that the caller can mend.
+var ErrInput = errors.New("invalid input")
+
+// statuses pairs error kinds with what HTTP says of them.
+var statuses = []struct {
+	err  error
+	code int
+}{
+	{ErrInput, http.StatusUnprocessableEntity},
+	{store.ErrInvalid, http.StatusUnprocessableEntity},
+	{store.ErrNotFound, http.StatusNotFound},
+	{store.ErrExists, http.StatusConflict},
+	{store.ErrConflict, http.StatusConflict},
+	{store.ErrLimit, http.StatusConflict},
+	{store.ErrFull, http.StatusInsufficientStorage},
+	{store.ErrReadOnly, http.StatusServiceUnavailable},
+	{store.ErrUnavailable, http.StatusServiceUnavailable},
+}
+
+// Status returns the HTTP status of an operation's error.
+func Status(err error) int {
+	for _, s := range statuses {
+		if errors.Is(err, s.err) {
+			return s.code
+		}
+	}
+	return http.StatusInternalServerError
+}

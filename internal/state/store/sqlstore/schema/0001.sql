@@ -69,7 +69,8 @@ CREATE INDEX alias_target_member ON alias_target (target_key);
 
 CREATE TABLE setting (
 	name TEXT PRIMARY KEY,
-	value TEXT NOT NULL
+	value TEXT NOT NULL,
+	version INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE setting_change (
@@ -248,7 +249,8 @@ CREATE TABLE queue (
 	bits INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- due: next_try, or the end of the lease while claimed. is_local: local_account > 0.
+-- Times of the queue are queue time (queueClock), equal to the wall clock until
+-- that jumps. due: next_try, or the end of the lease while claimed. is_local: local_account > 0.
 CREATE TABLE queue_recipient (
 	id INTEGER PRIMARY KEY,
 	queue_id BLOB NOT NULL,

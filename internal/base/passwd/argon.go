@@ -21,7 +21,7 @@ import (
 
 var (
 	// ErrMismatch says that the password is not the one of the hash.
-	ErrMismatch = errors.New("passwd: wrong name or password")
+	ErrMismatch = errors.New("wrong name or password")
 	// ErrSyntax says that a stored text is not one this package reads.
 	ErrSyntax = errors.New("passwd: unreadable hash")
 	// ErrTooLong refuses a new password of more than MaxPassword octets.

@@ -235,6 +235,26 @@ func TestComputationsWaitTheirTurn(t *testing.T) {
 	})
 }
 
+func TestWaitingLoginsUseASuccessThatCameMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := NewVerifier(Options{Params: cheap, Parallel: 1})
+		stored := newHash("secret", cheap).String()
+		v.gate <- struct{}{} // another connection of the same client
+		result := make(chan error)
+		go func() {
+			_, err := v.Verify(t.Context(), "1", stored, "not computed")
+			result <- err
+		}()
+		synctest.Wait()
+		v.cache.add(v.cache.key("1", stored, "not computed"))
+		v.leave()
+		if err := <-result; err != nil {
+			t.Errorf("computed again: %v", err)
+		}
+	})
+}
+
 func TestScramVerifiersRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, h := range []ScramHash{SHA1, SHA256} {

@@ -75,7 +75,7 @@ func TestBothEndsComputeTheSameBinding(t *testing.T) {
 			t.Errorf("%x: end point %x and %x", version, s.EndPoint, c.EndPoint)
 		}
 		for _, b := range []ChannelBinding{c, {EndPoint: c.EndPoint}, {Exporter: ExporterBinding(&cs)}} {
-			srv, err := NewServer("SCRAM-SHA-256-PLUS", Config{Verifier: newBook(), Offered: all, Binding: s})
+			srv, err := NewServer("SCRAM-SHA-256-PLUS", Config{Secret: []byte("secret"), Verifier: newBook(), Offered: all, Binding: s})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +129,7 @@ func TestOurServerUnderstandsMox(t *testing.T) {
 			if plus {
 				state = &cs
 			}
-			s, err := NewServer(string(m), Config{Verifier: newBook(), Offered: all, Binding: ServerBinding(&ss, leaf)})
+			s, err := NewServer(string(m), Config{Secret: []byte("secret"), Verifier: newBook(), Offered: all, Binding: ServerBinding(&ss, leaf)})
 			if err != nil {
 				t.Fatal(err)
 			}

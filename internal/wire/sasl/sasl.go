@@ -47,8 +47,9 @@ var (
 	// or comes out of turn (501 5.5.2).
 	ErrProtocol = errors.New("sasl: malformed message")
 	// ErrCredentials says that name and password are not right together
-	// (535 5.7.8). A Verifier returns it, wrapped or not, for unknown names too.
-	ErrCredentials = errors.New("sasl: wrong name or password")
+	// (535 5.7.8). A Verifier returns it, wrapped or not, for unknown names
+	// too. It is the error of passwd.Verifier, so that one passes through.
+	ErrCredentials = passwd.ErrMismatch
 	// ErrBinding says that the exchange is not bound to this TLS connection,
 	// or that somebody removed the -PLUS mechanisms from the list the client
 	// saw (535 5.7.8; worth an operator's look).
@@ -178,8 +179,8 @@ type Config struct {
 	// Binding is the channel binding data of the connection.
 	Binding ChannelBinding
 	// Secret keys the invented salts of unknown names. It outlives restarts
-	// and is the same on all nodes (see passwd.UnknownScram). The name is put
-	// in lower case first; a Verifier that knows more spellings of one name
+	// and is the same on all nodes (see passwd.UnknownScram); SCRAM does not
+	// start without it. The name is put in lower case first; a Verifier that knows more spellings of one name
 	// returns UnknownScram of its own canonical form instead of an error.
 	Secret []byte
 
@@ -199,6 +200,9 @@ func NewServer(name string, c Config) (Server, error) {
 	case Login:
 		return &loginServer{verifier: c.Verifier}, nil
 	case ScramSHA1, ScramSHA1Plus, ScramSHA256, ScramSHA256Plus:
+		if len(c.Secret) == 0 {
+			return nil, fmt.Errorf("sasl: %s needs a secret for unknown names", m)
+		}
 		return newScramServer(m, c), nil
 	}
 	return nil, ErrMechanism

@@ -98,7 +98,7 @@ func talk(t *testing.T, s Server, c Client, initial bool) (serverErr, clientErr 
 
 func server(t *testing.T, m Mechanism, v Verifier) Server {
 	t.Helper()
-	s, err := NewServer(string(m), Config{Verifier: v, Offered: all, Binding: binding, Secret: []byte("secret")})
+	s, err := NewServer(string(m), Config{Secret: []byte("secret"), Verifier: v, Offered: all, Binding: binding})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestWrongPasswordsAndUnknownNamesFailAlike(t *testing.T) {
 func TestUnknownNamesGetTheSameSaltEachTime(t *testing.T) {
 	t.Parallel()
 	first := func(name string) (string, string, string) {
-		c, err := server(t, ScramSHA256, newBook()).(*scramServer), error(nil)
+		c := server(t, ScramSHA256, newBook()).(*scramServer)
 		c.config.nonce = func() string { return "server" }
 		challenge, _, err := c.Next(t.Context(), []byte("n,,n="+name+",r=client"))
 		if err != nil {
@@ -248,12 +248,19 @@ func TestMechanismsAreOfferedStrongestFirst(t *testing.T) {
 func TestOnlyOfferedMechanismsStart(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"PLAIN", "plain", "SCRAM-SHA-1", "CRAM-MD5", "", "SCRAM-SHA-256-PLUS"} {
-		if _, err := NewServer(name, Config{Verifier: newBook(), Offered: []Mechanism{ScramSHA256, "CRAM-MD5", ""}}); !errors.Is(err, ErrMechanism) {
+		if _, err := NewServer(name, Config{Secret: []byte("secret"), Verifier: newBook(), Offered: []Mechanism{ScramSHA256, "CRAM-MD5", ""}}); !errors.Is(err, ErrMechanism) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	if _, err := NewServer("scram-sha-256", Config{Verifier: newBook(), Offered: []Mechanism{ScramSHA256}}); err != nil {
+	if _, err := NewServer("scram-sha-256", Config{Secret: []byte("secret"), Verifier: newBook(), Offered: []Mechanism{ScramSHA256}}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestScramNeedsASecret(t *testing.T) {
+	t.Parallel()
+	if _, err := NewServer("SCRAM-SHA-256", Config{Verifier: newBook(), Offered: all}); err == nil {
+		t.Error("salts of unknown names can be guessed")
 	}
 }
 

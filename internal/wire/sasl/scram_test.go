@@ -43,7 +43,7 @@ func (e example) server(t *testing.T) Server {
 	}
 	v := newBook()
 	v.salt = string(salt)
-	s, err := NewServer(string(e.mechanism), Config{Verifier: v, Offered: []Mechanism{e.mechanism}, nonce: func() string { return e.serverNonce }})
+	s, err := NewServer(string(e.mechanism), Config{Secret: []byte("secret"), Verifier: v, Offered: []Mechanism{e.mechanism}, nonce: func() string { return e.serverNonce }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestRemovedPlusMechanismsAreNoticed(t *testing.T) {
 	stripped := names([]Mechanism{ScramSHA256, ScramSHA1, Plain})
 	login := Credentials{Name: "user", Password: "pencil"}
 	try := func(m Mechanism, seen []string, b ChannelBinding, offered []Mechanism) error {
-		s, err := NewServer(string(m), Config{Verifier: newBook(), Offered: offered, Binding: binding})
+		s, err := NewServer(string(m), Config{Secret: []byte("secret"), Verifier: newBook(), Offered: offered, Binding: binding})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +264,7 @@ func TestChannelBindingFlagsMustFitTheMechanism(t *testing.T) {
 		{ScramSHA256, "p=tls-exporter,,n=user,r=x", binding, false},
 		{ScramSHA256, "n,,n=user,r=x", binding, true},
 	} {
-		s, err := NewServer(string(c.m), Config{Verifier: newBook(), Offered: all, Binding: c.binding})
+		s, err := NewServer(string(c.m), Config{Secret: []byte("secret"), Verifier: newBook(), Offered: all, Binding: c.binding})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -311,7 +311,7 @@ func FuzzServers(f *testing.F) {
 	known := newBook()
 	known.passwords = map[string]string{"user": "a password nobody tries"}
 	f.Fuzz(func(t *testing.T, name string, first, second []byte) {
-		s, err := NewServer(name, Config{Verifier: known, Offered: all, Binding: binding})
+		s, err := NewServer(name, Config{Secret: []byte("secret"), Verifier: known, Offered: all, Binding: binding})
 		if err != nil {
 			return
 		}

@@ -193,17 +193,17 @@ func TestSkippingEndsTheConnectionAtItsLimit(t *testing.T) {
 func TestBadTagsAndVerbsAreNamed(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                      "Expected a tag",
-		" NOOP":                 "Expected a tag",
-		"+ NOOP":                "Expected a tag",
-		"a1":                    "Expected a command",
-		"a1 ":                   "Expected a command",
-		"a1  NOOP":              "Expected a command",
-		"a1 UID":                "Expected a command after UID",
-		"a1\x00NOOP":            "Expected a space before a command",
-		"a1 {5+}\r\nhello":      "Expected a command",
-		"\"a1\" NOOP":           "Expected a tag",
-		"a\xff NOOP":            "Expected a space before a command",
+		"":                       "Expected a tag",
+		" NOOP":                  "Expected a tag",
+		"+ NOOP":                 "Expected a tag",
+		"a1":                     "Expected a command",
+		"a1 ":                    "Expected a command",
+		"a1  NOOP":               "Expected a command",
+		"a1 UID":                 "Expected a command after UID",
+		"a1\x00NOOP":             "Expected a space before a command",
+		"a1 {5+}\r\nhello":       "Expected a command",
+		"\"a1\" NOOP":            "Expected a tag",
+		"a\xff NOOP":             "Expected a space before a command",
 		strings.Repeat("a", 300): "Tag of more than 255 octets",
 	} {
 		c := dial(t, text+"\r\nz NOOP\r\n")

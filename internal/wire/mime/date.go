@@ -48,7 +48,7 @@ type dateReader struct {
 // knows, are passed over (RFC 5322 §4.3); impossible numbers are an error.
 func (d *dateReader) take(word string) bool {
 	switch c := word[0]; {
-	case strings.IndexByte(word, ':') > 0 && c >= '0' && c <= '9':
+	case strings.HasPrefix(strings.TrimLeft(word, "0123456789"), ":"):
 		return d.takeClock(word)
 	case (c == '+' || c == '-') && len(word) > 1:
 		d.takeOffset(word)
@@ -143,7 +143,7 @@ func (d *dateReader) takeClock(word string) bool {
 	}
 	var parts [3]int
 	n := 0
-	for n < 3 {
+	for {
 		v, rest, ok := leadingNumber(word)
 		if !ok {
 			break

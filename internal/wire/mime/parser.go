@@ -235,7 +235,6 @@ func (p *Parser) headerLine(head []byte, n int64) {
 	if p.delimiter(head, n) {
 		return
 	}
-	p.sectionSize += p.next - p.at
 	switch {
 	case n == 0:
 		p.endField()
@@ -246,6 +245,7 @@ func (p *Parser) headerLine(head []byte, n int64) {
 		p.endField()
 		p.startField(head)
 	}
+	p.sectionSize += p.next - p.at
 	if int64(len(head)) < n && p.id != fieldOther {
 		p.s.Opaque |= LimitValue
 	}

@@ -25,7 +25,6 @@ func main() {
 	}
 }
 
-var _ = groupLog
 func run(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		switch args[0] {

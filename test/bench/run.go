@@ -1,4 +1,301 @@
 package main
-import "context"
-type config struct { dir string; runs, messages, fill, idle int; only map[string]bool; peers bool; binary string }
-func benchmark(ctx context.Context, c config) error { return nil }
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// config is what the command line asked for.
+type config struct {
+	dir                        string
+	runs, messages, fill, idle int
+	only                       map[string]bool
+	peers                      bool
+	binary                     string
+}
+
+func (c config) wants(part string) bool { return len(c.only) == 0 || c.only[part] }
+
+// bench is one run of the benchmark.
+type bench struct {
+	config
+	self   string
+	report report
+}
+
+const accounts = 100
+
+func benchmark(ctx context.Context, c config) error {
+	b := &bench{config: c}
+	var err error
+	if b.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if b.dir == "" {
+		if b.dir, err = os.MkdirTemp("", "posthorn-bench-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(b.dir)
+	}
+	// Postfix and Dovecot drop privileges and must still reach their folders.
+	if err := os.Chmod(b.dir, 0o755); err != nil {
+		return err
+	}
+	if b.binary == "" {
+		if b.binary, err = build(b.dir); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%s, %d cores, scratch folder %s\n", runtime.Version(), runtime.NumCPU(), b.dir)
+	for _, part := range []struct {
+		name string
+		run  func(context.Context) error
+	}{{"start", b.start}, {"smtp", b.smtp}, {"large", b.large}, {"imap", b.imap}} {
+		if !b.wants(part.name) {
+			continue
+		}
+		if err := part.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	b.report.print(os.Stdout)
+	return nil
+}
+
+// point is one load: connections and size.
+type point struct{ connections, size int }
+
+func (p point) String() string {
+	return fmt.Sprintf("%d connections, %d KB", p.connections, p.size>>10)
+}
+
+var points = []point{{1, 2 << 10}, {10, 2 << 10}, {100, 2 << 10}, {1000, 2 << 10}, {10, 50 << 10}, {100, 50 << 10}}
+
+// sample is one measured run of one system.
+type sample struct {
+	result
+	serverCPU float64 // seconds
+	delivered float64 // seconds until the last message stood in its mailbox
+	syncs     float64 // a message; negative: not known
+	written   float64 // octets a message
+}
+
+func (s sample) perSecond() float64 { return float64(s.Messages) / max(s.Seconds, s.delivered) }
+
+// median takes the run with the middle rate.
+func median(all []sample) sample {
+	slices.SortFunc(all, func(a, b sample) int {
+		switch {
+		case a.perSecond() < b.perSecond():
+			return -1
+		case a.perSecond() > b.perSecond():
+			return 1
+		}
+		return 0
+	})
+	return all[len(all)/2]
+}
+
+// smtp measures SMTP to durable mailbox, all systems alternating.
+func (b *bench) smtp(ctx context.Context) error {
+	house, err := startPosthorn(ctx, b.binary, filepath.Join(b.dir, "empty"), accounts)
+	if err != nil {
+		return err
+	}
+	defer house.stop() //nolint:errcheck // the figures are taken
+	sink, stop, err := b.startSink(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	var p *peer
+	if b.peers {
+		if p, err = startPeer(ctx, filepath.Join(b.dir, "peer")); err != nil {
+			return err
+		}
+		defer p.stop()
+	}
+	var full *server
+	if b.fill > 0 {
+		if full, err = b.filled(ctx); err != nil {
+			return err
+		}
+		defer full.stop() //nolint:errcheck
+	}
+	for _, pt := range points {
+		if err := b.smtpPoint(ctx, pt, house, full, p, sink); err != nil {
+			return fmt.Errorf("%s: %w", pt, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) smtpPoint(ctx context.Context, pt point, house, full *server, p *peer, sink string) error {
+	row := smtpRow{point: pt}
+	n := b.messages
+	if pt.connections == 1 {
+		n = max(n/4, 100)
+	}
+	if pt.size > 10<<10 {
+		n = max(n/4, 200)
+	}
+	var ours, filled, peers, sinks []sample
+	for range b.runs {
+		s, err := b.onPosthorn(ctx, house, pt, n)
+		if err != nil {
+			return err
+		}
+		ours = append(ours, s)
+		if full != nil {
+			if s, err = b.onPosthorn(ctx, full, pt, n); err != nil {
+				return err
+			}
+			filled = append(filled, s)
+		}
+		if p != nil {
+			if s, err = b.onPeer(ctx, p, pt, max(n/10, 100, pt.connections)); err != nil {
+				return err
+			}
+			peers = append(peers, s)
+		}
+		r, err := b.generator(ctx, load{Addr: sink, Connections: pt.connections, Messages: n, Size: pt.size, Recipients: "user%d@example.test", Accounts: accounts})
+		if err != nil {
+			return err
+		}
+		sinks = append(sinks, sample{result: r})
+	}
+	row.posthorn, row.sink = median(ours), median(sinks)
+	if filled != nil {
+		row.filled = median(filled)
+	}
+	if peers != nil {
+		row.peer = median(peers)
+	}
+	rate, _, err := groupLog(b.dir, pt.connections, n, pt.size)
+	if err != nil {
+		return err
+	}
+	row.log = rate
+	b.report.smtp = append(b.report.smtp, row)
+	fmt.Printf("measured %s\n", pt)
+	return nil
+}
+
+// onPosthorn sends n messages and counts them back by IMAP.
+func (b *bench) onPosthorn(ctx context.Context, s *server, pt point, n int) (sample, error) {
+	before, err := imapCount(s.listeners["imap"], "user%d@example.test", password, accounts)
+	if err != nil {
+		return sample{}, err
+	}
+	stats0, err := s.stats()
+	if err != nil {
+		return sample{}, err
+	}
+	cpu0, written0 := s.cpu(), s.written()
+	r, err := b.generator(ctx, load{Addr: s.listeners["smtp"], Connections: pt.connections, Messages: n, Size: pt.size, Recipients: "user%d@example.test", Accounts: accounts})
+	if err != nil {
+		return sample{}, err
+	}
+	out := sample{result: r, serverCPU: s.cpu() - cpu0, written: float64(s.written()-written0) / float64(n)}
+	stats1, err := s.stats()
+	if err != nil {
+		return sample{}, err
+	}
+	out.syncs = float64(stats1.Syncs-stats0.Syncs) / float64(n)
+	after, err := imapCount(s.listeners["imap"], "user%d@example.test", password, accounts)
+	if err == nil && after-before != n {
+		err = fmt.Errorf("%d messages sent, %d arrived", n, after-before)
+	}
+	return out, err
+}
+
+// onPeer does the same with Postfix and Dovecot and waits for the last one.
+func (b *bench) onPeer(ctx context.Context, p *peer, pt point, n int) (sample, error) {
+	before, err := imapCount(p.imap, "user%d@example.test", "secret", accounts)
+	if err != nil {
+		return sample{}, err
+	}
+	cpu0, start := p.cpu(), time.Now()
+	r, err := b.generator(ctx, load{Addr: p.smtp, Connections: pt.connections, Messages: n, Size: pt.size, Recipients: "user%d@example.test", Accounts: accounts})
+	if err != nil {
+		return sample{}, err
+	}
+	if err := p.drained(2 * time.Minute); err != nil {
+		return sample{}, err
+	}
+	out := sample{result: r, delivered: time.Since(start).Seconds(), serverCPU: p.cpu() - cpu0, syncs: -1}
+	after, err := imapCount(p.imap, "user%d@example.test", "secret", accounts)
+	if err == nil && after-before != n {
+		err = fmt.Errorf("Postfix and Dovecot: %d messages sent, %d arrived", n, after-before)
+	}
+	return out, err
+}
+
+// drained waits until Postfix's queue folders hold no message.
+func (p *peer) drained(patience time.Duration) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		left := 0
+		for _, q := range []string{"incoming", "active", "deferred", "maildrop"} {
+			_ = filepath.WalkDir(filepath.Join(p.dir, "queue", q), func(_ string, d os.DirEntry, err error) error {
+				if err == nil && !d.IsDir() {
+					left++
+				}
+				return nil
+			})
+		}
+		if left == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("the peer's queue did not drain in %v", patience)
+}
+
+// generator runs the load generator in a process of its own.
+func (b *bench) generator(ctx context.Context, l load) (result, error) {
+	args := []string{"generate", "-addr", l.Addr, "-connections", fmt.Sprint(l.Connections), "-messages", fmt.Sprint(l.Messages),
+		"-size", fmt.Sprint(l.Size), "-recipients", l.Recipients, "-accounts", fmt.Sprint(l.Accounts)}
+	c := exec.CommandContext(ctx, b.self, args...)
+	c.Stderr = os.Stderr
+	out, err := c.Output()
+	var r result
+	if err == nil {
+		err = json.Unmarshal(out, &r)
+	}
+	return r, err
+}
+
+// startSink runs the discarding server in a process of its own.
+func (b *bench) startSink(ctx context.Context) (addr string, stop func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	c := exec.CommandContext(ctx, b.self, "sink")
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err == nil {
+		_, err = fmt.Fscanln(out, &addr)
+	}
+	return addr, func() { cancel(); _ = c.Wait() }, err
+}
+
+// filled starts a posthorn whose store already holds many messages.
+func (b *bench) filled(ctx context.Context) (*server, error) {
+	s, err := startPosthorn(ctx, b.binary, filepath.Join(b.dir, "filled"), accounts)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Printf("filling a store with %d messages\n", b.fill)
+	start := time.Now()
+	r, err := b.generator(ctx, load{Addr: s.listeners["smtp"], Connections: 100, Messages: b.fill, Size: 2 << 10, Recipients: "user%d@example.test", Accounts: accounts})
+	if err == nil {
+		fmt.Printf("filled in %s, %.0f messages/s\n", time.Since(start).Round(time.Second), r.rate())
+	}
+	return s, err
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// smtpRow is one point of the SMTP table.
+type smtpRow struct {
+	point
+	posthorn, filled, peer, sink sample
+	log                          float64
+}
+
+// line is a figure with its aim.
+type line struct {
+	what  string
+	value string
+	aim   string
+	met   bool
+}
+
+type report struct {
+	smtp  []smtpRow
+	lines []line
+}
+
+func (r *report) add(what, aim string, met bool, format string, args ...any) {
+	r.lines = append(r.lines, line{what, fmt.Sprintf(format, args...), aim, met})
+}
+
+func (r *report) print(w io.Writer) {
+	if len(r.smtp) > 0 {
+		r.printSMTP(w)
+		r.judgeSMTP()
+	}
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "\nwhat\tmeasured\taim\t")
+	for _, l := range r.lines {
+		mark := "met"
+		if !l.met {
+			mark = "SHORT"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", l.what, l.value, l.aim, mark)
+	}
+	_ = t.Flush()
+}
+
+func (r *report) printSMTP(w io.Writer) {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "\nSMTP to durable mailbox\tposthorn/s\tp50 ms\tp99 ms\tCPU ms\tsyncs\twritten B\tgen CPU ms\tPostfix+Dovecot/s\tCPU ms\tratio\tsink/s\tratio\tgroup log/s\tfilled/s\t")
+	for _, x := range r.smtp {
+		p := x.posthorn
+		fmt.Fprintf(t, "%s\t%.0f\t%.2f\t%.2f\t%.3f\t%.3f\t%.0f\t%.3f\t%.0f\t%.2f\t%.1f\t%.0f\t%.2f\t%.0f\t%.0f\t\n", x.point,
+			p.perSecond(), p.P50, p.P99, perMessage(p.serverCPU, p), p.syncs, p.written, perMessage(p.CPU, p),
+			x.peer.perSecond(), perMessage(x.peer.serverCPU, x.peer), ratio(p.perSecond(), x.peer.perSecond()),
+			x.sink.perSecond(), ratio(p.perSecond(), x.sink.perSecond()), x.log, x.filled.perSecond())
+	}
+	_ = t.Flush()
+}
+
+func perMessage(seconds float64, s sample) float64 {
+	if s.Messages == 0 {
+		return 0
+	}
+	return seconds * 1000 / float64(s.Messages)
+}
+
+func ratio(a, b float64) float64 {
+	if b <= 0 {
+		return 0
+	}
+	return a / b
+}
+
+// judgeSMTP compares the table with the aims of design.md 10.
+func (r *report) judgeSMTP() {
+	rates := map[int]float64{}
+	for _, x := range r.smtp {
+		if x.size != 2<<10 {
+			continue
+		}
+		p := x.posthorn
+		rates[x.connections] = p.perSecond()
+		name := fmt.Sprintf("%d connections: ", x.connections)
+		if x.connections == 1 {
+			r.add(name+"to the discarding sink", ">= 0.4", ratio(p.perSecond(), x.sink.perSecond()) >= 0.4, "%.2f", ratio(p.perSecond(), x.sink.perSecond()))
+			r.add(name+"syncs a message", "1", p.syncs < 1.1, "%.2f", p.syncs)
+		}
+		if x.connections == 10 || x.connections == 100 {
+			if x.peer.Messages > 0 {
+				q := ratio(p.perSecond(), x.peer.perSecond())
+				r.add(name+"to Postfix + Dovecot", ">= 10", q >= 10, "%.1f", q)
+			}
+			q := ratio(p.perSecond(), x.sink.perSecond())
+			r.add(name+"to the discarding sink", ">= 0.3", q >= 0.3, "%.2f", q)
+			r.add(name+"CPU a message", "<= 0.25 ms", perMessage(p.serverCPU, p) <= 0.25, "%.3f ms", perMessage(p.serverCPU, p))
+		}
+		if x.connections == 100 {
+			r.add(name+"syncs a message", "< 0.1", p.syncs < 0.1, "%.3f", p.syncs)
+			r.add(name+"p99 to p50", "<= 3", ratio(p.P99, p.P50) <= 3, "%.2f", ratio(p.P99, p.P50))
+		}
+		if x.filled.Messages > 0 {
+			q := ratio(x.filled.perSecond(), p.perSecond())
+			r.add(name+"filled store to empty store", ">= 0.9", q >= 0.9, "%.2f", q)
+		}
+	}
+	if rates[10] > 0 && rates[1000] > 0 {
+		r.add("100 to 10 connections", ">= 1", rates[100] >= rates[10], "%.2f", rates[100]/rates[10])
+		r.add("1000 to 10 connections", ">= 1", rates[1000] >= rates[10], "%.2f", rates[1000]/rates[10])
+	}
+}

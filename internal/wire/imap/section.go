@@ -51,7 +51,7 @@ type Section struct {
 
 // Append appends the section as a client asks for it.
 func (s *Section) Append(b []byte) []byte {
-	b = s.appendName(b, s.Peek && s.Form != FormRFC822Header)
+	b = s.appendName(b, s.Peek && s.Form <= FormBinary)
 	if s.Partial {
 		b = strconv.AppendUint(append(b, '<'), uint64(s.Offset), 10)
 		b = append(strconv.AppendUint(append(b, '.'), uint64(s.Length), 10), '>')

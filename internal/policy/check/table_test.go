@@ -1,0 +1,139 @@
+package check
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"posthorn/internal/base/mail"
+	"posthorn/internal/base/unit"
+	"posthorn/internal/policy"
+	"posthorn/internal/state/setting"
+)
+
+func defaults() *Settings {
+	s := setting.Defaults[Settings](setting.Recommended)
+	return &s
+}
+
+func TestEveryProfileIsValid(t *testing.T) {
+	for _, p := range []setting.Profile{setting.Recommended, setting.Factory, setting.Trial} {
+		s := setting.Defaults[Settings](p)
+		if err := s.Validate(); err != nil {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+}
+
+func TestTableIsInTheOrderOfASessionAndComplete(t *testing.T) {
+	seen := map[string]bool{}
+	last := policy.Connect
+	for _, e := range Table(defaults()) {
+		if e.Stage < last || seen[e.Name] {
+			t.Errorf("%s: out of order or twice", e.Name)
+		}
+		last, seen[e.Name] = e.Stage, true
+		if e.Doc == "" || e.Setting == "" || len(e.IDs) == 0 || len(e.Replies) == 0 || e.Check == nil || e.Worst == policy.Pass {
+			t.Errorf("%s: something is missing", e.Name)
+		}
+		if e.Fixed && e.Mode != policy.Enforce {
+			t.Errorf("%s: fixed and not enforced", e.Name)
+		}
+	}
+}
+
+func TestWorldIsNeverTrusted(t *testing.T) {
+	for _, c := range []struct {
+		clients, local string
+		public, ok     bool
+	}{
+		{"0.0.0.0/0", "", false, false},
+		{"::/0", "", false, false},
+		{"8.8.8.8/32", "", false, true},
+		{"", "0.0.0.0/0", true, false},
+		{"", "::/0", true, false},
+		{"", "8.8.8.0/24", false, false},
+		{"", "8.8.8.0/24", true, true},
+		{"", "10.0.0.0/8", false, true},
+		{"", "10.0.0.0/7", false, false},
+		{"", "fd00::/16", false, true},
+		{"", "2001:db8::/32", false, false},
+	} {
+		s := defaults()
+		s.Trust.PublicNetworks = c.public
+		if c.clients != "" {
+			s.Trust.Clients = []netip.Prefix{netip.MustParsePrefix(c.clients)}
+		}
+		if c.local != "" {
+			s.Trust.LocalNetworks = []netip.Prefix{netip.MustParsePrefix(c.local)}
+		}
+		if err := s.Validate(); (err == nil) != c.ok {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+func TestMappedAddressIsTheIPv4Address(t *testing.T) {
+	s := defaults()
+	s.Trust.Clients = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	if _, trust := s.Classify("smtp", netip.MustParseAddr("::ffff:192.0.2.7")); trust != policy.TrustedList {
+		t.Error(trust)
+	}
+}
+
+func TestAnnouncedLimitsFollowTheSession(t *testing.T) {
+	s := defaults()
+	s.Size = Size{Inbound: 10, Outbound: 20, Cap: 15}
+	s.Recipients.Inbound, s.Recipients.Outbound = 5, 3
+	for _, c := range []struct {
+		kind  policy.Kind
+		trust policy.Trust
+		size  unit.Size
+		rcpt  int
+	}{
+		{policy.MX, policy.Untrusted, 10, 5},
+		{policy.Submission, policy.Untrusted, 15, 3},
+		{policy.Trusted, policy.TrustedList, 15, 3},
+		{policy.Trusted, policy.TrustedClass, 15, 0},
+	} {
+		if l := s.Limits(c.kind, c.trust); l.Size != c.size || l.Recipients != c.rcpt || !l.Auth {
+			t.Errorf("%v, %v: %+v", c.kind, c.trust, l)
+		}
+	}
+	s.Size = Size{Inbound: 10}
+	if l := s.Limits(policy.Trusted, policy.TrustedList); l.Size != 0 {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestRefusalsNameTheSettingToChange(t *testing.T) {
+	s := defaults()
+	p := policy.NewPipeline(s.Rules())
+	f := &policy.Facts{DeclaredSize: 1 << 40, Senders: world{}}
+	d := p.Judge(context.Background(), policy.Mail, f)
+	if !strings.Contains(d.Reason, "policy.size.inbound") || strings.Contains(d.Reply.String(), "policy.") {
+		t.Errorf("%q %q", d.Reason, d.Reply)
+	}
+}
+
+// BenchmarkMessage judges a whole message that passes every check.
+func BenchmarkMessage(b *testing.B) {
+	s := defaults()
+	p := policy.NewPipeline(s.Rules())
+	ctx := context.Background()
+	f := &policy.Facts{
+		Client: netip.MustParseAddr("192.0.2.1"), Listener: "smtp", Usage: world{}, Senders: world{},
+		Sender: mail.Address{Local: "eve", Domain: "away.test"}, Recipient: mail.Address{Local: "bob", Domain: "example.test"},
+		DeclaredSize: 2000, Size: 2000, Hops: 2, From: []mail.Address{{Local: "eve", Domain: "away.test"}},
+	}
+	f.Resolution = resolve(f.Recipient)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, stage := range []policy.Stage{policy.Mail, policy.Rcpt, policy.Data, policy.Content} {
+			if d := p.Judge(ctx, stage, f); d.Action != policy.Pass {
+				b.Fatal(d)
+			}
+		}
+	}
+}

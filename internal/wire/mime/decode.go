@@ -129,7 +129,7 @@ func (d *decoder) structure(s *Structure) {
 	s.Flags = Flags(d.uvarint())
 	s.Fields = int(d.size())
 	s.Received = int(d.size())
-	s.From = int(d.size())
+	s.FromFields = int(d.size())
 	s.LongestLine = d.size()
 	s.DeliveredTo = d.strings()
 	s.References = d.string()

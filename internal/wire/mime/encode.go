@@ -50,7 +50,7 @@ func (s *Structure) AppendBinary(dst []byte) ([]byte, error) {
 	dst = append(dst, encodingVersion)
 	for _, n := range [...]uint64{
 		uint64(s.Size), uint64(s.Opaque), uint64(s.Flags), uint64(s.Fields),
-		uint64(s.Received), uint64(s.From), uint64(s.LongestLine),
+		uint64(s.Received), uint64(s.FromFields), uint64(s.LongestLine),
 	} {
 		dst = binary.AppendUvarint(dst, n)
 	}

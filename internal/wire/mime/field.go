@@ -110,9 +110,16 @@ func splitField(line []byte) (name, value []byte, ok bool) {
 	if colon <= 0 {
 		return nil, nil, false
 	}
-	name = bytes.TrimRight(line[:colon], " \t")
-	if len(name) == 0 || bytes.IndexByte(name, ' ') >= 0 || bytes.IndexByte(name, '\t') >= 0 {
-		return nil, nil, false
+	name = line[:colon]
+	for isWSP(name[len(name)-1]) {
+		if name = name[:len(name)-1]; len(name) == 0 {
+			return nil, nil, false
+		}
+	}
+	for _, c := range name {
+		if isWSP(c) {
+			return nil, nil, false
+		}
 	}
 	return name, line[colon+1:], true
 }
@@ -240,7 +247,7 @@ func (p *Parser) envelopeField(id fieldID, value []byte) {
 		p.text(e, PresentMessageID, &e.MessageID, value)
 	case fieldFrom:
 		if len(p.stack) == 1 {
-			p.s.From++
+			p.s.FromFields++
 		}
 		p.addressList(e, &e.From, value)
 	case fieldSender:

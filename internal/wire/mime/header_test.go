@@ -1,6 +1,9 @@
 package mime
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestHeaderFieldsAreFiltered(t *testing.T) {
 	t.Parallel()
@@ -49,6 +52,7 @@ func TestEncodedWords(t *testing.T) {
 		"=?gb2312?B?xOO6ww==?=":              "你好",
 		"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=": "日本",
 		"=?nonsense?Q?=41?=":                 "A",
+		"=?hz-gb-2312?Q?=7E{VPND=7E}?=":      "中文",
 		"=?utf-8?X?a?=":                      "=?utf-8?X?a?=",
 		"=?utf-8?Q?unfinished":               "=?utf-8?Q?unfinished",
 		"=?=?utf-8?Q?a?=":                    "=?a",
@@ -58,5 +62,13 @@ func TestEncodedWords(t *testing.T) {
 		if got := DecodeWords(value); got != want {
 			t.Errorf("%q: %q, want %q", value, got, want)
 		}
+	}
+}
+
+func TestManyBeginningsOfEncodedWordsAreNoWork(t *testing.T) {
+	t.Parallel()
+	in := strings.Repeat("=?a?Q?x", 1<<15)
+	if got := DecodeWords(in); got != in {
+		t.Errorf("%d octets became %d", len(in), len(got))
 	}
 }

@@ -48,7 +48,7 @@ func (p *Parser) endHeader() {
 	if part.isMessage() {
 		// RFC 2046 §5.2.1 forbids encoding a message; one that is encoded
 		// nonetheless cannot be looked into by offset.
-		if isIdentity(part.Encoding) {
+		if !isEncoded(part.Encoding) {
 			p.openPart(p.next, true)
 		}
 		return
@@ -164,10 +164,11 @@ func plainParam(params []Param, name string) string {
 	return ""
 }
 
-// isIdentity reports whether an encoding leaves the octets as they are.
-func isIdentity(encoding string) bool {
+// isEncoded reports whether offsets in the body mean nothing to its content.
+// What an unknown encoding names is mostly a slip of 7bit or 8bit.
+func isEncoded(encoding string) bool {
 	switch encoding {
-	case "", "7bit", "8bit", "binary":
+	case "base64", "quoted-printable", "x-uuencode", "uuencode":
 		return true
 	}
 	return false

@@ -87,6 +87,9 @@ func (p *Parser) begin() {
 	s := &Structure{}
 	s.Parts = make([]Part, 0, 1)
 	p.s = s
+	// Room for what an ordinary message has.
+	p.params = make([]Param, 0, 4)
+	p.addresses = make([]Address, 0, 5)
 	p.openPart(0, true)
 }
 

@@ -98,8 +98,8 @@ body
 	if s.Flags != want {
 		t.Errorf("flags %b, want %b", s.Flags, want)
 	}
-	if s.Received != 2 || s.Facts.From != 2 || s.Fields != 14 {
-		t.Errorf("Received %d From %d Fields %d", s.Received, s.Facts.From, s.Fields)
+	if s.Received != 2 || s.FromFields != 2 || s.Fields != 14 {
+		t.Errorf("Received %d From %d Fields %d", s.Received, s.FromFields, s.Fields)
 	}
 	if want := []string{"one@example.test", "two@example.test"}; !reflect.DeepEqual(s.DeliveredTo, want) {
 		t.Errorf("Delivered-To %q", s.DeliveredTo)

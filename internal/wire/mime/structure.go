@@ -23,8 +23,8 @@ type Facts struct {
 	Fields int
 	// Received counts its Received fields (RFC 5321 §6.3).
 	Received int
-	// From counts its From fields; RFC 5322 §3.6 wants exactly one.
-	From int
+	// FromFields counts its From fields; RFC 5322 §3.6 wants exactly one.
+	FromFields int
 	// LongestLine is the most octets between two line ends in the message.
 	LongestLine int64
 	// DeliveredTo holds the values of its Delivered-To fields.

@@ -3,6 +3,7 @@ package mime
 import (
 	"bytes"
 	"iter"
+	"strings"
 )
 
 // values reads the structured field bodies of RFC 2045: tokens, quoted
@@ -33,7 +34,7 @@ func (v *values) token(stop string) []byte {
 	start := v.i
 	for !v.done() {
 		c := v.b[v.i]
-		if isLWSP(c) || c == '(' || c == ';' || bytes.IndexByte([]byte(stop), c) >= 0 {
+		if isLWSP(c) || c == '(' || c == ';' || strings.IndexByte(stop, c) >= 0 {
 			break
 		}
 		v.i++

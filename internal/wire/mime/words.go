@@ -66,7 +66,9 @@ func parseWord(s string) (encodedWord, int) {
 	if !ok || len(rest) < 2 || rest[1] != '?' || charset == "" || strings.ContainsAny(charset, " =\r\n") {
 		return encodedWord{}, 0
 	}
-	end := strings.Index(rest[2:], "?=")
+	// RFC 2047 §2 allows 75 octets; without a bound, text full of beginnings
+	// would be searched to its end for each of them.
+	end := strings.Index(rest[2:min(len(rest), maxToken)], "?=")
 	if end < 0 {
 		return encodedWord{}, 0
 	}
@@ -131,7 +133,8 @@ func Charset(name string) encoding.Encoding {
 	case "gb2312": // a subset, and often more than it says
 		name = "gb18030"
 	}
-	if e, err := htmlindex.Get(name); err == nil {
+	// The web's index refuses some that mail still uses.
+	if e, err := htmlindex.Get(name); err == nil && e != encoding.Replacement {
 		return e
 	}
 	if e, err := ianaindex.MIME.Encoding(name); err == nil {

@@ -1,0 +1,232 @@
+// Package ledger keeps the books of fault tests: what the server took
+// responsibility for while it was killed, cut off or starved, against what
+// stands in the mailboxes afterwards.
+//
+// Every message is unmistakable: its Message-ID names it, its body is derived
+// from its number, so that a lost, doubled or torn one shows.
+package ledger
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+)
+
+// Ledger is the list of messages and what the server said to each.
+type Ledger struct {
+	mu    sync.Mutex
+	next  int
+	notes map[int]*note
+}
+
+// note is one message's line in the books.
+type note struct {
+	recipients []string
+	size       int
+	acked      bool
+	found      map[string]int // recipient: copies
+	torn       int
+}
+
+// New returns empty books.
+func New() *Ledger { return &Ledger{notes: map[int]*note{}} }
+
+// Message is one message to send.
+type Message struct {
+	Number     int
+	Recipients []string
+	Content    []byte
+}
+
+const domain = "ledger.example.test"
+
+// Next enters a new message of about the size for the recipients.
+func (l *Ledger) Next(size int, recipients ...string) Message {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next++
+	l.notes[l.next] = &note{recipients: recipients, size: size, found: map[string]int{}}
+	return Message{Number: l.next, Recipients: recipients, Content: content(l.next, size)}
+}
+
+// Acked enters that the server took responsibility for the message.
+func (l *Ledger) Acked(m Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notes[m.Number].acked = true
+}
+
+// Count returns how many messages were sent and how many acknowledged.
+func (l *Ledger) Count() (sent, acked int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range l.notes {
+		if n.acked {
+			acked++
+		}
+	}
+	return len(l.notes), acked
+}
+
+// Found enters one message read from a recipient's mailbox. Messages of
+// somebody else are not the ledger's business and return false.
+func (l *Ledger) Found(recipient string, raw []byte) bool {
+	number, ok := numberOf(raw)
+	if !ok {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.notes[number]
+	if n == nil {
+		return false
+	}
+	n.found[recipient]++
+	if !strings.HasSuffix(string(raw), string(content(number, n.size))) {
+		n.torn++
+	}
+	return true
+}
+
+// Forget clears what was found, before another reading.
+func (l *Ledger) Forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range l.notes {
+		n.found, n.torn = map[string]int{}, 0
+	}
+}
+
+// Verdict is the balance.
+type Verdict struct {
+	Sent, Acked, Found  int
+	Lost, Doubled, Torn int
+	Phantom             int // for a recipient it was not sent to
+	Unacked             int // found although never acknowledged: allowed
+	Examples            []string
+	PartlyFiled         int // unacknowledged, filed for some recipients only
+}
+
+// OK reports books that balance.
+func (v Verdict) OK() bool {
+	return v.Lost == 0 && v.Doubled == 0 && v.Torn == 0 && v.Phantom == 0 && v.PartlyFiled == 0
+}
+
+// String writes the balance in one line.
+func (v Verdict) String() string {
+	s := fmt.Sprintf("%d sent, %d acknowledged, %d found: %d lost, %d doubled, %d torn, %d phantom, %d partly filed (%d found unacknowledged)",
+		v.Sent, v.Acked, v.Found, v.Lost, v.Doubled, v.Torn, v.Phantom, v.PartlyFiled, v.Unacked)
+	if len(v.Examples) > 0 {
+		s += "; for example " + strings.Join(v.Examples, "; ")
+	}
+	return s
+}
+
+// Balance compares what was acknowledged with what was found.
+func (l *Ledger) Balance() Verdict {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var v Verdict
+	v.Sent = len(l.notes)
+	numbers := make([]int, 0, len(l.notes))
+	for n := range l.notes {
+		numbers = append(numbers, n)
+	}
+	sort.Ints(numbers)
+	for _, number := range numbers {
+		n := l.notes[number]
+		if n.acked {
+			v.Acked++
+		}
+		v.weigh(number, n)
+	}
+	return v
+}
+
+func (v *Verdict) weigh(number int, n *note) {
+	present := 0
+	for _, r := range n.recipients {
+		switch c := n.found[r]; {
+		case c == 0 && n.acked:
+			v.Lost++
+			v.example("message %d for %s is lost", number, r)
+		case c > 1:
+			v.Doubled += c - 1
+			v.example("message %d is %d times in %s", number, c, r)
+		}
+		if n.found[r] > 0 {
+			present++
+		}
+	}
+	total := 0
+	for _, c := range n.found {
+		total += c
+	}
+	v.Found += total
+	if own := n.sum(); total > own {
+		v.Phantom += total - own
+		v.example("message %d is in a mailbox it was not for", number)
+	}
+	if n.torn > 0 {
+		v.Torn += n.torn
+		v.example("message %d is torn", number)
+	}
+	if !n.acked && present > 0 {
+		v.Unacked++
+		if present < len(n.recipients) {
+			v.PartlyFiled++
+			v.example("message %d, never acknowledged, reached %d of %d recipients", number, present, len(n.recipients))
+		}
+	}
+}
+
+// sum counts copies in the mailboxes of the message's own recipients.
+func (n *note) sum() int {
+	total := 0
+	for _, r := range n.recipients {
+		total += n.found[r]
+	}
+	return total
+}
+
+func (v *Verdict) example(format string, args ...any) {
+	if len(v.Examples) < 5 {
+		v.Examples = append(v.Examples, fmt.Sprintf(format, args...))
+	}
+}
+
+// content makes the message of a number: header and a body that nobody could
+// guess from another number.
+func content(number, size int) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "From: <sender@%s>\r\nTo: <receiver@example.test>\r\nSubject: ledger %d\r\nMessage-ID: <%d@%s>\r\n"+
+		"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\n", domain, number, number, domain)
+	x := uint64(number)*0x9e3779b97f4a7c15 + 1
+	for b.Len() < size {
+		for range 4 {
+			x ^= x << 13
+			x ^= x >> 7
+			x ^= x << 17
+			fmt.Fprintf(&b, "%016x", x)
+		}
+		b.WriteString("\r\n")
+	}
+	fmt.Fprintf(&b, "end of %d\r\n", number)
+	return []byte(b.String())
+}
+
+// numberOf reads the number back from the Message-ID.
+func numberOf(raw []byte) (int, bool) {
+	text := string(raw)
+	i := strings.Index(text, "\r\nMessage-ID: <")
+	if i < 0 {
+		return 0, false
+	}
+	var n int
+	var rest string
+	if _, err := fmt.Sscanf(text[i+len("\r\nMessage-ID: <"):], "%d@%s", &n, &rest); err != nil {
+		return 0, false
+	}
+	return n, strings.HasPrefix(rest, domain)
+}

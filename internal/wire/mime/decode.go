@@ -264,30 +264,39 @@ func (d *decoder) address(a *Address) {
 	}
 }
 
-// sound checks what the methods of a Structure rely on: parts nest, only
-// containers have parts, and every message has an envelope.
+// sound checks what the methods of a Structure rely on: parts nest in number
+// and in place, only containers have parts, and every message has an envelope.
 func (s *Structure) sound() bool {
 	if s.Parts[0].Header.Start != 0 || s.Parts[0].Envelope == nil || s.end(0) != len(s.Parts) {
 		return false
 	}
-	var ends [MaxDepth]int
+	var around [MaxDepth]int
 	depth := 0
 	for i := range s.Parts {
-		p := &s.Parts[i]
-		for depth > 0 && ends[depth-1] == i {
+		for depth > 0 && s.end(around[depth-1]) == i {
 			depth--
 		}
-		if depth == MaxDepth || depth > 0 && s.end(i) > ends[depth-1] || p.Type == "" || p.Subtype == "" {
+		if depth == MaxDepth || depth > 0 && !s.nests(around[depth-1], i) || !s.soundPart(i) {
 			return false
 		}
-		ends[depth] = s.end(i)
+		around[depth] = i
 		depth++
-		if s.childless(i) || p.isMultipart() {
-			continue
-		}
-		if !p.isMessage() || s.Parts[i+1].Envelope == nil || s.end(i+1) != s.end(i) {
-			return false
-		}
 	}
 	return true
+}
+
+func (s *Structure) nests(outer, inner int) bool {
+	o, i := &s.Parts[outer], &s.Parts[inner]
+	return i.end <= o.end && i.Header.Start >= o.Body.Start && i.Body.End <= o.Body.End
+}
+
+func (s *Structure) soundPart(i int) bool {
+	p := &s.Parts[i]
+	switch {
+	case p.Type == "" || p.Subtype == "":
+		return false
+	case s.childless(i) || p.isMultipart():
+		return true
+	}
+	return p.isMessage() && s.Parts[i+1].Envelope != nil && s.end(i+1) == s.end(i)
 }

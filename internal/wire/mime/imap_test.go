@@ -12,7 +12,7 @@ import (
 type imapNil struct{}
 
 type imapReader struct {
-	b   []byte
+	b   string
 	err error
 }
 
@@ -20,7 +20,7 @@ func (r *imapReader) fail(format string, args ...any) {
 	if r.err == nil {
 		r.err = fmt.Errorf(format+" before %.40q", append(args, r.b)...)
 	}
-	r.b = nil
+	r.b = ""
 }
 
 // value reads a list, string, number or NIL.
@@ -34,7 +34,7 @@ func (r *imapReader) value() any {
 		return r.quoted()
 	case r.b[0] == '{':
 		return r.literal()
-	case strings.HasPrefix(string(r.b[:min(3, len(r.b))]), "NIL"):
+	case strings.HasPrefix(r.b, "NIL"):
 		r.b = r.b[3:]
 		return imapNil{}
 	case r.b[0] >= '0' && r.b[0] <= '9':
@@ -50,7 +50,7 @@ func (r *imapReader) number() int64 {
 	for i < len(r.b) && r.b[i] >= '0' && r.b[i] <= '9' {
 		i++
 	}
-	n, err := strconv.ParseInt(string(r.b[:i]), 10, 64)
+	n, err := strconv.ParseInt(r.b[:i], 10, 64)
 	if err != nil {
 		r.fail("number")
 		return 0
@@ -85,7 +85,7 @@ func (r *imapReader) quoted() string {
 }
 
 func (r *imapReader) literal() string {
-	head, rest, ok := strings.Cut(string(r.b[1:]), "}\r\n")
+	head, rest, ok := strings.Cut(r.b[1:], "}\r\n")
 	n, err := strconv.Atoi(head)
 	if !ok || err != nil || n > len(rest) {
 		r.fail("literal")
@@ -95,7 +95,7 @@ func (r *imapReader) literal() string {
 		r.fail("NUL in a literal")
 		return ""
 	}
-	r.b = []byte(rest[n:])
+	r.b = rest[n:]
 	return rest[:n]
 }
 
@@ -127,7 +127,7 @@ func (r *imapReader) list() []any {
 }
 
 func readIMAP(b []byte) (any, error) {
-	r := imapReader{b: b}
+	r := imapReader{b: string(b)}
 	v := r.value()
 	if r.err == nil && len(r.b) > 0 {
 		r.fail("left over")

@@ -34,7 +34,11 @@ func serve(c *client, cmd Command) string {
 	case "LSUB":
 		v, err = d.Lsub()
 	case "SELECT", "EXAMINE":
-		v, err = d.Select()
+		var sel Select
+		sel, err = d.Select()
+		resync := sel.Resync
+		sel.Resync = nil // a pointer prints as its address
+		v = fmt.Sprintf("%+v %+v", sel, resync)
 	case "CREATE":
 		v, err = d.Create()
 	case "RENAME":

@@ -51,6 +51,9 @@ func NewDecoder(r io.Reader, limits Limits, proceed func() error) *Decoder {
 	return d
 }
 
+// maxTag bounds what every response must repeat.
+const maxTag = 255
+
 // Command is the beginning of a command. UID tells `UID FETCH` from `FETCH`;
 // Verb is in upper case and never "UID".
 type Command struct {
@@ -80,7 +83,8 @@ func (d *Decoder) Reset(r io.Reader) {
 }
 
 // Next skips what is left of the last command and reads the tag and verb of
-// the next one. It returns io.EOF when the client is gone between commands.
+// the next one; flush the last response first, because it waits for the
+// client. It returns io.EOF when the client is gone between commands.
 // With an *Error the Tag is set as far as it could be read; the session goes
 // on with the next Next unless Response.Close is set.
 func (d *Decoder) Next() (Command, error) {
@@ -104,16 +108,15 @@ func (d *Decoder) Next() (Command, error) {
 }
 
 // command reads tag and verb; one string holds both.
-func (d *Decoder) command() Command {
+func (d *Decoder) command() (c Command) {
 	tag := d.word(isTagChar)
-	if len(tag) == 0 {
+	switch {
+	case len(tag) == 0:
 		d.fail(expected("a tag"))
-		return Command{}
-	}
-	c := Command{Tag: string(tag)}
-	if len(tag) > 255 {
-		d.fail(bad("Tag of more than 255 octets"))
-		return Command{}
+		return c
+	case len(tag) > maxTag:
+		d.fail(bad("Tag too long"))
+		return c
 	}
 	d.arg("a command")
 	verb := d.keyword("a command")
@@ -122,6 +125,7 @@ func (d *Decoder) command() Command {
 		verb = d.keyword("a command after UID")
 	}
 	if d.err != nil {
+		c.Tag = string(tag)
 		return c
 	}
 	line := string(d.line[:d.pos])

@@ -157,6 +157,24 @@ func TestStrangersCannotSendLongLinesOrLiterals(t *testing.T) {
 	}
 }
 
+func TestLimitsWidenAtLogin(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 20000)
+	c := newClient(t, strings.NewReader("a1 LOGIN a b\r\na2 X "+long+" {20000+}\r\n"+long+"\r\n"), BeforeLogin())
+	next(t, c, "a1 LOGIN")
+	c.SetLimits(AfterLogin(0))
+	next(t, c, "a2 X")
+	for range 2 {
+		c.SP("a string")
+		if s := c.AString("a string"); s != long {
+			t.Fatal(len(s), c.Err())
+		}
+	}
+	if err := c.End(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLiteralsOfStrangersAddUp(t *testing.T) {
 	t.Parallel()
 	part := "{8000+}\r\n" + strings.Repeat("x", 8000)
@@ -204,7 +222,7 @@ func TestBadTagsAndVerbsAreNamed(t *testing.T) {
 		"a1 {5+}\r\nhello":       "Expected a command",
 		"\"a1\" NOOP":            "Expected a tag",
 		"a\xff NOOP":             "Expected a space before a command",
-		strings.Repeat("a", 300): "Tag of more than 255 octets",
+		strings.Repeat("a", 300): "Tag too long",
 	} {
 		c := dial(t, text+"\r\nz NOOP\r\n")
 		_, err := c.Next()

@@ -36,7 +36,13 @@ func (in *input) release() {
 		return
 	}
 	in.r, in.w, in.buf = 0, 0, in.small[:]
+	in.giveBack()
+}
+
+// giveBack returns the page, cleared: it may hold a password.
+func (in *input) giveBack() {
 	if in.page != nil {
+		clear(in.page[:])
 		pages.Put(in.page)
 		in.page = nil
 	}
@@ -58,9 +64,8 @@ func (in *input) room() {
 		next = make([]byte, 2*len(in.buf))
 	}
 	copy(next, in.buf[:in.w])
-	if in.page != nil && len(next) > pageSize {
-		pages.Put(in.page)
-		in.page = nil
+	if len(next) > pageSize {
+		in.giveBack()
 	}
 	in.buf = next
 }

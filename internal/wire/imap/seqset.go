@@ -125,6 +125,9 @@ func (s *SeqSet) normalise() {
 	if s.open != 0 {
 		s.joinOpen()
 	}
+	if len(s.ranges) == 0 {
+		s.ranges = nil // equal sets are deeply equal
+	}
 }
 
 // joinOpen takes ranges that reach the open end into it.

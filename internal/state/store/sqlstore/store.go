@@ -129,11 +129,6 @@ func (s *Store) read(ctx context.Context, fn func(t tx) error) error {
 	return s.engine.read(ctx, fn)
 }
 
-// NewDraft implements store.Store.
-func (s *Store) NewDraft(ctx context.Context, size int64) (store.Draft, error) {
-	return s.bodies.newDraft(ctx, size)
-}
-
 // Account implements store.Store.
 func (s *Store) Account(id store.AccountID) store.Account { return &account{s: s, id: id} }
 

@@ -39,6 +39,7 @@ type txn struct {
 	s        *Store
 	ids      idSource
 	accounts map[store.AccountID]*accountState
+	touched  []*accountState // by the running operation
 	after    []func()
 	// lone is set when few operations share the commit, so that a body may lie
 	// inline to save a second sync.

@@ -219,8 +219,8 @@ CREATE TABLE accepted (
 	filed BLOB NOT NULL
 ) WITHOUT ROWID;
 
--- What the sweeper has to take apart in small steps: message references
--- (message_id > 0), mailboxes (mailbox_id > 0), else whole accounts.
+-- What the sweeper has to take apart in small steps: references to a message
+-- (message_id > 0), or a whole mailbox.
 CREATE TABLE garbage (
 	account_id INTEGER NOT NULL,
 	mailbox_id INTEGER NOT NULL,

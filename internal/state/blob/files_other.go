@@ -1,0 +1,16 @@
+//go:build !linux
+
+package blob
+
+import "errors"
+
+func (f osFile) Sync() error {
+	if !Durable {
+		return nil
+	}
+	return f.File.Sync()
+}
+
+func (f osFile) Allocate(int64) error { return errors.ErrUnsupported }
+
+func (f osFile) Punch(int64, int64) error { return errors.ErrUnsupported }

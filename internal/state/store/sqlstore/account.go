@@ -1,0 +1,126 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+
+	"posthorn/internal/state/store"
+)
+
+// account implements store.Account. Every statement it causes carries its id.
+type account struct {
+	s  *Store
+	id store.AccountID
+}
+
+var _ store.Account = (*account)(nil)
+
+// ID implements store.Account.
+func (a *account) ID() store.AccountID { return a.id }
+
+// write runs fn with the account locked.
+func (a *account) write(ctx context.Context, fn func(t *txn, st *accountState) error) error {
+	return a.locked(ctx, a.s.write, fn)
+}
+
+// remove is write for operations that free space.
+func (a *account) remove(ctx context.Context, fn func(t *txn, st *accountState) error) error {
+	return a.locked(ctx, a.s.remove, fn)
+}
+
+func (a *account) locked(ctx context.Context, run func(context.Context, func(*txn) error) error, fn func(t *txn, st *accountState) error) error {
+	return run(ctx, func(t *txn) error {
+		st, err := t.account(a.id)
+		if err != nil {
+			return err
+		}
+		return fn(t, st)
+	})
+}
+
+// inBox runs fn with the account locked and one of its mailboxes.
+func (a *account) inBox(ctx context.Context, id store.MailboxID, fn func(t *txn, st *accountState, b *boxState) error) error {
+	return a.write(ctx, func(t *txn, st *accountState) error {
+		b, err := t.box(st, id)
+		if err != nil {
+			return err
+		}
+		return fn(t, st, b)
+	})
+}
+
+// Usage implements store.Account.
+func (a *account) Usage(ctx context.Context) (store.Usage, error) {
+	var u store.Usage
+	err := a.s.read(ctx, func(t tx) error {
+		found, err := one(t, `SELECT m.bytes, m.messages, a.quota_bytes, a.quota_messages
+			FROM account_mail m JOIN account a ON a.id = m.account_id WHERE m.account_id = ?`, []any{a.id}, func(r row) error {
+			u = store.Usage{Bytes: r.int(0), Messages: r.int(1), LimitBytes: r.int(2), LimitMessages: r.int(3)}
+			return nil
+		})
+		if err == nil && !found {
+			err = a.unknown()
+		}
+		return err
+	})
+	return u, err
+}
+
+func (a *account) unknown() error { return fmt.Errorf("account %d: %w", a.id, store.ErrNotFound) }
+
+// exists fails with ErrNotFound when the account is gone.
+func (a *account) exists(t tx) error {
+	found, err := one(t, `SELECT 1 FROM account_mail WHERE account_id = ?`, []any{a.id}, func(row) error { return nil })
+	if err == nil && !found {
+		err = a.unknown()
+	}
+	return err
+}
+
+// metaChunk bounds what Metas reads before it calls back, so that no read
+// transaction is open while the caller writes to a client.
+const metaChunk = 64
+
+// Metas implements store.Account.
+func (a *account) Metas(ctx context.Context, ids []store.MessageID, fn func(store.MessageID, []byte) error) error {
+	for len(ids) > 0 {
+		part := ids[:min(len(ids), metaChunk)]
+		ids = ids[len(part):]
+		metas := make([][]byte, len(part))
+		err := a.s.read(ctx, func(t tx) error {
+			for i, id := range part {
+				_, err := one(t, `SELECT meta FROM message WHERE id = ? AND account_id = ?`, []any{id, a.id}, func(r row) error {
+					metas[i] = r.bytes(0)
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for i, meta := range metas {
+			if meta == nil {
+				continue
+			}
+			if err := fn(part[i], meta); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// OpenBody implements store.Account.
+func (a *account) OpenBody(ctx context.Context, id store.MessageID) (store.Body, error) {
+	b, err := a.s.openWhere(ctx, `SELECT b.content, b.blob_id, COALESCE(l.size, 0)
+		FROM message m JOIN body b ON b.id = m.id LEFT JOIN blob l ON l.id = b.blob_id
+		WHERE m.id = ? AND m.account_id = ?`, id, a.id)
+	if err != nil {
+		return nil, fmt.Errorf("message %d: %w", id, err)
+	}
+	return b, nil
+}

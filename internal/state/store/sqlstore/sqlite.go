@@ -1,0 +1,212 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"zombiezen.com/go/sqlite"
+
+	"posthorn/internal/state/blob"
+	"posthorn/internal/state/store"
+)
+
+// sqliteEngine is the embedded engine: one writer goroutine, a few readers, a
+// checkpointer, one database file.
+type sqliteEngine struct {
+	s       *Store
+	dir     string
+	lock    *os.File
+	readers chan *sqlite.Conn
+	writer  *sqliteWriter
+	bodies  *segmentBodies
+	opened  int // reader connections made
+
+	commits, writes, syncs atomic.Int64
+	lastBatch, maxBatch    atomic.Int64
+}
+
+// cache sizes in KB, as PRAGMA cache_size takes them.
+const (
+	writerCache = 64 << 10
+	readerCache = 8 << 10
+)
+
+// OpenSQLite opens the store in a folder, which is created when missing. Only
+// one process can have it open. Close ends everything it started.
+func OpenSQLite(ctx context.Context, dir string, o Options) (store.Store, error) {
+	s, err := openSQLite(ctx, dir, o)
+	if err != nil {
+		return nil, fmt.Errorf("open store in %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+func openSQLite(ctx context.Context, dir string, o Options) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := newStore(o.withDefaults())
+	e := &sqliteEngine{s: s, dir: dir, lock: lock}
+	s.engine = e
+	if err := e.start(ctx); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	s.sweeper.start(s)
+	return s, nil
+}
+
+// start opens the parts in order of need.
+func (e *sqliteEngine) start(ctx context.Context) error {
+	conn, err := openConn(e.path(), writerCache)
+	if err != nil {
+		return err
+	}
+	e.writer = newWriter(e, conn)
+	if err := migrateSQLite(conn); err != nil {
+		return err
+	}
+	if err := e.openReaders(); err != nil {
+		return err
+	}
+	if err := e.openBodies(ctx); err != nil {
+		return err
+	}
+	return e.writer.start()
+}
+
+func (e *sqliteEngine) path() string { return filepath.Join(e.dir, "posthorn.db") }
+
+// openConn opens a connection for a cache of so many KB.
+func openConn(path string, cacheKB int) (*sqlite.Conn, error) {
+	c, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenWAL)
+	if err != nil {
+		return nil, err
+	}
+	synchronous := "FULL"
+	if !blob.Durable {
+		synchronous = "OFF"
+	}
+	x := sqliteTx{c: c}
+	err = x.script(
+		"PRAGMA synchronous="+synchronous,
+		"PRAGMA wal_autocheckpoint=0",
+		"PRAGMA temp_store=MEMORY",
+		fmt.Sprintf("PRAGMA cache_size=-%d", cacheKB),
+	)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// migrateSQLite brings the schema up to date, one transaction a step.
+func migrateSQLite(c *sqlite.Conn) error {
+	x := sqliteTx{c: c}
+	version := 0
+	if err := x.query("PRAGMA user_version", nil, func(r row) error {
+		version = int(r.int(0))
+		return nil
+	}); err != nil {
+		return err
+	}
+	steps, err := pending(version)
+	if err != nil {
+		return err
+	}
+	for _, m := range steps {
+		script := append([]string{"BEGIN IMMEDIATE"}, statements(m.script)...)
+		script = append(script, fmt.Sprintf("PRAGMA user_version=%d", m.version), "COMMIT")
+		if err := x.script(script...); err != nil {
+			return fmt.Errorf("schema version %d: %w", m.version, err)
+		}
+	}
+	return nil
+}
+
+func (e *sqliteEngine) openReaders() error {
+	e.readers = make(chan *sqlite.Conn, e.s.o.Readers)
+	for range e.s.o.Readers {
+		c, err := openConn(e.path(), readerCache)
+		if err != nil {
+			return err
+		}
+		if err := (&sqliteTx{c: c}).script("PRAGMA query_only=1"); err != nil {
+			return errors.Join(err, c.Close())
+		}
+		e.opened++
+		e.readers <- c
+	}
+	return nil
+}
+
+// read runs fn on one of the few reader connections.
+func (e *sqliteEngine) read(ctx context.Context, fn func(t tx) error) error {
+	var c *sqlite.Conn
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case c = <-e.readers:
+		if c == nil {
+			return errClosed
+		}
+	}
+	defer func() { e.readers <- c }()
+	x := sqliteTx{c: c}
+	if err := x.put("BEGIN"); err != nil {
+		return classifyRead(err)
+	}
+	err := fn(&x)
+	if e := x.put("ROLLBACK"); err == nil {
+		err = e
+	}
+	if x.broken != nil {
+		return classifyRead(err)
+	}
+	return err
+}
+
+// classifyRead is classifySQLite for readers, whose errors leave the store as
+// it is: what cannot be read now is unavailable.
+func classifyRead(err error) error {
+	err = classifySQLite(err)
+	if errors.Is(err, store.ErrReadOnly) || errors.Is(err, store.ErrFull) {
+		return fmt.Errorf("%w: read: %v", store.ErrUnavailable, err)
+	}
+	return err
+}
+
+func (e *sqliteEngine) stats() store.Stats {
+	_, bodySyncs := e.bodies.segments.Counts()
+	return store.Stats{
+		Commits: e.commits.Load(), Writes: e.writes.Load(), Syncs: e.syncs.Load() + bodySyncs,
+		LastBatch: int(e.lastBatch.Load()), MaxBatch: int(e.maxBatch.Load()),
+	}
+}
+
+// close ends the goroutines and then the connections. It is called on an
+// engine that started only partly, too.
+func (e *sqliteEngine) close() error {
+	var errs []error
+	if e.writer != nil {
+		e.writer.stop()
+	}
+	for range e.opened {
+		errs = append(errs, (<-e.readers).Close())
+	}
+	if e.readers != nil {
+		close(e.readers)
+	}
+	if e.writer != nil {
+		errs = append(errs, e.writer.close())
+	}
+	errs = append(errs, e.lock.Close())
+	return errors.Join(errs...)
+}

@@ -1,0 +1,98 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"posthorn/internal/state/blob"
+	"posthorn/internal/state/store"
+)
+
+// disk keeps room for deletions. Growth is refused while the file system has
+// less than a quarter of the reserve free; besides, a file of the reserve's
+// size stands against whatever else fills the disk, and is given up when a
+// deletion needs it (a deletion writes, too: log pages, and then the pages of
+// the database). It is made anew when there is room for it twice.
+type disk struct {
+	dir     string
+	reserve int64
+	log     *slog.Logger
+	f       blob.File
+	folder  blob.FS
+}
+
+const reserveName = "reserve"
+
+func (d *disk) open() {
+	folder, err := blob.Dir(d.dir)
+	if err != nil {
+		d.log.Warn("no reserve for a full disk", "error", err)
+		return
+	}
+	d.folder = folder
+	d.fill()
+}
+
+// fill makes the reserve file, if there is room.
+func (d *disk) fill() {
+	f, err := d.folder.Open(reserveName)
+	if errors.Is(err, os.ErrNotExist) {
+		f, err = d.folder.Create(reserveName)
+	}
+	if err == nil {
+		if err = f.Allocate(d.reserve); errors.Is(err, errors.ErrUnsupported) {
+			err = nil
+		}
+		if err != nil {
+			err = errors.Join(err, f.Close(), d.folder.Remove(reserveName))
+		}
+	}
+	if err != nil {
+		d.log.Warn("no reserve for a full disk", "path", filepath.Join(d.dir, reserveName), "error", err)
+		return
+	}
+	d.f = f
+}
+
+// low reports that only deletions may write now.
+func (d *disk) low() bool {
+	free, _, err := diskRoom(d.dir)
+	if err != nil {
+		d.log.Warn("free room is unknown", "error", err)
+		return false
+	}
+	if d.f == nil && d.folder != nil && free > 2*d.reserve {
+		d.fill()
+	}
+	return free < d.reserve/4
+}
+
+// release gives the reserve up and reports whether there was one.
+func (d *disk) release() bool {
+	if d.f == nil {
+		return false
+	}
+	err := errors.Join(d.f.Close(), d.folder.Remove(reserveName))
+	d.f = nil
+	d.log.Warn("the disk is full: the reserve is used for deletions", "error", err)
+	return true
+}
+
+func (d *disk) close() error {
+	if d.f == nil {
+		return nil
+	}
+	return d.f.Close()
+}
+
+func (e *sqliteEngine) room(context.Context) (store.Room, error) {
+	free, total, err := diskRoom(e.dir)
+	r := store.Room{Free: max(0, free-e.s.o.Reserve/4), Total: total}
+	if p := e.writer.failed.Load(); p != nil {
+		r.ReadOnly = *p
+	}
+	return r, err
+}

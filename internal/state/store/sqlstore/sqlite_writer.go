@@ -1,0 +1,452 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"zombiezen.com/go/sqlite"
+
+	"posthorn/internal/state/store"
+)
+
+// Bounds of one commit.
+const (
+	maxBatchOps    = 512
+	maxBatchOctets = 16 << 20
+	// maxCached bounds the account states kept over commits.
+	maxCached = 10_000
+)
+
+// operation is a write that waits for the writer: a delivery or a function.
+type operation struct {
+	delivery *delivery
+	fn       func(t *txn) error
+	removes  bool
+	err      error
+	done     chan struct{}
+}
+
+// sqliteWriter is the one goroutine that writes. Whatever waits when it
+// becomes free goes into its next commit; waiters hear of it afterwards.
+type sqliteWriter struct {
+	e    *sqliteEngine
+	c    *sqlite.Conn
+	x    sqliteTx
+	t    txn
+	spot idBlocks
+	disk disk
+	wal  walKeeper
+
+	failed atomic.Pointer[error] // why the store is read-only
+
+	mu      sync.Mutex
+	waiting []*operation
+	closed  bool
+	wake    chan struct{}
+	ended   chan struct{}
+	ops     sync.Pool
+}
+
+func newWriter(e *sqliteEngine, c *sqlite.Conn) *sqliteWriter {
+	w := &sqliteWriter{e: e, c: c, x: sqliteTx{c: c}, wake: make(chan struct{}, 1)}
+	w.t = txn{tx: &w.x, s: e.s, ids: &w.spot, accounts: map[store.AccountID]*accountState{}}
+	w.disk = disk{dir: e.dir, reserve: e.s.o.Reserve, log: e.s.o.Log}
+	return w
+}
+
+func (w *sqliteWriter) start() error {
+	if err := w.wal.open(w); err != nil {
+		return err
+	}
+	w.disk.open()
+	w.ended = make(chan struct{})
+	go w.run()
+	return nil
+}
+
+// stop lets what waits be written and ends the goroutine.
+func (w *sqliteWriter) stop() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	if w.ended == nil {
+		return
+	}
+	w.nudge()
+	<-w.ended
+	w.wal.stop()
+}
+
+func (w *sqliteWriter) close() error {
+	return errors.Join(w.wal.closeConn(), w.c.Close(), w.wal.closeIndex(), w.disk.close())
+}
+
+func (w *sqliteWriter) nudge() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// submit hands an operation in and waits for its commit. Once the writer has
+// taken it, only the commit ends the wait: its outcome must be known.
+func (w *sqliteWriter) submit(ctx context.Context, op *operation) error {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return errClosed
+	}
+	w.waiting = append(w.waiting, op)
+	first := len(w.waiting) == 1
+	w.mu.Unlock()
+	if first {
+		w.nudge()
+	}
+	select {
+	case <-op.done:
+		return op.err
+	case <-ctx.Done():
+	}
+	if w.withdraw(op) {
+		return ctx.Err()
+	}
+	<-op.done
+	return op.err
+}
+
+// withdraw takes back an operation that nobody began.
+func (w *sqliteWriter) withdraw(op *operation) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, have := range w.waiting {
+		if have == op {
+			w.waiting = append(w.waiting[:i], w.waiting[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+func (e *sqliteEngine) write(ctx context.Context, removes bool, fn func(t *txn) error) error {
+	return e.writer.do(ctx, operation{fn: fn, removes: removes})
+}
+
+func (e *sqliteEngine) deliver(ctx context.Context, d *delivery) error {
+	return e.writer.do(ctx, operation{delivery: d})
+}
+
+func (w *sqliteWriter) do(ctx context.Context, o operation) error {
+	op, _ := w.ops.Get().(*operation)
+	if op == nil {
+		op = &operation{done: make(chan struct{}, 1)}
+	}
+	o.done = op.done
+	*op = o
+	err := w.submit(ctx, op)
+	*op = operation{done: o.done}
+	w.ops.Put(op)
+	return err
+}
+
+func (w *sqliteWriter) run() {
+	defer close(w.ended)
+	for batch := w.next(nil); batch != nil; batch = w.next(batch) {
+		w.commit(batch)
+		for i, op := range batch {
+			batch[i] = nil
+			op.done <- struct{}{}
+		}
+		w.wal.between()
+	}
+}
+
+// next waits for operations and takes as many as one commit may hold; nil at
+// the end. used is a batch whose memory may serve again.
+func (w *sqliteWriter) next(used []*operation) []*operation {
+	for {
+		w.mu.Lock()
+		if n := w.share(); n > 0 {
+			batch := append(used[:0], w.waiting[:n]...)
+			w.waiting = w.waiting[:copy(w.waiting, w.waiting[n:])]
+			w.mu.Unlock()
+			return batch
+		}
+		closed := w.closed
+		w.mu.Unlock()
+		if closed {
+			return nil
+		}
+		<-w.wake
+	}
+}
+
+// share says how many of the waiting operations go into the next commit.
+func (w *sqliteWriter) share() int {
+	var octets int64
+	for i, op := range w.waiting {
+		if op.delivery != nil {
+			octets += op.delivery.body.Size()
+		}
+		if i == maxBatchOps || i > 0 && octets > maxBatchOctets {
+			return i
+		}
+	}
+	return len(w.waiting)
+}
+
+// commit makes a batch durable, in one transaction unless one of its
+// operations breaks it for the others.
+func (w *sqliteWriter) commit(batch []*operation) {
+	if p := w.failed.Load(); p != nil {
+		finish(batch, *p)
+		return
+	}
+	if w.disk.low() {
+		batch = w.refuseGrowth(batch)
+	}
+	err := w.try(batch)
+	if errors.Is(err, store.ErrFull) && w.disk.release() {
+		batch = w.refuseGrowth(batch)
+		err = w.try(batch)
+	}
+	switch {
+	case err == nil:
+		w.account(batch)
+	case errors.Is(err, store.ErrReadOnly):
+		w.failed.Store(&err)
+		w.e.s.o.Log.Error("the store is read-only: nothing is accepted until the disk was looked at and the server restarted", "error", err)
+		finish(batch, err)
+	case len(batch) > 1 && !errors.Is(err, store.ErrFull):
+		for i := range batch {
+			w.commit(batch[i : i+1])
+		}
+	default:
+		finish(batch, err)
+	}
+}
+
+func finish(batch []*operation, err error) {
+	for _, op := range batch {
+		op.err = err
+	}
+}
+
+// refuseGrowth leaves the operations that give room back.
+func (w *sqliteWriter) refuseGrowth(batch []*operation) []*operation {
+	var keep []*operation
+	for _, op := range batch {
+		if op.removes {
+			keep = append(keep, op)
+		} else {
+			op.err = store.ErrFull
+		}
+	}
+	return keep
+}
+
+func (w *sqliteWriter) account(batch []*operation) {
+	n := int64(len(batch))
+	w.e.commits.Add(1)
+	w.e.writes.Add(n)
+	w.e.syncs.Add(1)
+	w.e.lastBatch.Store(n)
+	w.e.maxBatch.Store(max(n, w.e.maxBatch.Load()))
+}
+
+// try runs a batch in one transaction. An error means that nothing of it
+// happened.
+func (w *sqliteWriter) try(batch []*operation) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	w.x.broken = nil
+	w.t.after, w.t.lone = w.t.after[:0], len(batch) <= 2
+	err := w.x.put("BEGIN IMMEDIATE")
+	if err == nil {
+		err = w.attempt(batch)
+	}
+	touched := w.t.untouch()
+	if err != nil {
+		w.rollback()
+		return classifySQLite(err)
+	}
+	for _, fn := range w.t.after {
+		fn()
+	}
+	for _, st := range touched {
+		w.e.s.hub.Wake(st.id)
+	}
+	if len(w.t.accounts) > maxCached {
+		clear(w.t.accounts)
+	}
+	return nil
+}
+
+// rollback ends a failed transaction and everything known from it.
+func (w *sqliteWriter) rollback() {
+	if !w.c.AutocommitEnabled() {
+		if err := w.x.put("ROLLBACK"); err != nil {
+			w.e.s.o.Log.Warn("rollback failed", "error", err)
+		}
+	}
+	clear(w.t.accounts)
+	w.spot.clear()
+	w.e.bodies.reset()
+}
+
+// attempt runs deliveries, which check before they write, and then the other
+// operations, each under a savepoint.
+func (w *sqliteWriter) attempt(batch []*operation) error {
+	sync, err := w.e.bodies.placeAll(batch, w.t.lone)
+	if err != nil {
+		return errors.Join(err, sync())
+	}
+	err = w.attemptRows(batch)
+	if e := sync(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = w.e.bodies.sync() // what functions added
+	}
+	if err == nil && w.e.s.o.beforeCommit != nil {
+		err = w.e.s.o.beforeCommit()
+	}
+	if err == nil {
+		err = w.x.put("COMMIT")
+	}
+	return err
+}
+
+func (w *sqliteWriter) attemptRows(batch []*operation) error {
+	for _, op := range batch {
+		if op.delivery == nil {
+			continue
+		}
+		op.err = w.t.deliver(op.delivery)
+		if w.x.broken != nil {
+			return w.x.broken
+		}
+	}
+	if err := w.finishRows(); err != nil {
+		return err
+	}
+	for _, op := range batch {
+		if op.fn == nil {
+			continue
+		}
+		if err := w.separately(op); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finishRows writes what was counted in memory.
+func (w *sqliteWriter) finishRows() error {
+	if err := w.t.flush(); err != nil {
+		return err
+	}
+	return w.e.bodies.flushLive(&w.t)
+}
+
+// separately runs a function so that its failure leaves the others alone.
+func (w *sqliteWriter) separately(op *operation) error {
+	before, hooks := w.t.untouch(), len(w.t.after)
+	w.spot.mark()
+	if err := w.x.put("SAVEPOINT operation"); err != nil {
+		return err
+	}
+	err := op.fn(&w.t)
+	if err == nil {
+		err = w.finishRows()
+	}
+	op.err = classifySQLite(err)
+	touched := w.t.untouch()
+	if err != nil {
+		w.t.after = w.t.after[:hooks]
+		for _, st := range touched {
+			w.t.forget(st.id)
+		}
+		w.spot.undo()
+		w.e.bodies.forgetLive()
+		if w.c.AutocommitEnabled() || fatal(op.err) {
+			return err // the whole transaction is gone or must not go on
+		}
+		w.x.broken = nil
+		if err := w.x.put("ROLLBACK TO operation"); err != nil {
+			return err
+		}
+		touched = nil
+	}
+	w.t.touched = append(before, touched...)
+	return w.x.put("RELEASE operation")
+}
+
+// fatal errors end the whole batch.
+func fatal(err error) bool {
+	return errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrReadOnly)
+}
+
+// idBlocks is the idSource of the SQLite writer. A block is taken from the
+// counter's row in the running transaction and used up in memory.
+type idBlocks struct {
+	blocks map[string]*idBlock
+	opened []string // since mark
+}
+
+type idBlock struct{ next, end int64 }
+
+// blockSize keeps identifiers people see dense and makes the others cheap.
+func blockSize(name string) int64 {
+	if name == "account" || name == "mailbox" {
+		return 1
+	}
+	return 1000
+}
+
+func (b *idBlocks) next(t *txn, name string) (int64, error) {
+	k := b.blocks[name]
+	if k == nil || k.next == k.end {
+		end, err := takeBlock(t, name)
+		if err != nil {
+			return 0, err
+		}
+		if b.blocks == nil {
+			b.blocks = map[string]*idBlock{}
+		}
+		k = &idBlock{end - blockSize(name), end}
+		b.blocks[name] = k
+		b.opened = append(b.opened, name)
+	}
+	k.next++
+	return k.next, nil
+}
+
+// takeBlock moves a counter on and returns its last value.
+func takeBlock(t tx, name string) (int64, error) {
+	var end int64
+	_, err := one(t, `INSERT INTO counter (name, value) VALUES (?, ?)
+		ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value`,
+		[]any{name, blockSize(name)}, func(r row) error {
+			end = r.int(0)
+			return nil
+		})
+	if err != nil {
+		return 0, fmt.Errorf("next %s id: %w", name, err)
+	}
+	return end, nil
+}
+
+func (b *idBlocks) mark() { b.opened = b.opened[:0] }
+
+// undo forgets blocks whose transaction did not happen.
+func (b *idBlocks) undo() {
+	for _, name := range b.opened {
+		delete(b.blocks, name)
+	}
+}
+
+func (b *idBlocks) clear() { clear(b.blocks) }

@@ -47,7 +47,7 @@ func (d *door) accept() {
 			continue
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 			d.o.Log.Log(event.ListenerBackoff, slog.String("listener", d.socket.Name.Name), event.Err(err))
-			d.spare.lend(func() { d.turnAway() })
+			d.spare.lend(d.turnAway)
 		default:
 			d.o.Log.Log(event.ListenerFailed, slog.String("listener", d.socket.Name.Name), event.Err(err))
 		}
@@ -66,8 +66,8 @@ func (d *door) pause(wait time.Duration) bool {
 	return !d.stopped
 }
 
-// turnAway answers one waiting client by means of the spare descriptor, so
-// that it does not hang until its own patience ends.
+// turnAway answers a few waiting clients, one after the other, by means of the
+// spare descriptor, so that they do not hang until their own patience ends.
 func (d *door) turnAway() {
 	type deadliner interface{ SetDeadline(time.Time) error }
 	l, ok := d.socket.Listener.(deadliner)
@@ -75,11 +75,13 @@ func (d *door) turnAway() {
 		return
 	}
 	defer func() { _ = l.SetDeadline(time.Time{}) }() // fails only on a closed socket
-	raw, err := d.socket.Accept()
-	if err != nil {
-		return // somebody else took the descriptor, or the client left
+	for range 16 {
+		raw, err := d.socket.Accept()
+		if err != nil {
+			return // nobody waits, or somebody else took the descriptor
+		}
+		d.refuse(raw, Info{Listener: d.socket.Name.Name, Client: addrPort(raw.RemoteAddr())}, Descriptors)
 	}
-	d.refuse(raw, Info{Listener: d.socket.Name.Name, Client: addrPort(raw.RemoteAddr())}, Descriptors)
 }
 
 // refuse says the protocol's polite word and closes. Writing cannot wait: the

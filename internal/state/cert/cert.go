@@ -63,7 +63,7 @@ type Store struct {
 	current atomic.Pointer[[]*loaded]
 	checked atomic.Int64 // Unix nanoseconds of the last look at the files
 
-	mu      sync.Mutex // guards what follows: one goroutine reloads
+	mu      sync.Mutex       // guards what follows: one goroutine reloads
 	failed  map[Pair]version // files that could not be used, not to be tried again
 	warned  time.Time
 	ensured time.Time // when the trial's certificate was last seen to

@@ -1,7 +1,176 @@
 package sqlstore
 
-// tidy implements bodies: it removes segments that hold nothing, moves what is
-// left in mostly empty ones, and gives freed room back.
+import (
+	"fmt"
+	"io"
+
+	"posthorn/internal/state/blob"
+)
+
+// Bounds of one step of compaction.
+const (
+	compactBlobs  = 32
+	compactOctets = 4 << 20
+)
+
+// sparse is the part of a segment that must be in use, else the rest moves.
+const sparse = 4
+
+// tidy implements bodies: it gives freed room back, removes segments that hold
+// nothing, and moves what is left in mostly empty ones.
 func (b *segmentBodies) tidy() (more bool, err error) {
-	return b.segments.Reclaim()
+	if more, err := b.segments.Reclaim(); more || err != nil {
+		return more, err
+	}
+	id, live, err := b.emptiest()
+	if err != nil || id == 0 || live > b.s.o.SegmentSize/sparse || b.segments.Held(id) {
+		return false, err
+	}
+	moved, err := b.move(id)
+	if err != nil || moved {
+		return moved, err
+	}
+	return true, b.removeSegment(id)
+}
+
+// emptiest returns the segment with the least in use, the active one left
+// out; id 0 for none.
+func (b *segmentBodies) emptiest() (id, live int64, err error) {
+	active := b.segments.Active()
+	err = b.s.read(b.s.sweeper.ctx, func(t tx) error {
+		_, err := one(t, `SELECT id, live FROM segment WHERE id <> ? ORDER BY live, id LIMIT 1`, []any{active}, func(r row) error {
+			id, live = r.int(0), r.int(1)
+			return nil
+		})
+		return err
+	})
+	return id, live, err
+}
+
+func (b *segmentBodies) removeSegment(id int64) error {
+	return b.s.remove(b.s.sweeper.ctx, func(t *txn) error {
+		n, err := t.exec(`DELETE FROM segment WHERE id = ? AND NOT EXISTS (SELECT 1 FROM blob WHERE segment = ?)
+			AND NOT EXISTS (SELECT 1 FROM blob_part WHERE segment = ?)`, id, id, id)
+		if err == nil && n == 0 {
+			err = fmt.Errorf("segment %d is still in use", id)
+		}
+		t.onCommit(func() { b.segments.Remove(id) })
+		return err
+	})
+}
+
+// stretch is a place with the row that names it; part 0 is the blob row.
+type stretch struct {
+	blob, part int64
+	from       blob.Place
+	to         *blob.Stream
+}
+
+// move copies some of a segment's bodies to the active segment and reports
+// whether there were any.
+func (b *segmentBodies) move(segment int64) (bool, error) {
+	list, err := b.stretches(segment)
+	if err != nil || len(list) == 0 {
+		return false, err
+	}
+	err = b.copyAll(list)
+	var moved []bool
+	if err == nil {
+		err = b.s.remove(b.s.sweeper.ctx, func(t *txn) error {
+			moved = make([]bool, len(list))
+			for i, x := range list {
+				var err error
+				if moved[i], err = b.rename(t, x); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	for i, x := range list {
+		switch {
+		case x.to == nil:
+		case err == nil && moved[i]:
+			x.to.Settle()
+			b.segments.Free(x.from)
+		default:
+			x.to.Discard()
+		}
+	}
+	return true, err
+}
+
+// stretches reads the first bodies of a segment, up to the bounds of a step.
+func (b *segmentBodies) stretches(segment int64) ([]stretch, error) {
+	var list []stretch
+	err := b.s.read(b.s.sweeper.ctx, func(t tx) error {
+		list = list[:0]
+		octets := int64(0)
+		return t.query(`SELECT id, 0, start, length FROM blob WHERE segment = ?
+			UNION ALL SELECT blob_id, part, start, length FROM blob_part WHERE segment = ? LIMIT ?`,
+			[]any{segment, segment, compactBlobs}, func(r row) error {
+				if len(list) > 0 && octets+r.int(3) > compactOctets {
+					return nil
+				}
+				octets += r.int(3)
+				list = append(list, stretch{blob: r.int(0), part: r.int(1), from: blob.Place{Segment: segment, Start: r.int(2), Length: r.int(3)}})
+				return nil
+			})
+	})
+	return list, err
+}
+
+// copyAll writes the stretches anew and makes them durable.
+func (b *segmentBodies) copyAll(list []stretch) error {
+	for i := range list {
+		x := &list[i]
+		spill, err := b.segments.NewStream(x.from.Length)
+		if err != nil {
+			return err
+		}
+		x.to = spill.(*blob.Stream)
+		old, err := b.segments.Open(b.segments.Pin(), []blob.Place{x.from})
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(x.to, io.NewSectionReader(old, 0, old.Size()))
+		if e := old.Close(); err == nil {
+			err = e
+		}
+		if err == nil {
+			err = x.to.Finish()
+		}
+		if err == nil && len(x.to.Places()) != 1 {
+			err = fmt.Errorf("blob %d did not fit one stretch", x.blob)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, x := range list {
+		if err := b.segments.Sync(x.to.Places()[0].Segment); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rename makes the row name the copy; false when the body went meanwhile.
+func (b *segmentBodies) rename(t *txn, x stretch) (bool, error) {
+	to := x.to.Places()[0]
+	var n int64
+	var err error
+	if x.part == 0 {
+		n, err = t.exec(`UPDATE blob SET segment = ?, start = ? WHERE id = ? AND segment = ? AND start = ?`,
+			to.Segment, to.Start, x.blob, x.from.Segment, x.from.Start)
+	} else {
+		n, err = t.exec(`UPDATE blob_part SET segment = ?, start = ? WHERE blob_id = ? AND part = ? AND segment = ? AND start = ?`,
+			to.Segment, to.Start, x.blob, x.part, x.from.Segment, x.from.Start)
+	}
+	if err != nil || n == 0 {
+		return false, err
+	}
+	b.live[to.Segment] += to.Length
+	b.live[x.from.Segment] -= x.from.Length
+	return true, nil
 }

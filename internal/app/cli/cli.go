@@ -35,7 +35,7 @@ type root struct {
 	Trace      traceCmd      `cmd:"" help:"What happened to a message, accepted or refused, and why."`
 	Try        tryCmd        `cmd:"" help:"Send or read a message as an ordinary client would."`
 	Status     statusCmd     `cmd:"" help:"What the running server is doing."`
-	Version    versionCmd    `cmd:"" help:"Version, and the licences of what is inside."`
+	Version    versionCmd    `cmd:"" help:"Version of this binary."`
 
 	Where `embed:""`
 }

@@ -85,3 +85,14 @@ func plural(n int64, word string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, word)
 }
+
+// facts writes pairs of a label and a value, aligned.
+func facts(w io.Writer, pairs ...string) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if _, err := fmt.Fprintf(t, "%s\t%s\n", pairs[i], clean(pairs[i+1])); err != nil {
+			return err
+		}
+	}
+	return t.Flush()
+}

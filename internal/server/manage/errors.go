@@ -2,6 +2,7 @@ package manage
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"posthorn/internal/state/store"
@@ -35,3 +36,6 @@ func Status(err error) int {
 	}
 	return http.StatusInternalServerError
 }
+
+// inField names the field an error is about.
+func inField(field string, err error) error { return fmt.Errorf("%w: %s: %w", ErrInput, field, err) }

@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"posthorn/internal/base/unit"
+	"posthorn/internal/server/manage"
+)
+
+type accountCmd struct {
+	Add    accountAddCmd    `cmd:"" help:"Add an account."`
+	List   accountListCmd   `cmd:"" help:"List accounts."`
+	Show   accountShowCmd   `cmd:"" help:"Show one account."`
+	Set    accountSetCmd    `cmd:"" help:"Change an account."`
+	Remove accountRemoveCmd `cmd:"" help:"Remove an account and all its mail."`
+}
+
+// accountFields are what add and set can give.
+type accountFields struct {
+	PasswordStdin bool       `help:"Read the password from the first line of standard input."`
+	Name          *string    `help:"The person's name."`
+	Admin         *bool      `negatable:"" help:"May administer the server."`
+	Disabled      *bool      `negatable:"" help:"No login, no new mail."`
+	Quota         *unit.Size `help:"Most octets kept, such as 10GB (0: no limit)." placeholder:"SIZE"`
+	QuotaMessages *int64     `help:"Most messages kept (0: no limit)." placeholder:"N"`
+}
+
+func (f accountFields) change(s *Streams) (manage.AccountChange, error) {
+	c := manage.AccountChange{FullName: f.Name, Admin: f.Admin, Disabled: f.Disabled, QuotaBytes: f.Quota, QuotaMessages: f.QuotaMessages}
+	if f.PasswordStdin {
+		secret, err := firstLine(s.In)
+		if err != nil {
+			return c, err
+		}
+		c.Password = &secret
+	}
+	return c, nil
+}
+
+// firstLine reads a password as scripts pass it.
+func firstLine(r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, 4096)).ReadString('\n')
+	if line = strings.TrimRight(line, "\r\n"); line == "" {
+		return "", fmt.Errorf("no password on standard input: %w", errors.Join(err, errors.New("the first line is empty")))
+	}
+	return line, nil
+}
+
+// newPassword makes one that can be read aloud: 80 bits in groups of four.
+func newPassword() string {
+	text := strings.ToLower(rand.Text())
+	return text[0:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:16]
+}
+
+type accountAddCmd struct {
+	Address []string `arg:"" help:"Primary address, then further ones."`
+	accountFields
+}
+
+func (c *accountAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	change, err := c.change(s)
+	if err != nil {
+		return err
+	}
+	change.Addresses = c.Address
+	made := ""
+	if change.Password == nil {
+		made = newPassword()
+		change.Password = &made
+	}
+	return show(ctx, w, s, "account-add", manage.AccountAddInput{Body: change}, func(a manage.Account) error {
+		if made != "" {
+			_, err := fmt.Fprintf(s.Out, "Account %s added with the password %s\n", a.Address, made)
+			return err
+		}
+		_, err := fmt.Fprintf(s.Out, "Account %s added.\n", a.Address)
+		return err
+	})
+}
+
+type accountListCmd struct {
+	Domain string `help:"Only accounts of this domain." placeholder:"DOMAIN"`
+}
+
+func (c *accountListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	var all []manage.Account
+	for after := ""; ; {
+		page, err := ask[[]manage.Account](ctx, w, "account-list", manage.AccountListInput{Domain: c.Domain, After: after, Limit: 1000})
+		if err != nil {
+			return err
+		}
+		all = append(all, page...)
+		if len(page) < 1000 {
+			break
+		}
+		after = page[len(page)-1].Address
+	}
+	if w.JSON {
+		return printJSON(s.Out, all)
+	}
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(s.Out, "No accounts yet. Add one: posthorn account add you@example.org --password-stdin --admin")
+		return err
+	}
+	t := newTable(s.Out, "ADDRESS", "NAME", "USED", "QUOTA", "MESSAGES", "ROLE", "STATE", "FURTHER ADDRESSES")
+	for _, a := range all {
+		t.row(a.Address, none(a.FullName, "-"), human(a.UsedBytes), limit(a.QuotaBytes), fmt.Sprint(a.UsedMessages), role(a.Admin), onOff(a.Disabled), none(strings.Join(a.Addresses[1:], " "), "-"))
+	}
+	return t.end()
+}
+
+func role(admin bool) string {
+	if admin {
+		return "administrator"
+	}
+	return "user"
+}
+
+func limit(s unit.Size) string {
+	if s == 0 {
+		return "none"
+	}
+	return human(s)
+}
+
+// human writes a size to three digits.
+func human(s unit.Size) string {
+	v, units := float64(s), []string{"B", "KB", "MB", "GB", "TB"}
+	for len(units) > 1 && v >= 1024 {
+		v, units = v/1024, units[1:]
+	}
+	if units[0] == "B" || v >= 100 {
+		return fmt.Sprintf("%.0f %s", v, units[0])
+	}
+	return fmt.Sprintf("%.1f %s", v, units[0])
+}
+
+type accountShowCmd struct {
+	Address string `arg:"" help:"Any address of the account."`
+}
+
+func (c *accountShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return show(ctx, w, s, "account-show", manage.AccountInput{Address: c.Address}, func(a manage.Account) error {
+		messages := "none"
+		if a.QuotaMessages > 0 {
+			messages = fmt.Sprint(a.QuotaMessages)
+		}
+		return facts(s.Out, "Account", a.Address, "Name", none(a.FullName, "-"), "Addresses", strings.Join(a.Addresses, ", "),
+			"Role", role(a.Admin), "State", onOff(a.Disabled), "Used", human(a.UsedBytes)+" in "+plural(a.UsedMessages, "message"),
+			"Quota", limit(a.QuotaBytes), "Quota of messages", messages, "Since", when(a.Created))
+	})
+}
+
+type accountSetCmd struct {
+	Address   string   `arg:"" help:"Any address of the account."`
+	Addresses []string `help:"All addresses from now on, the primary one first." placeholder:"ADDRESS"`
+	accountFields
+}
+
+func (c *accountSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	change, err := c.change(s)
+	if err != nil {
+		return err
+	}
+	change.Addresses = c.Addresses
+	return does(ctx, w, s, "account-set", manage.AccountSetInput{Address: c.Address, Body: change}, "Account %s changed.", c.Address)
+}
+
+type accountRemoveCmd struct {
+	Address string `arg:"" help:"Any address of the account."`
+	Yes     bool   `help:"Do not ask."`
+}
+
+func (c *accountRemoveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	if !c.Yes {
+		return fmt.Errorf("this removes %s and all its mail for good; repeat the command with --yes", c.Address)
+	}
+	return does(ctx, w, s, "account-remove", manage.AccountInput{Address: c.Address}, "Account %s and its mail removed.", c.Address)
+}

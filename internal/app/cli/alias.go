@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"posthorn/internal/server/manage"
+)
+
+type aliasCmd struct {
+	Add    aliasAddCmd    `cmd:"" help:"Lead an address to others, here or elsewhere."`
+	List   aliasListCmd   `cmd:"" help:"List the aliases."`
+	Show   aliasShowCmd   `cmd:"" help:"Show one alias."`
+	Set    aliasSetCmd    `cmd:"" help:"Change an alias."`
+	Remove aliasRemoveCmd `cmd:"" help:"Remove an alias."`
+}
+
+type aliasAddCmd struct {
+	Address string   `arg:"" help:"Address of the alias."`
+	Targets []string `arg:"" help:"Addresses its mail goes to."`
+}
+
+func (c *aliasAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return does(ctx, w, s, "alias-add", manage.AliasAddInput{Body: manage.AliasChange{Address: c.Address, Targets: &c.Targets}},
+		"Mail for %s now goes to %s.", c.Address, strings.Join(c.Targets, ", "))
+}
+
+type aliasListCmd struct {
+	Domain string `help:"Only this domain." placeholder:"DOMAIN"`
+}
+
+func (c *aliasListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return listAliases(ctx, w, s, "alias", c.Domain)
+}
+
+func listAliases(ctx context.Context, w *Where, s *Streams, noun, domain string) error {
+	return show(ctx, w, s, noun+"-list", manage.AliasListInput{Domain: domain, Limit: 1000}, func(all []manage.Alias) error {
+		if len(all) == 0 {
+			_, err := fmt.Fprintf(s.Out, "None yet. Add one: posthorn %s add ADDRESS TARGET...\n", noun)
+			return err
+		}
+		t := newTable(s.Out, "ADDRESS", "LEADS TO", "SEND AS", "TITLE")
+		for _, a := range all {
+			t.row(a.Address, strings.Join(a.Targets, ", "), yes(a.SendAs), none(a.Title, "-"))
+		}
+		return t.end()
+	})
+}
+
+func showAlias(ctx context.Context, w *Where, s *Streams, noun, address string) error {
+	return show(ctx, w, s, noun+"-show", manage.AliasInput{Address: address}, func(a manage.Alias) error {
+		return facts(s.Out, "Address", a.Address, "Leads to", strings.Join(a.Targets, ", "), "Title", none(a.Title, "-"),
+			"Members may send as it", yes(a.SendAs), "Since", when(a.Created))
+	})
+}
+
+type aliasShowCmd struct {
+	Address string `arg:"" help:"Address of the alias."`
+}
+
+func (c *aliasShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return showAlias(ctx, w, s, "alias", c.Address)
+}
+
+type aliasSetCmd struct {
+	Address string   `arg:"" help:"Address of the alias."`
+	Add     []string `help:"Addresses to add." placeholder:"ADDRESS"`
+	Drop    []string `help:"Addresses to take away." placeholder:"ADDRESS"`
+}
+
+func (c *aliasSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return does(ctx, w, s, "alias-set", manage.AliasSetInput{Address: c.Address, Body: manage.AliasChange{Address: c.Address, Add: c.Add, Drop: c.Drop}},
+		"Alias %s changed.", c.Address)
+}
+
+type aliasRemoveCmd struct {
+	Address string `arg:"" help:"Address of the alias."`
+}
+
+func (c *aliasRemoveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return does(ctx, w, s, "alias-remove", manage.AliasInput{Address: c.Address}, "Alias %s removed.", c.Address)
+}

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"posthorn/internal/app"
+	"posthorn/internal/app/boot"
+	"posthorn/internal/server/manage"
+)
+
+// ConfigFile is read when neither --data nor --config is given and it exists.
+const ConfigFile = "/etc/posthorn/posthorn.toml"
+
+// TrialFolder is where quickstart keeps its data without --data.
+func TrialFolder() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no folder for the trial's data: %w; give one with --data DIR", err)
+	}
+	return filepath.Join(cache, "posthorn"), nil
+}
+
+// boot returns the bootstrap configuration of the server a command is about.
+func (w *Where) boot() (boot.Config, error) {
+	var c boot.Config
+	var err error
+	file := w.Config
+	if file == "" && w.Data == "" && exists(ConfigFile) {
+		file = ConfigFile
+	}
+	if file != "" {
+		if c, err = boot.Load(file); err != nil {
+			return c, err
+		}
+	}
+	if w.Data != "" {
+		c.Data = w.Data
+	}
+	if c.Data == "" && file == "" {
+		if c.Data, err = TrialFolder(); err != nil {
+			return c, err
+		}
+	}
+	if c.Data == "" {
+		return c, fmt.Errorf(`%s has no field data; add data = "/var/lib/posthorn" or give --data DIR`, file)
+	}
+	return c, nil
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// with finds who runs operations: the server of the data folder, or, when none
+// runs, this process on the store itself.
+func (w *Where) with(ctx context.Context, f func(manage.Caller) error) error {
+	c, err := w.boot()
+	if err != nil {
+		return err
+	}
+	if remote := manage.Dial(c.Data); remote != nil {
+		return f(remote)
+	}
+	if !exists(c.Data) {
+		return fmt.Errorf("no server runs on %s and the folder does not exist; start one (posthorn quickstart), or name another with --data DIR or --config FILE", c.Data)
+	}
+	house, err := app.Open(ctx, c, app.OpenOptions{MustExist: true})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(house.Service), house.Close())
+}
+
+// ask runs one operation and returns its answer.
+func ask[O any](ctx context.Context, w *Where, id string, in any) (out O, err error) {
+	err = w.with(ctx, func(c manage.Caller) error {
+		out, err = manage.Invoke[O](ctx, c, id, in)
+		return err
+	})
+	return out, err
+}
+
+// show runs one operation and writes the answer: as JSON, or by the renderer.
+func show[O any](ctx context.Context, w *Where, s *Streams, id string, in any, render func(O) error) error {
+	out, err := ask[O](ctx, w, id, in)
+	if err != nil {
+		return err
+	}
+	if w.JSON {
+		return printJSON(s.Out, out)
+	}
+	return render(out)
+}
+
+// does runs an operation whose answer is one sentence.
+func does(ctx context.Context, w *Where, s *Streams, id string, in any, sentence string, args ...any) error {
+	return show(ctx, w, s, id, in, func(manage.None) error {
+		_, err := fmt.Fprintf(s.Out, sentence+"\n", args...)
+		return err
+	})
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"posthorn/internal/server/manage"
+)
+
+type domainCmd struct {
+	Add    domainAddCmd    `cmd:"" help:"Receive mail for a domain."`
+	List   domainListCmd   `cmd:"" help:"List the domains."`
+	Show   domainShowCmd   `cmd:"" help:"Show one domain."`
+	Set    domainSetCmd    `cmd:"" help:"Change a domain."`
+	Remove domainRemoveCmd `cmd:"" help:"Stop receiving mail for a domain that has no addresses left."`
+}
+
+// domainFields are what add and set can give.
+type domainFields struct {
+	CatchAll  *string `help:"Address that gets mail to unknown names (empty: refuse it)." placeholder:"ADDRESS"`
+	Separator *string `help:"What divides a subaddress from the name, as in name+detail (empty: no subaddresses)."`
+	Disabled  *bool   `negatable:"" help:"Accept no mail for the domain for now."`
+}
+
+func (f domainFields) body(name string) manage.DomainChange {
+	return manage.DomainChange{Name: name, CatchAll: f.CatchAll, Separator: f.Separator, Disabled: f.Disabled}
+}
+
+type domainAddCmd struct {
+	Name string `arg:"" help:"Domain name."`
+	domainFields
+}
+
+func (c *domainAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return does(ctx, w, s, "domain-add", manage.DomainAddInput{Body: c.body(c.Name)}, "Domain %s added. Next: posthorn account add NAME@%s --password-stdin", c.Name, c.Name)
+}
+
+type domainListCmd struct{}
+
+func (c *domainListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return show(ctx, w, s, "domain-list", manage.None{}, func(all []manage.Domain) error {
+		if len(all) == 0 {
+			_, err := fmt.Fprintln(s.Out, "No domains yet. Add one: posthorn domain add example.org")
+			return err
+		}
+		t := newTable(s.Out, "DOMAIN", "CATCH-ALL", "SUBADDRESSES", "STATE", "SINCE")
+		for _, d := range all {
+			t.row(d.Unicode, none(d.CatchAll, "-"), none(d.Separator, "off"), onOff(d.Disabled), when(d.Created))
+		}
+		return t.end()
+	})
+}
+
+func onOff(disabled bool) string {
+	if disabled {
+		return "disabled"
+	}
+	return "active"
+}
+
+type domainShowCmd struct {
+	Name string `arg:"" help:"Domain name."`
+}
+
+func (c *domainShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return show(ctx, w, s, "domain-show", manage.DomainInput{Name: c.Name}, func(d manage.Domain) error {
+		return facts(s.Out, "Domain", d.Unicode, "On the wire", d.Name, "State", onOff(d.Disabled),
+			"Unknown names", none(d.CatchAll, "are refused"), "Subaddresses", none(d.Separator, "off"), "Since", when(d.Created))
+	})
+}
+
+type domainSetCmd struct {
+	Name string `arg:"" help:"Domain name."`
+	domainFields
+}
+
+func (c *domainSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return does(ctx, w, s, "domain-set", manage.DomainSetInput{Name: c.Name, Body: c.body(c.Name)}, "Domain %s changed.", c.Name)
+}
+
+type domainRemoveCmd struct {
+	Name string `arg:"" help:"Domain name."`
+}
+
+func (c *domainRemoveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return does(ctx, w, s, "domain-remove", manage.DomainInput{Name: c.Name}, "Domain %s removed.", c.Name)
+}

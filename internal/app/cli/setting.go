@@ -1,0 +1,259 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+
+	"posthorn/internal/server/manage"
+	"posthorn/internal/state/setting"
+)
+
+type settingCmd struct {
+	List    settingListCmd    `cmd:"" help:"List settings with their values."`
+	Get     settingGetCmd     `cmd:"" help:"Print one value."`
+	Set     settingSetCmd     `cmd:"" help:"Change settings, all or nothing: NAME=VALUE..."`
+	Explain settingExplainCmd `cmd:"" help:"What a setting means, where its value comes from, what it may be."`
+	Export  settingExportCmd  `cmd:"" help:"Write all settings as one text file."`
+	Apply   settingApplyCmd   `cmd:"" help:"Apply a settings file, or a profile."`
+	History settingHistoryCmd `cmd:"" help:"Who changed what, and when."`
+	Undo    settingUndoCmd    `cmd:"" help:"Take a change back."`
+	Confirm settingConfirmCmd `cmd:"" help:"Keep a change that is on trial."`
+}
+
+type settingListCmd struct {
+	Match   string `arg:"" optional:"" help:"Part of the name or of the documentation."`
+	Changed bool   `help:"Only settings that are not at their default."`
+}
+
+func (c *settingListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return show(ctx, w, s, "setting-list", manage.SettingListInput{Match: c.Match}, func(all []setting.Info) error {
+		t := newTable(s.Out, "SETTING", "VALUE", "FROM", "MEANING")
+		shown := 0
+		for _, i := range all {
+			if c.Changed && !i.Set {
+				continue
+			}
+			from := "default"
+			if i.Set {
+				from = "set"
+			}
+			t.row(i.Name, none(short(i.Value, 32), `""`), from, short(i.Summary, 90))
+			shown++
+		}
+		if shown == 0 {
+			_, err := fmt.Fprintln(s.Out, "No setting matches. All of them: posthorn setting list")
+			return err
+		}
+		return t.end()
+	})
+}
+
+// short cuts a text for a table.
+func short(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
+
+type settingGetCmd struct {
+	Name string `arg:"" help:"Name of the setting."`
+}
+
+func (c *settingGetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return show(ctx, w, s, "setting-explain", manage.SettingInput{Name: c.Name}, func(i setting.Info) error {
+		_, err := fmt.Fprintln(s.Out, i.Value)
+		return err
+	})
+}
+
+// saving are the ways a change can be saved.
+type saving struct {
+	Comment string `help:"Why, for the history." placeholder:"TEXT"`
+	Trial   string `help:"Let the change return by itself after this time unless it is confirmed." placeholder:"5m"`
+	DryRun  bool   `help:"Only show what would change."`
+}
+
+func (v saving) change() manage.SettingChange {
+	return manage.SettingChange{Comment: v.Comment, Trial: v.Trial, DryRun: v.DryRun, Author: author()}
+}
+
+// author names who sits at the terminal.
+func author() string {
+	if name := os.Getenv("SUDO_USER"); name != "" {
+		return name + " (command line)"
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username + " (command line)"
+	}
+	return "command line"
+}
+
+type settingSetCmd struct {
+	Values []string `arg:"" help:"NAME=VALUE; NAME= alone returns to the default."`
+	saving
+}
+
+func (c *settingSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	change := c.change()
+	change.Set = map[string]string{}
+	for _, v := range c.Values {
+		name, value, ok := strings.Cut(v, "=")
+		switch {
+		case !ok:
+			return fmt.Errorf("%q has no value; write %s=VALUE, or %s= for the default", v, v, v)
+		case value == "":
+			change.Unset = append(change.Unset, name)
+		default:
+			change.Set[name] = value
+		}
+	}
+	return show(ctx, w, s, "setting-change", manage.SettingChangeInput{Body: change}, c.tell(s))
+}
+
+// tell says what a change did.
+func (v saving) tell(s *Streams) func(manage.SettingOutcome) error {
+	return func(o manage.SettingOutcome) error {
+		if len(o.Differences) == 0 {
+			_, err := fmt.Fprintln(s.Out, "Nothing changes: the settings are so already.")
+			return err
+		}
+		for _, d := range o.Differences {
+			if _, err := fmt.Fprintln(s.Out, clean(d.String())); err != nil {
+				return err
+			}
+		}
+		var err error
+		switch {
+		case v.DryRun:
+			_, err = fmt.Fprintln(s.Out, "Nothing was saved (--dry-run).")
+		case o.ConfirmBy != nil:
+			_, err = fmt.Fprintf(s.Out, "Saved as version %d, on trial until %s. Keep it: posthorn setting confirm %d\n", o.Version, when(*o.ConfirmBy), o.Version)
+		default:
+			_, err = fmt.Fprintf(s.Out, "Saved as version %d, in force for new sessions. Take it back: posthorn setting undo %d\n", o.Version, o.Version)
+		}
+		return err
+	}
+}
+
+type settingExplainCmd struct {
+	Name string `arg:"" help:"Name of the setting."`
+}
+
+func (c *settingExplainCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return show(ctx, w, s, "setting-explain", manage.SettingInput{Name: c.Name}, func(i setting.Info) error {
+		_, err := fmt.Fprintln(s.Out, strings.TrimRight(i.String(), "\n"))
+		return err
+	})
+}
+
+type settingExportCmd struct {
+	Secrets bool `help:"Include secrets, sealed with this server's key file."`
+}
+
+func (c *settingExportCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return show(ctx, w, s, "setting-export", manage.SettingExportInput{Secrets: c.Secrets}, func(f manage.SettingFile) error {
+		_, err := io.WriteString(s.Out, f.File)
+		return err
+	})
+}
+
+type settingApplyCmd struct {
+	File    string `arg:"" optional:"" help:"Settings file; - for standard input."`
+	Replace bool   `help:"The file is the whole truth: what it does not name returns to its default."`
+	Profile string `help:"Take the defaults of a profile instead of a file: recommended, factory or trial." placeholder:"NAME"`
+	saving
+}
+
+func (c *settingApplyCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	if (c.File == "") == (c.Profile == "") {
+		return fmt.Errorf("give a settings file or --profile NAME, one of them")
+	}
+	change := c.change()
+	if c.Profile != "" {
+		change.Set = map[string]string{"profile": c.Profile}
+		return show(ctx, w, s, "setting-change", manage.SettingChangeInput{Body: change}, c.tell(s))
+	}
+	text, err := c.read(s)
+	if err != nil {
+		return err
+	}
+	in := manage.SettingFileInput{}
+	in.Body.File, in.Body.Replace, in.Body.SettingChange = string(text), c.Replace, change
+	return show(ctx, w, s, "setting-apply", in, c.tell(s))
+}
+
+func (c *settingApplyCmd) read(s *Streams) ([]byte, error) {
+	if c.File == "-" {
+		return io.ReadAll(s.In)
+	}
+	return os.ReadFile(c.File)
+}
+
+type settingHistoryCmd struct {
+	Limit int `help:"Most changes to show." default:"50"`
+}
+
+func (c *settingHistoryCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return show(ctx, w, s, "setting-history", manage.SettingHistoryInput{Limit: c.Limit}, func(all []setting.Change) error {
+		if len(all) == 0 {
+			_, err := fmt.Fprintln(s.Out, "No setting was ever changed: all are at their defaults.")
+			return err
+		}
+		for _, h := range all {
+			if err := printChange(s.Out, h); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func printChange(w io.Writer, h setting.Change) error {
+	head := fmt.Sprintf("version %d  %s  %s", h.Version, when(h.Time), h.Author)
+	if h.Undoes != 0 {
+		head += fmt.Sprintf("  takes back version %d", h.Undoes)
+	}
+	if h.ConfirmBy != nil {
+		head += "  on trial until " + when(*h.ConfirmBy)
+	}
+	if h.Comment != "" {
+		head += "  " + h.Comment
+	}
+	if _, err := fmt.Fprintln(w, clean(head)); err != nil {
+		return err
+	}
+	for _, i := range h.Items {
+		if _, err := fmt.Fprintf(w, "    %s: %s -> %s\n", i.Name, orDefault(i.Old), orDefault(i.New)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func orDefault(v *string) string {
+	if v == nil {
+		return "(default)"
+	}
+	return clean(none(*v, `""`))
+}
+
+type settingUndoCmd struct {
+	Version int64 `arg:"" help:"Version to take back (posthorn setting history)."`
+}
+
+func (c *settingUndoCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return show(ctx, w, s, "setting-undo", manage.SettingVersionInput{Version: c.Version, Author: author()}, saving{}.tell(s))
+}
+
+type settingConfirmCmd struct {
+	Version int64 `arg:"" help:"Version to keep."`
+}
+
+func (c *settingConfirmCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return does(ctx, w, s, "setting-confirm", manage.SettingVersionInput{Version: c.Version}, "Version %d stays.", c.Version)
+}

@@ -1,0 +1,168 @@
+// Package queue moves accepted messages on: it claims recipients that are due,
+// hands them to a Deliverer, and stores what became of each. The rows are the
+// store's; a claim is a lease with a fence, so that two nodes may run on one
+// queue and a killed one's claims fall due again.
+//
+// It knows neither mailboxes nor the network: flow/local files, flow/remote
+// (mail to other servers) sends.
+package queue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"posthorn/internal/base/event"
+	"posthorn/internal/state/store"
+)
+
+// Deliverer tries to deliver a claimed message to its recipients. It returns
+// one outcome a recipient, in any order; a recipient without one is tried
+// again later.
+type Deliverer interface {
+	Deliver(ctx context.Context, c store.Claim) []store.Outcome
+}
+
+// Options of a Runner.
+type Options struct {
+	Queue store.Queue
+	// Local runs the recipients with a mailbox here, otherwise those elsewhere.
+	Local     bool
+	Deliverer Deliverer
+	// Owner names this process in claims.
+	Owner string
+	// Workers is how many messages are delivered at once; 0 means 4.
+	Workers int
+	// Lease is how long a claim lasts; a delivery must not take longer. 0
+	// means 10 minutes.
+	Lease time.Duration
+	Log   *event.Logger
+}
+
+// Runner works on one kind of recipients.
+type Runner struct{ o Options }
+
+// batch is how many messages one claim takes.
+const batch = 100
+
+// New returns a Runner.
+func New(o Options) *Runner {
+	if o.Workers == 0 {
+		o.Workers = 4
+	}
+	if o.Lease == 0 {
+		o.Lease = 10 * time.Minute
+	}
+	return &Runner{o: o}
+}
+
+// Run delivers until ctx ends, then waits for deliveries under way.
+func (r *Runner) Run(ctx context.Context) {
+	jobs := make(chan store.Claim)
+	done := make(chan struct{}, r.o.Workers)
+	for range r.o.Workers {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for c := range jobs {
+				r.deliver(ctx, c)
+			}
+		}()
+	}
+	for ctx.Err() == nil {
+		if r.claim(ctx, jobs) {
+			continue
+		}
+		r.wait(ctx)
+	}
+	close(jobs)
+	for range r.o.Workers {
+		<-done
+	}
+}
+
+// claim hands due messages to the workers and reports whether there may be more.
+func (r *Runner) claim(ctx context.Context, jobs chan<- store.Claim) bool {
+	claims, err := r.o.Queue.Claim(ctx, r.o.Owner, r.o.Local, batch, r.o.Lease)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.o.Log.Log(event.QueueError, event.Err(err))
+		}
+		return false
+	}
+	for _, c := range claims {
+		select {
+		case jobs <- c:
+		case <-ctx.Done():
+			return false // the lease runs out, or the next start finds it
+		}
+	}
+	return len(claims) == batch
+}
+
+// idle is the longest sleep: other nodes' rows give no signal here.
+const idle = 5 * time.Second
+
+// wait sleeps until something is due or was added.
+func (r *Runner) wait(ctx context.Context) {
+	pause := idle
+	if due, ok, err := r.o.Queue.NextDue(ctx, r.o.Local); err == nil && ok {
+		pause = min(max(time.Until(due), 0), idle)
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-r.o.Queue.Wake():
+	}
+}
+
+// retryAfter is when a recipient without an outcome is tried again.
+const retryAfter = 5 * time.Minute
+
+// deliver runs one claim to its end. Results are stored even when ctx ended
+// meanwhile: the delivery happened.
+func (r *Runner) deliver(ctx context.Context, c store.Claim) {
+	if ctx.Err() != nil {
+		return
+	}
+	log := r.o.Log.Message(c.Message.ID)
+	outcomes := complete(c, r.o.Deliverer.Deliver(ctx, c))
+	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if err := r.o.Queue.Finish(finish, c, outcomes); err != nil {
+		if errors.Is(err, store.ErrConflict) {
+			log.Log(event.QueueError, slog.String("claim", "lost to another worker"))
+			return
+		}
+		r.giveBack(finish, c, outcomes, err)
+		log.Log(event.QueueError, event.Err(err))
+	}
+}
+
+// giveBack defers all recipients when their outcome could not be stored, for
+// example because a mailbox was full only at the commit.
+func (r *Runner) giveBack(ctx context.Context, c store.Claim, outcomes []store.Outcome, cause error) {
+	for i := range outcomes {
+		o := &outcomes[i]
+		o.Done, o.File, o.LastError, o.NextTry = false, nil, cause.Error(), time.Now().Add(retryAfter)
+	}
+	if err := r.o.Queue.Finish(ctx, c, outcomes); err != nil {
+		r.o.Log.Message(c.Message.ID).Log(event.QueueError, event.Err(err))
+	}
+}
+
+// complete adds a deferral for every recipient the deliverer left out.
+func complete(c store.Claim, outcomes []store.Outcome) []store.Outcome {
+	seen := make(map[int64]bool, len(outcomes))
+	for _, o := range outcomes {
+		seen[o.Recipient] = true
+	}
+	for _, rcpt := range c.Message.Recipients {
+		if !seen[rcpt.ID] {
+			outcomes = append(outcomes, store.Outcome{Recipient: rcpt.ID, NextTry: time.Now().Add(retryAfter), LastError: "not tried: the delivery was interrupted"})
+		}
+	}
+	return outcomes
+}

@@ -1,0 +1,188 @@
+package manage
+
+import (
+	"context"
+	"time"
+
+	"posthorn/internal/base/mail"
+	"posthorn/internal/base/unit"
+	"posthorn/internal/state/directory"
+	"posthorn/internal/state/store"
+)
+
+// Account is an account as administrators see it.
+type Account struct {
+	ID            store.AccountID `json:"id"`
+	Address       string          `json:"address" doc:"Primary address, the name to log in with"`
+	Addresses     []string        `json:"addresses" doc:"All addresses; each receives, sends and logs in"`
+	FullName      string          `json:"full_name"`
+	Admin         bool            `json:"admin"`
+	Disabled      bool            `json:"disabled"`
+	QuotaBytes    unit.Size       `json:"quota_bytes" doc:"0: no limit"`
+	QuotaMessages int64           `json:"quota_messages" doc:"0: no limit"`
+	UsedBytes     unit.Size       `json:"used_bytes"`
+	UsedMessages  int64           `json:"used_messages"`
+	Created       time.Time       `json:"created"`
+}
+
+// AccountChange sets the fields that are given.
+type AccountChange struct {
+	Addresses     []string   `json:"addresses,omitempty" doc:"All addresses, the primary one first"`
+	Password      *string    `json:"password,omitempty" writeOnly:"true"`
+	FullName      *string    `json:"full_name,omitempty"`
+	Admin         *bool      `json:"admin,omitempty"`
+	Disabled      *bool      `json:"disabled,omitempty"`
+	QuotaBytes    *unit.Size `json:"quota_bytes,omitempty" doc:"Size such as 10GB; 0: no limit"`
+	QuotaMessages *int64     `json:"quota_messages,omitempty" minimum:"0"`
+}
+
+// The inputs of the account operations.
+type (
+	AccountAddInput struct{ Body AccountChange }
+	AccountInput    struct {
+		Address string `json:"address" path:"address"`
+	}
+	AccountSetInput struct {
+		Address string `json:"address" path:"address"`
+		Body    AccountChange
+	}
+	AccountListInput struct {
+		Domain string `json:"domain" query:"domain"`
+		After  string `json:"after" query:"after" doc:"Primary address to go on after"`
+		Limit  int    `json:"limit" query:"limit" minimum:"0" maximum:"1000"`
+	}
+)
+
+func accountOperations() []Operation {
+	return []Operation{
+		declare("account-list", get, "/accounts", "List accounts by primary address", (*Service).accounts),
+		declare("account-add", post, "/accounts", "Add an account with its special mailboxes", (*Service).addAccount),
+		declare("account-show", get, "/accounts/{address}", "Show an account", (*Service).account),
+		declare("account-set", patch, "/accounts/{address}", "Change an account", (*Service).setAccount),
+		declare("account-remove", remove, "/accounts/{address}", "Remove an account and its mail", (*Service).removeAccount),
+	}
+}
+
+func (s *Service) accountView(ctx context.Context, a store.AccountRow) (Account, error) {
+	v := Account{ID: a.ID, FullName: a.FullName, Admin: a.Admin, Disabled: a.Disabled,
+		QuotaBytes: unit.Size(a.QuotaBytes), QuotaMessages: a.QuotaMessages, Created: a.Created}
+	for _, addr := range a.Addresses {
+		v.Addresses = append(v.Addresses, addr.String())
+	}
+	if len(v.Addresses) > 0 {
+		v.Address = v.Addresses[0]
+	}
+	u, err := s.o.Store.Account(a.ID).Usage(ctx)
+	v.UsedBytes, v.UsedMessages = unit.Size(u.Bytes), u.Messages
+	return v, err
+}
+
+func (s *Service) accounts(ctx context.Context, in *AccountListInput) ([]Account, error) {
+	limit := in.Limit
+	if limit == 0 {
+		limit = 100
+	}
+	rows, err := s.o.Store.Directory().ListAccounts(ctx, in.Domain, in.After, limit)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]Account, 0, len(rows))
+	for _, a := range rows {
+		v, err := s.accountView(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
+// findAccount looks an account up by any of its addresses.
+func (s *Service) findAccount(ctx context.Context, text string) (store.AccountRow, error) {
+	addr, err := mail.ParseAddress(text)
+	if err != nil {
+		return store.AccountRow{}, inField("address", err)
+	}
+	return s.o.Directory.AccountOf(ctx, addr)
+}
+
+func (s *Service) account(ctx context.Context, in *AccountInput) (Account, error) {
+	a, err := s.findAccount(ctx, in.Address)
+	if err != nil {
+		return Account{}, err
+	}
+	return s.accountView(ctx, a)
+}
+
+// apply puts the given fields, but for the password, into the row.
+func (c AccountChange) apply(a *store.AccountRow) error {
+	if len(c.Addresses) > 0 {
+		a.Addresses = nil
+		for _, text := range c.Addresses {
+			addr, err := mail.ParseAddress(text)
+			if err != nil {
+				return inField("addresses", err)
+			}
+			a.Addresses = append(a.Addresses, addr)
+		}
+	}
+	if c.FullName != nil {
+		a.FullName = *c.FullName
+	}
+	if c.Admin != nil {
+		a.Admin = *c.Admin
+	}
+	if c.Disabled != nil {
+		a.Disabled = *c.Disabled
+	}
+	if c.QuotaBytes != nil {
+		a.QuotaBytes = int64(*c.QuotaBytes)
+	}
+	if c.QuotaMessages != nil {
+		a.QuotaMessages = *c.QuotaMessages
+	}
+	return nil
+}
+
+func (s *Service) addAccount(ctx context.Context, in *AccountAddInput) (Account, error) {
+	a := store.AccountRow{Created: time.Now()}
+	if err := in.Body.apply(&a); err != nil {
+		return Account{}, err
+	}
+	var secret string
+	if in.Body.Password != nil {
+		secret = *in.Body.Password
+	}
+	id, err := s.o.Directory.AddAccount(ctx, directory.NewAccount{AccountRow: a, Password: secret})
+	if err != nil {
+		return Account{}, err
+	}
+	if a, err = s.o.Store.Directory().GetAccount(ctx, id); err != nil {
+		return Account{}, err
+	}
+	return s.accountView(ctx, a)
+}
+
+func (s *Service) setAccount(ctx context.Context, in *AccountSetInput) (None, error) {
+	a, err := s.findAccount(ctx, in.Address)
+	if err != nil {
+		return None{}, err
+	}
+	if err := in.Body.apply(&a); err != nil {
+		return None{}, err
+	}
+	if in.Body.Password != nil {
+		if err := s.o.Directory.HashPassword(ctx, &a, *in.Body.Password); err != nil {
+			return None{}, err
+		}
+	}
+	return None{}, s.o.Directory.SetAccount(ctx, a)
+}
+
+func (s *Service) removeAccount(ctx context.Context, in *AccountInput) (None, error) {
+	a, err := s.findAccount(ctx, in.Address)
+	if err != nil {
+		return None{}, err
+	}
+	return None{}, s.o.Directory.RemoveAccount(ctx, a.ID)
+}

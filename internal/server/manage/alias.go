@@ -1,0 +1,190 @@
+package manage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"posthorn/internal/base/mail"
+	"posthorn/internal/state/store"
+)
+
+// Alias is an address that leads to others; a group is one kept as a list of
+// members, who may be allowed to send as the group.
+type Alias struct {
+	Address string    `json:"address"`
+	Targets []string  `json:"targets" doc:"Addresses the mail goes to, or the group's members"`
+	Group   bool      `json:"group"`
+	Title   string    `json:"title"`
+	SendAs  bool      `json:"send_as" doc:"Members may use the address as sender (M-GEN-03)"`
+	Created time.Time `json:"created"`
+}
+
+// AliasChange sets the fields that are given.
+type AliasChange struct {
+	Address string    `json:"address"`
+	Targets *[]string `json:"targets,omitempty"`
+	Add     []string  `json:"add,omitempty" doc:"Targets to add"`
+	Drop    []string  `json:"drop,omitempty" doc:"Targets to take away"`
+	Title   *string   `json:"title,omitempty"`
+	SendAs  *bool     `json:"send_as,omitempty"`
+}
+
+// The inputs of the alias and group operations.
+type (
+	AliasAddInput struct{ Body AliasChange }
+	AliasInput    struct {
+		Address string `json:"address" path:"address"`
+	}
+	AliasSetInput struct {
+		Address string `json:"address" path:"address"`
+		Body    AliasChange
+	}
+	AliasListInput struct {
+		Domain string `json:"domain" query:"domain"`
+		After  string `json:"after" query:"after"`
+		Limit  int    `json:"limit" query:"limit" minimum:"0" maximum:"1000"`
+	}
+)
+
+// aliasOperations are the same for aliases and groups.
+func aliasOperations(noun, path string, group bool) []Operation {
+	k := aliasKind{noun, group}
+	return []Operation{
+		declare(noun+"-list", get, path, "List the "+noun+" addresses", k.list),
+		declare(noun+"-add", post, path, "Add the "+noun, k.add),
+		declare(noun+"-show", get, path+"/{address}", "Show the "+noun, k.show),
+		declare(noun+"-set", patch, path+"/{address}", "Change the "+noun, k.set),
+		declare(noun+"-remove", remove, path+"/{address}", "Remove the "+noun, k.remove),
+	}
+}
+
+// aliasKind is "alias" or "group".
+type aliasKind struct {
+	noun  string
+	group bool
+}
+
+func aliasView(a store.AliasRow) Alias {
+	v := Alias{Address: a.Address.String(), Group: a.Group, Title: a.Title, SendAs: a.SendAs, Created: a.Created, Targets: []string{}}
+	for _, t := range a.Targets {
+		v.Targets = append(v.Targets, t.String())
+	}
+	return v
+}
+
+func (k aliasKind) list(s *Service, ctx context.Context, in *AliasListInput) ([]Alias, error) {
+	limit := in.Limit
+	if limit == 0 {
+		limit = 100
+	}
+	views := []Alias{}
+	for after := in.After; len(views) < limit; {
+		rows, err := s.o.Store.Directory().ListAliases(ctx, in.Domain, after, limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range rows {
+			after = a.Address.Key()
+			if a.Group == k.group && len(views) < limit {
+				views = append(views, aliasView(a))
+			}
+		}
+		if len(rows) < limit {
+			break
+		}
+	}
+	return views, nil
+}
+
+func (k aliasKind) find(s *Service, ctx context.Context, text string) (store.AliasRow, error) {
+	addr, err := mail.ParseAddress(text)
+	if err != nil {
+		return store.AliasRow{}, inField("address", err)
+	}
+	owner, err := s.o.Store.Directory().Owner(ctx, addr)
+	if err != nil {
+		return store.AliasRow{}, err
+	}
+	if owner.Alias == nil || owner.Alias.Group != k.group {
+		return store.AliasRow{}, fmt.Errorf("%w: %s is no %s", store.ErrNotFound, addr, k.noun)
+	}
+	return *owner.Alias, nil
+}
+
+func (k aliasKind) show(s *Service, ctx context.Context, in *AliasInput) (Alias, error) {
+	a, err := k.find(s, ctx, in.Address)
+	return aliasView(a), err
+}
+
+// apply puts the given fields into the row.
+func (c AliasChange) apply(a *store.AliasRow) error {
+	if c.Targets != nil {
+		a.Targets = nil
+		c.Add = append(*c.Targets, c.Add...)
+	}
+	drop := map[string]bool{}
+	for _, text := range c.Drop {
+		addr, err := mail.ParseAddress(text)
+		if err != nil {
+			return inField("drop", err)
+		}
+		drop[addr.Key()] = true
+	}
+	var targets []mail.Address
+	for _, t := range a.Targets {
+		if !drop[t.Key()] {
+			targets = append(targets, t)
+			drop[t.Key()] = true // also from among those added
+		}
+	}
+	for _, text := range c.Add {
+		addr, err := mail.ParseAddress(text)
+		if err != nil {
+			return inField("targets", err)
+		}
+		if !drop[addr.Key()] {
+			targets = append(targets, addr)
+			drop[addr.Key()] = true
+		}
+	}
+	a.Targets = targets
+	if c.Title != nil {
+		a.Title = *c.Title
+	}
+	if c.SendAs != nil {
+		a.SendAs = *c.SendAs
+	}
+	return nil
+}
+
+func (k aliasKind) add(s *Service, ctx context.Context, in *AliasAddInput) (None, error) {
+	addr, err := mail.ParseAddress(in.Body.Address)
+	if err != nil {
+		return None{}, inField("address", err)
+	}
+	a := store.AliasRow{Address: addr, Group: k.group, Created: time.Now()}
+	if err := in.Body.apply(&a); err != nil {
+		return None{}, err
+	}
+	return None{}, s.o.Directory.AddAlias(ctx, a)
+}
+
+func (k aliasKind) set(s *Service, ctx context.Context, in *AliasSetInput) (None, error) {
+	a, err := k.find(s, ctx, in.Address)
+	if err != nil {
+		return None{}, err
+	}
+	if err := in.Body.apply(&a); err != nil {
+		return None{}, err
+	}
+	return None{}, s.o.Directory.SetAlias(ctx, a)
+}
+
+func (k aliasKind) remove(s *Service, ctx context.Context, in *AliasInput) (None, error) {
+	a, err := k.find(s, ctx, in.Address)
+	if err != nil {
+		return None{}, err
+	}
+	return None{}, s.o.Directory.RemoveAlias(ctx, a.Address)
+}

@@ -1,0 +1,127 @@
+package manage
+
+import (
+	"context"
+	"time"
+
+	"posthorn/internal/base/mail"
+	"posthorn/internal/state/store"
+)
+
+// Domain is a domain as administrators see it.
+type Domain struct {
+	Name      string    `json:"name" doc:"Name on the wire (A-labels)"`
+	Unicode   string    `json:"unicode" doc:"Name as people read it"`
+	CatchAll  string    `json:"catch_all" doc:"Address that gets mail to unknown names; empty: it is refused"`
+	Separator string    `json:"separator" doc:"What divides a subaddress from the name; empty: no subaddresses"`
+	Disabled  bool      `json:"disabled" doc:"No mail is accepted for the domain"`
+	Created   time.Time `json:"created"`
+}
+
+// DomainChange sets the fields that are given.
+type DomainChange struct {
+	Name      string  `json:"name" doc:"Domain name" example:"example.org"`
+	CatchAll  *string `json:"catch_all,omitempty" doc:"Address that gets mail to unknown names; empty: refuse it"`
+	Separator *string `json:"separator,omitempty" doc:"What divides a subaddress from the name; empty: no subaddresses"`
+	Disabled  *bool   `json:"disabled,omitempty" doc:"Accept no mail for the domain"`
+}
+
+// The inputs of the domain operations.
+type (
+	DomainAddInput struct{ Body DomainChange }
+	DomainInput    struct {
+		Name string `json:"name" path:"name"`
+	}
+	DomainSetInput struct {
+		Name string `json:"name" path:"name"`
+		Body DomainChange
+	}
+)
+
+func domainOperations() []Operation {
+	return []Operation{
+		declare("domain-list", get, "/domains", "List the domains", (*Service).domains),
+		declare("domain-add", post, "/domains", "Receive mail for a domain", (*Service).addDomain),
+		declare("domain-show", get, "/domains/{name}", "Show a domain", (*Service).domain),
+		declare("domain-set", patch, "/domains/{name}", "Change a domain", (*Service).setDomain),
+		declare("domain-remove", remove, "/domains/{name}", "Remove a domain that has no addresses left", (*Service).removeDomain),
+	}
+}
+
+func domainView(d store.DomainRow) Domain {
+	return Domain{Name: d.Name, Unicode: mail.Unicode(d.Name), CatchAll: d.CatchAll.String(), Separator: d.Separator, Disabled: d.Disabled, Created: d.Created}
+}
+
+// apply puts the given fields into the row.
+func (c DomainChange) apply(d *store.DomainRow) error {
+	if c.CatchAll != nil {
+		d.CatchAll = mail.Address{}
+		if *c.CatchAll != "" {
+			a, err := mail.ParseAddress(*c.CatchAll)
+			if err != nil {
+				return inField("catch_all", err)
+			}
+			d.CatchAll = a
+		}
+	}
+	if c.Separator != nil {
+		d.Separator = *c.Separator
+	}
+	if c.Disabled != nil {
+		d.Disabled = *c.Disabled
+	}
+	return nil
+}
+
+func (s *Service) domains(ctx context.Context, _ *None) ([]Domain, error) {
+	rows, err := s.o.Directory.Domains(ctx)
+	views := make([]Domain, 0, len(rows))
+	for _, d := range rows {
+		views = append(views, domainView(d))
+	}
+	return views, err
+}
+
+func (s *Service) domain(ctx context.Context, in *DomainInput) (Domain, error) {
+	d, err := s.findDomain(ctx, in.Name)
+	return domainView(d), err
+}
+
+func (s *Service) findDomain(ctx context.Context, text string) (store.DomainRow, error) {
+	name, err := mail.ParseDomain(text)
+	if err != nil {
+		return store.DomainRow{}, inField("name", err)
+	}
+	return s.o.Directory.Domain(ctx, name)
+}
+
+func (s *Service) addDomain(ctx context.Context, in *DomainAddInput) (None, error) {
+	name, err := mail.ParseDomain(in.Body.Name)
+	if err != nil {
+		return None{}, inField("name", err)
+	}
+	d := store.DomainRow{Name: name, Separator: "+", Created: time.Now()}
+	if err := in.Body.apply(&d); err != nil {
+		return None{}, err
+	}
+	return None{}, s.o.Directory.AddDomain(ctx, d)
+}
+
+func (s *Service) setDomain(ctx context.Context, in *DomainSetInput) (None, error) {
+	d, err := s.findDomain(ctx, in.Name)
+	if err != nil {
+		return None{}, err
+	}
+	if err := in.Body.apply(&d); err != nil {
+		return None{}, err
+	}
+	return None{}, s.o.Directory.SetDomain(ctx, d)
+}
+
+func (s *Service) removeDomain(ctx context.Context, in *DomainInput) (None, error) {
+	d, err := s.findDomain(ctx, in.Name)
+	if err != nil {
+		return None{}, err
+	}
+	return None{}, s.o.Directory.RemoveDomain(ctx, d.Name)
+}

@@ -1,0 +1,164 @@
+package manage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"posthorn/internal/base/ident"
+	"posthorn/internal/base/mail"
+	"posthorn/internal/base/unit"
+	"posthorn/internal/state/store"
+)
+
+// QueueItem is a waiting message as administrators see it.
+type QueueItem struct {
+	ID         string           `json:"id"`
+	Sender     string           `json:"sender" doc:"Reverse-path; empty for a notification"`
+	Size       unit.Size        `json:"size"`
+	Accepted   time.Time        `json:"accepted"`
+	Expires    time.Time        `json:"expires"`
+	Due        time.Time        `json:"due" doc:"Earliest next attempt"`
+	Recipients []QueueRecipient `json:"recipients"`
+}
+
+// QueueRecipient is one recipient who has not got the message yet.
+type QueueRecipient struct {
+	Address   string    `json:"address"`
+	State     string    `json:"state" enum:"queued,held"`
+	Local     bool      `json:"local" doc:"Has a mailbox here"`
+	Attempts  int       `json:"attempts"`
+	NextTry   time.Time `json:"next_try"`
+	LastError string    `json:"last_error"`
+}
+
+// QueuePage is a part of the queue.
+type QueuePage struct {
+	Messages   int64       `json:"messages" doc:"Messages in the whole queue"`
+	Recipients int64       `json:"recipients" doc:"Recipients in the whole queue"`
+	Items      []QueueItem `json:"items"`
+}
+
+// Count is how many recipients an operation touched.
+type Count struct {
+	Count int `json:"count"`
+}
+
+// The inputs of the queue operations.
+type (
+	QueueListInput struct {
+		Sender    string `json:"sender" query:"sender" doc:"Address or domain"`
+		Recipient string `json:"recipient" query:"recipient" doc:"Address or domain"`
+		State     string `json:"state" query:"state" enum:",queued,held"`
+		After     string `json:"after" query:"after" doc:"Identifier to go on after"`
+		Limit     int    `json:"limit" query:"limit" minimum:"0" maximum:"1000"`
+	}
+	QueueInput struct {
+		ID string `json:"id" path:"id"`
+	}
+	QueueRedirectInput struct {
+		ID   string `json:"id" path:"id"`
+		Body struct {
+			To string `json:"to" doc:"New address for all recipients left"`
+		}
+	}
+)
+
+func queueOperations() []Operation {
+	act := func(verb, summary string, f func(store.Queue, context.Context, ident.ID) (int, error)) Operation {
+		return declare("queue-"+verb, post, "/queue/{id}/"+verb, summary, func(s *Service, ctx context.Context, in *QueueInput) (Count, error) {
+			id, err := queueID(in.ID)
+			if err != nil {
+				return Count{}, err
+			}
+			n, err := f(s.o.Store.Queue(), ctx, id)
+			return Count{n}, err
+		})
+	}
+	return []Operation{
+		declare("queue-list", get, "/queue", "List waiting messages", (*Service).queue),
+		declare("queue-show", get, "/queue/{id}", "Show a waiting message", (*Service).queueItem),
+		act("retry", "Try to deliver now", store.Queue.Retry),
+		act("hold", "Do not deliver until released", store.Queue.Hold),
+		act("release", "Deliver a held message", store.Queue.Release),
+		declare("queue-redirect", post, "/queue/{id}/redirect", "Send to another address instead", (*Service).redirect),
+		declare("queue-remove", remove, "/queue/{id}", "Remove a message; nobody is told", func(s *Service, ctx context.Context, in *QueueInput) (Count, error) {
+			id, err := queueID(in.ID)
+			if err != nil {
+				return Count{}, err
+			}
+			n, err := s.o.Store.Queue().Remove(ctx, id)
+			return Count{n}, err
+		}),
+	}
+}
+
+func queueID(text string) (ident.ID, error) {
+	id, err := ident.Parse(text)
+	if err != nil {
+		return id, inField("id", err)
+	}
+	return id, nil
+}
+
+func queueView(e store.QueueEntry) QueueItem {
+	v := QueueItem{ID: e.ID.String(), Sender: e.Sender.String(), Size: unit.Size(e.Size), Accepted: e.Accepted, Expires: e.Expires, Due: e.Due, Recipients: []QueueRecipient{}}
+	for _, r := range e.Recipients {
+		v.Recipients = append(v.Recipients, QueueRecipient{Address: r.Address.String(), State: r.State.String(), Local: r.Local != 0,
+			Attempts: r.Attempts, NextTry: r.NextTry, LastError: r.LastError})
+	}
+	return v
+}
+
+func (s *Service) queue(ctx context.Context, in *QueueListInput) (QueuePage, error) {
+	f := store.QueueFilter{Sender: in.Sender, Recipient: in.Recipient, Limit: in.Limit}
+	switch in.State {
+	case "":
+	case store.Queued.String():
+		f.State = new(store.QueueState)
+	case store.Held.String():
+		held := store.Held
+		f.State = &held
+	default:
+		return QueuePage{}, inField("state", fmt.Errorf("%q; write queued or held", in.State))
+	}
+	if in.After != "" {
+		after, err := queueID(in.After)
+		if err != nil {
+			return QueuePage{}, err
+		}
+		f.After = after
+	}
+	entries, err := s.o.Store.Queue().List(ctx, f)
+	if err != nil {
+		return QueuePage{}, err
+	}
+	p := QueuePage{Items: []QueueItem{}}
+	for _, e := range entries {
+		p.Items = append(p.Items, queueView(e))
+	}
+	p.Messages, p.Recipients, err = s.o.Store.Queue().Count(ctx)
+	return p, err
+}
+
+func (s *Service) queueItem(ctx context.Context, in *QueueInput) (QueueItem, error) {
+	id, err := queueID(in.ID)
+	if err != nil {
+		return QueueItem{}, err
+	}
+	e, err := s.o.Store.Queue().Get(ctx, id)
+	return queueView(e), err
+}
+
+func (s *Service) redirect(ctx context.Context, in *QueueRedirectInput) (Count, error) {
+	id, err := queueID(in.ID)
+	if err != nil {
+		return Count{}, err
+	}
+	to, err := mail.ParseAddress(in.Body.To)
+	if err != nil {
+		return Count{}, inField("to", err)
+	}
+	n, err := s.o.Store.Queue().Redirect(ctx, id, to)
+	return Count{n}, err
+}

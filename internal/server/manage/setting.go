@@ -1,0 +1,177 @@
+package manage
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"posthorn/internal/state/setting"
+)
+
+// SettingChange is a wanted change of settings, all or nothing.
+type SettingChange struct {
+	Set     map[string]string `json:"set,omitempty" doc:"New values in text form by name"`
+	Unset   []string          `json:"unset,omitempty" doc:"Names that return to their default"`
+	Comment string            `json:"comment,omitempty"`
+	Trial   string            `json:"trial,omitempty" doc:"Time such as 5m after which the change returns by itself unless confirmed" example:"5m"`
+	Base    int64             `json:"base,omitempty" doc:"Version the change was made from; another one in force is a conflict"`
+	Author  string            `json:"author,omitempty" doc:"Who wants it"`
+	DryRun  bool              `json:"dry_run,omitempty" doc:"Only show what would change"`
+}
+
+// SettingOutcome is what a change did, or would do.
+type SettingOutcome struct {
+	Version     int64                `json:"version" doc:"Version now in force; 0 after a dry run"`
+	Differences []setting.Difference `json:"differences"`
+	ConfirmBy   *time.Time           `json:"confirm_by,omitempty" doc:"The change returns by itself unless confirmed before"`
+}
+
+// The inputs of the settings operations.
+type (
+	SettingInput struct {
+		Name string `json:"name" path:"name"`
+	}
+	SettingListInput struct {
+		Match string `json:"match" query:"match" doc:"Part of the name or of the documentation"`
+	}
+	SettingChangeInput struct{ Body SettingChange }
+	SettingFileInput   struct {
+		Body struct {
+			File    string `json:"file" doc:"A settings file as export writes it"`
+			Replace bool   `json:"replace,omitempty" doc:"The file is the whole truth: what it does not name returns to its default"`
+			SettingChange
+		}
+	}
+	SettingExportInput struct {
+		Secrets bool `json:"secrets" query:"secrets" doc:"Include secrets, sealed with this server's key"`
+	}
+	SettingHistoryInput struct {
+		Before int64 `json:"before" query:"before" doc:"Only versions before this one"`
+		Limit  int   `json:"limit" query:"limit" minimum:"0" maximum:"1000"`
+	}
+	SettingVersionInput struct {
+		Version int64  `json:"version" path:"version"`
+		Author  string `json:"author" query:"author"`
+	}
+)
+
+// SettingFile is the settings as one text file.
+type SettingFile struct {
+	File string `json:"file"`
+}
+
+func settingOperations() []Operation {
+	return []Operation{
+		declare("setting-list", get, "/settings", "List settings with their values", (*Service).settings),
+		declare("setting-explain", get, "/settings/{name}", "Explain a setting: value, where it comes from, range, meaning", (*Service).explain),
+		declare("setting-change", patch, "/settings", "Change settings, all or nothing", (*Service).changeSettings),
+		declare("setting-export", get, "/settings-file", "All settings as one text file", (*Service).exportSettings),
+		declare("setting-apply", put, "/settings-file", "Apply a settings file", (*Service).applySettings),
+		declare("setting-history", get, "/settings-history", "Changes, newest first", (*Service).settingHistory),
+		declare("setting-undo", post, "/settings-history/{version}/undo", "Take a change back", (*Service).undoSettings),
+		declare("setting-confirm", post, "/settings-history/{version}/confirm", "Keep a change that is on trial", (*Service).confirmSettings),
+	}
+}
+
+func (s *Service) settings(_ context.Context, in *SettingListInput) ([]setting.Info, error) {
+	all := s.o.Settings.List()
+	found := make([]setting.Info, 0, len(all))
+	for _, i := range all {
+		if matches(i, in.Match) {
+			found = append(found, i)
+		}
+	}
+	return found, nil
+}
+
+func (s *Service) explain(ctx context.Context, in *SettingInput) (setting.Info, error) {
+	return s.o.Settings.Explain(ctx, in.Name)
+}
+
+func (c SettingChange) edit() (setting.Edit, error) {
+	e := setting.Edit{Set: c.Set, Unset: c.Unset, Author: c.Author, Comment: c.Comment, Base: c.Base}
+	return e, c.complete(&e)
+}
+
+// complete fills in what a file does not say.
+func (c SettingChange) complete(e *setting.Edit) error {
+	e.Author, e.Comment, e.Base = c.Author, c.Comment, c.Base
+	if e.Author == "" {
+		e.Author = "API"
+	}
+	if c.Trial == "" {
+		return nil
+	}
+	d, err := setting.ParseDuration(c.Trial)
+	if err != nil {
+		return inField("trial", err)
+	}
+	e.Trial = d
+	return nil
+}
+
+func (s *Service) changeSettings(ctx context.Context, in *SettingChangeInput) (SettingOutcome, error) {
+	e, err := in.Body.edit()
+	if err != nil {
+		return SettingOutcome{}, err
+	}
+	return s.save(ctx, e, in.Body.DryRun)
+}
+
+func (s *Service) save(ctx context.Context, e setting.Edit, dryRun bool) (SettingOutcome, error) {
+	if dryRun {
+		d, err := s.o.Settings.Plan(ctx, e)
+		return SettingOutcome{Differences: d}, err
+	}
+	saved, err := s.o.Settings.Save(ctx, e)
+	return s.outcome(saved), err
+}
+
+func (s *Service) outcome(saved setting.Saved) SettingOutcome {
+	out := SettingOutcome{Version: saved.Version, Differences: saved.Changes}
+	if v, _, until, ok := s.o.Settings.OnTrial(); ok && v == saved.Version {
+		out.ConfirmBy = &until
+	}
+	return out
+}
+
+func (s *Service) exportSettings(_ context.Context, in *SettingExportInput) (SettingFile, error) {
+	return SettingFile{string(s.o.Settings.Export(in.Secrets))}, nil
+}
+
+func (s *Service) applySettings(ctx context.Context, in *SettingFileInput) (SettingOutcome, error) {
+	e, err := s.o.Settings.FileEdit([]byte(in.Body.File), in.Body.Replace)
+	if err != nil {
+		return SettingOutcome{}, inField("file", err)
+	}
+	if err := in.Body.complete(&e); err != nil {
+		return SettingOutcome{}, err
+	}
+	return s.save(ctx, e, in.Body.DryRun)
+}
+
+func (s *Service) settingHistory(ctx context.Context, in *SettingHistoryInput) ([]setting.Change, error) {
+	limit := in.Limit
+	if limit == 0 {
+		limit = 50
+	}
+	return s.o.Settings.History(ctx, in.Before, limit)
+}
+
+func (s *Service) undoSettings(ctx context.Context, in *SettingVersionInput) (SettingOutcome, error) {
+	author := in.Author
+	if author == "" {
+		author = "API"
+	}
+	saved, err := s.o.Settings.Undo(ctx, in.Version, author)
+	return s.outcome(saved), err
+}
+
+func (s *Service) confirmSettings(ctx context.Context, in *SettingVersionInput) (None, error) {
+	return None{}, s.o.Settings.Confirm(ctx, in.Version)
+}
+
+func matches(i setting.Info, part string) bool {
+	part = strings.ToLower(part)
+	return strings.Contains(i.Name, part) || strings.Contains(strings.ToLower(i.Doc), part)
+}

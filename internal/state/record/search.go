@@ -1,0 +1,195 @@
+package record
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"posthorn/internal/base/ident"
+)
+
+// Query selects attempts; zero fields match everything.
+type Query struct {
+	// ID is an accept key or a session's id.
+	ID ident.ID
+	// From and To are addresses, or domains as "@example.test".
+	From, To string
+	Client   netip.Prefix
+	// Since and Until bound the beginning of the attempt.
+	Since, Until time.Time
+	// Outcomes are those wanted; none means all.
+	Outcomes []Outcome
+	Limit    int // 0: 100; at most 1000
+}
+
+// Biography is one attempt and what became of its message.
+type Biography struct {
+	// Attempt is nil when only later events are still known: messages the
+	// server made itself, and attempts pruned before their message's end.
+	Attempt *Attempt `json:"attempt,omitempty"`
+	Events  []Event  `json:"events,omitempty"`
+}
+
+const (
+	defaultLimit = 100
+	maxLimit     = 1_000
+	maxEvents    = 10_000 // of one answer
+	// slack is how far a clock may have been set back, and how long a session
+	// may have lasted before its message got an id.
+	slack = 24 * time.Hour
+)
+
+// Search returns what matches, newest first. It sees what was handed in
+// before the call.
+func (r *Recorder) Search(ctx context.Context, q Query) ([]Biography, error) {
+	if err := r.Flush(ctx); err != nil {
+		return nil, err
+	}
+	if q.Limit <= 0 {
+		q.Limit = defaultLimit
+	}
+	q.Limit = min(q.Limit, maxLimit)
+	q.Since, q.Until = q.Since.Truncate(time.Microsecond), q.Until.Truncate(time.Microsecond)
+	q.From, q.To = strings.ToLower(q.From), strings.ToLower(q.To)
+	if !q.ID.IsZero() && q.Since.IsZero() {
+		q.Since = q.ID.Time().Add(-slack)
+	}
+	list, err := r.attempts(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return r.join(ctx, q, list)
+}
+
+// attempts finds the attempts of a query.
+func (r *Recorder) attempts(ctx context.Context, q Query) ([]Biography, error) {
+	keys := q.keys()
+	want := func(f filter) bool { return !slices.ContainsFunc(keys, func(k uint64) bool { return !f.has(k) }) }
+	var list []Biography
+	err := r.file.scan(ctx, q.Since, want, func(raw []byte) bool {
+		records, err := split(raw)
+		if err != nil {
+			r.o.Failed(err)
+		}
+		for _, b := range slices.Backward(records) {
+			if a, ok := q.match(b); ok {
+				if list = append(list, Biography{Attempt: a}); len(list) == q.Limit {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	return list, err
+}
+
+// keys are those every segment with a match must have.
+func (q *Query) keys() []uint64 {
+	var keys []uint64
+	if !q.ID.IsZero() {
+		keys = append(keys, hashID(q.ID))
+	}
+	if q.From != "" {
+		keys = append(keys, hash(keyFrom, q.From))
+	}
+	if q.To != "" {
+		keys = append(keys, hash(keyTo, q.To))
+	}
+	if q.Client.IsValid() && q.Client.IsSingleIP() {
+		keys = append(keys, hashClient(q.Client.Addr()))
+	}
+	return keys
+}
+
+// match decodes a record that fits. The head is read first, the steps only
+// then.
+func (q *Query) match(b []byte) (*Attempt, bool) {
+	if len(b) == 0 || b[0] != kindAttempt {
+		return nil, false
+	}
+	var a Attempt
+	head := reader{b: b}
+	head.decodeHead(&a)
+	if head.bad || !q.fits(&a) {
+		return nil, false
+	}
+	a, err := decodeAttempt(b)
+	return &a, err == nil
+}
+
+func (q *Query) fits(a *Attempt) bool {
+	switch {
+	case !q.ID.IsZero() && q.ID != a.ID && q.ID != a.Session.ID,
+		q.From != "" && !(a.HasSender && matches(q.From, a.Sender)),
+		q.To != "" && !slices.ContainsFunc(a.Recipients, func(s string) bool { return matches(q.To, s) }),
+		q.Client.IsValid() && !q.Client.Contains(a.Client),
+		!q.Since.IsZero() && a.Begin.Before(q.Since),
+		!q.Until.IsZero() && !a.Begin.Before(q.Until),
+		len(q.Outcomes) > 0 && !slices.Contains(q.Outcomes, a.Outcome):
+		return false
+	}
+	return true
+}
+
+// matches compares an address, or its domain for a pattern "@domain".
+func matches(pattern, addr string) bool {
+	if pattern[0] == '@' {
+		addr = addr[max(0, strings.LastIndexByte(addr, '@')):]
+	}
+	return strings.EqualFold(pattern, addr)
+}
+
+// join adds the later events of the messages found.
+func (r *Recorder) join(ctx context.Context, q Query, list []Biography) ([]Biography, error) {
+	at := map[ident.ID]int{}
+	keys := map[ident.ID]uint64{}
+	since := time.Now()
+	add := func(id ident.ID, i int) {
+		at[id], keys[id] = i, hashID(id)
+		if t := id.Time().Add(-slack); t.Before(since) {
+			since = t
+		}
+	}
+	for i := range list {
+		add(list[i].Attempt.ID, i)
+	}
+	if len(list) == 0 && !q.ID.IsZero() {
+		list = append(list, Biography{})
+		add(q.ID, 0)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	want := func(f filter) bool {
+		for _, k := range keys {
+			if f.has(k) {
+				return true
+			}
+		}
+		return false
+	}
+	left := maxEvents
+	err := r.file.scan(ctx, since, want, func(raw []byte) bool {
+		records, err := split(raw)
+		if err != nil {
+			r.o.Failed(err)
+		}
+		for _, b := range records {
+			e, err := decodeEvent(b)
+			if i, ok := at[e.ID]; ok && err == nil && left > 0 {
+				list[i].Events = append(list[i].Events, e)
+				left--
+			}
+		}
+		return left > 0
+	})
+	for i := range list {
+		slices.SortStableFunc(list[i].Events, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	}
+	if len(list) == 1 && list[0].Attempt == nil && len(list[0].Events) == 0 {
+		return nil, err
+	}
+	return list, err
+}

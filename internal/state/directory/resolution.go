@@ -33,7 +33,7 @@ func (k Kind) String() string { return kindNames[k] }
 type Resolution struct {
 	Kind Kind
 	// Account is the one account behind the address; zero when there are
-	// several, or none. For Disabled it is the disabled one.
+	// several recipients, or none. For Disabled it is the disabled one.
 	Account store.AccountID
 	// Deliveries are the accounts that get the message, without repetition.
 	Deliveries []Delivery
@@ -41,6 +41,24 @@ type Resolution struct {
 	Forwards []mail.Address
 	// Via is the alias, group or catch-all that was expanded, "" for none.
 	Via string
+	// Alias describes the alias or group of the address; nil when it has none.
+	Alias *Alias
+	// CatchAll says that only the domain's catch-all takes the address.
+	CatchAll bool
+	// System marks postmaster and mailer-daemon without an address of their
+	// own (ORD-04); Copies get a copy of such mail (M-GEN-12).
+	System bool
+	Copies []mail.Address
+	// Dangling are targets that lead nowhere, for the log.
+	Dangling []mail.Address
+}
+
+// Alias describes an alias or group.
+type Alias struct {
+	Address mail.Address
+	Group   bool
+	Title   string
+	SendAs  bool
 }
 
 // Delivery is one account that gets a message.

@@ -11,14 +11,15 @@ import (
 	"sync"
 	"time"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/base/seal"
 	"posthorn/internal/state/store"
 )
 
 // Options of a Book; the zero value is right for production.
 type Options struct {
-	// Log gets what an administrator should know; nil discards it.
-	Log *slog.Logger
+	// Log gets what was changed and what is wrong; nil is silent.
+	Log *event.Logger
 	// Poll is how often Run asks for changes made by other nodes; 0 means 1 s.
 	Poll time.Duration
 }
@@ -81,9 +82,6 @@ func (e Invalid) Unwrap() error { return store.ErrInvalid }
 // declaration do not stop the server: the default rules, and Problems tells.
 // The registry must be complete.
 func Open(ctx context.Context, r *Registry, s store.Settings, box *seal.Box, o Options) (*Book, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	if o.Poll == 0 {
 		o.Poll = time.Second
 	}
@@ -140,7 +138,7 @@ func (b *Book) Run(ctx context.Context) error {
 			b.mu.Unlock()
 		}
 		if err != nil && ctx.Err() == nil {
-			b.o.Log.Warn("settings could not be refreshed; the last ones stay in force", "error", err)
+			b.o.Log.Log(event.SettingInvalid, slog.String("problem", "settings could not be refreshed; the last ones stay in force"), event.Err(err))
 		}
 	}
 }
@@ -168,7 +166,7 @@ func (b *Book) load(ctx context.Context) error {
 		b.deadline = now.Add(last[0].ConfirmBy.Sub(now))
 	}
 	for _, p := range problems {
-		b.o.Log.Warn("stored setting is not in force", "setting", p.Name, "problem", p.Text)
+		b.o.Log.Log(event.SettingInvalid, slog.String("setting", p.Name), slog.String("problem", p.Text))
 	}
 	b.r.swap(version, values)
 	return nil
@@ -256,12 +254,8 @@ func (b *Book) endTrial(ctx context.Context) error {
 		return err
 	}
 	e.Author, e.Comment = "posthorn", fmt.Sprintf("version %d was not confirmed by %s", c.Version, c.ConfirmBy.Format(time.RFC3339))
-	_, err = b.commit(ctx, e)
-	if errors.Is(err, store.ErrConflict) { // confirmed or taken back elsewhere
+	if _, err = b.commit(ctx, e); errors.Is(err, store.ErrConflict) { // confirmed or taken back elsewhere
 		return b.load(ctx)
-	}
-	if err == nil {
-		b.o.Log.Warn("settings change was not confirmed and has been taken back", "version", c.Version, "author", c.Author)
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/base/seal"
 	"posthorn/internal/state/store"
 )
@@ -43,7 +44,7 @@ func openHouse(t *testing.T, mem *memory, box *seal.Box) *house {
 	Register[doorLimits](r, "other")
 	r.byName["door.count"].doc = "Count is how many. E.g. ten.\n\nMore \"text\"."
 	var err error
-	h.Book, err = Open(t.Context(), r, mem, box, Options{Log: slog.New(slog.NewTextHandler(h.log, nil))})
+	h.Book, err = Open(t.Context(), r, mem, box, Options{Log: event.New(slog.NewTextHandler(h.log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +279,7 @@ func TestAChangeOnTrialReturnsByItself(t *testing.T) {
 		cancel()
 		time.Sleep(time.Hour)
 		again := openHouse(t, h.mem, h.box)
-		if again.door.Get().Count != 30 || !strings.Contains(again.log.String(), "taken back") {
+		if again.door.Get().Count != 30 || !strings.Contains(again.log.String(), "setting.reverted") {
 			t.Error("the trial survived a restart")
 		}
 	})

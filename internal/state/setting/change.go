@@ -3,12 +3,14 @@ package setting
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/base/seal"
 	"posthorn/internal/state/store"
 )
@@ -150,7 +152,23 @@ func (b *Book) commit(ctx context.Context, e Edit) (Saved, error) {
 		b.trial, b.deadline = &c, time.Now().Add(e.Trial)
 	}
 	b.r.swap(version, p.values)
+	b.log(&c)
 	return Saved{Version: version, Changes: p.diff}, nil
+}
+
+// log tells what was saved, by name only.
+func (b *Book) log(c *store.SettingChange) {
+	names := make([]string, len(c.Items))
+	for i, item := range c.Items {
+		names[i] = item.Name
+	}
+	e, attrs := event.SettingChanged, []slog.Attr{
+		slog.Int64("version", c.Version), slog.String("author", c.Author), slog.String("names", strings.Join(names, " ")),
+	}
+	if c.Undoes > 0 {
+		e, attrs = event.SettingReverted, append(attrs, slog.Int64("undoes", c.Undoes))
+	}
+	b.o.Log.Log(e, attrs...)
 }
 
 // planned is a change that passed all checks.

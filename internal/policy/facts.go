@@ -63,6 +63,11 @@ type Facts struct {
 	Skips []Skip
 	// Hostname is the verified reverse name, "" unknown.
 	Hostname string
+	// SpokeFirst: input was waiting before the greeting (B1G-LIM-01).
+	// ForbiddenInput counts commands behind which input was waiting although
+	// RFC 2920 §3.1 forbids it (M-SEC-ADV-01).
+	SpokeFirst     bool
+	ForbiddenInput int
 
 	Helo  string
 	ESMTP bool

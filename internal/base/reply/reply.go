@@ -29,7 +29,15 @@ func (e Enhanced) String() string {
 	if e.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%d.%d.%d", e.Class, e.Subject, e.Detail)
+	return string(e.append(make([]byte, 0, 16)))
+}
+
+func (e Enhanced) append(b []byte) []byte {
+	b = strconv.AppendUint(b, uint64(e.Class), 10)
+	b = append(b, '.')
+	b = strconv.AppendUint(b, uint64(e.Subject), 10)
+	b = append(b, '.')
+	return strconv.AppendUint(b, uint64(e.Detail), 10)
 }
 
 // Reply is one SMTP reply. Text is public and holds one entry a line, at
@@ -93,7 +101,7 @@ func (r Reply) Append(b []byte) []byte {
 			b = append(b, ' ')
 		}
 		if !r.Enhanced.IsZero() {
-			b = append(b, r.Enhanced.String()...)
+			b = r.Enhanced.append(b)
 			b = append(b, ' ')
 		}
 		b = appendClean(b, line)
@@ -108,10 +116,12 @@ func (r Reply) Append(b []byte) []byte {
 // String returns the reply in one line, for logs and traces.
 func (r Reply) String() string {
 	text := strings.Join(r.Text, " / ")
-	if r.Enhanced.IsZero() {
-		return fmt.Sprintf("%03d %s", r.Code, text)
+	b := strconv.AppendInt(make([]byte, 0, 20+len(text)), int64(r.Code), 10)
+	b = append(b, ' ')
+	if !r.Enhanced.IsZero() {
+		b = append(r.Enhanced.append(b), ' ')
 	}
-	return fmt.Sprintf("%03d %s %s", r.Code, r.Enhanced, text)
+	return string(append(b, text...))
 }
 
 func appendClean(b []byte, s string) []byte {

@@ -190,3 +190,16 @@ func (r *Reader) ReadChunk(n int64, w io.Writer) error {
 	}
 	return nil
 }
+
+// Await waits until something is there to read, which then is buffered. src
+// replaces the Reader's source for this once.
+func (r *Reader) Await(src io.Reader) error {
+	if r.r < r.w {
+		return nil
+	}
+	old := r.src
+	r.src = src
+	err := r.fill()
+	r.src = old
+	return err
+}

@@ -1,0 +1,154 @@
+// Package accept is the only door to mailboxes and queue for a message that
+// comes in: it turns an envelope and its content into one acceptance, which
+// the store makes durable in one commit (design.md 3).
+//
+//	smtpd ─► Accept ─┬─ one account here ─► filings  ┐
+//	                 └─ everybody else  ─► queue rows ┴─► store.Accept, one commit
+//
+// Who may send what is policy's and has been decided before. IMAP APPEND does
+// not come through here: nothing is received by it.
+package accept
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"posthorn/internal/base/ident"
+	"posthorn/internal/base/mail"
+	"posthorn/internal/base/reply"
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/mime"
+)
+
+// Envelope is what the session said.
+type Envelope struct {
+	Key    ident.ID // the accept key
+	Time   time.Time
+	Sender mail.Address
+	// Account is who submitted the message, 0 for nobody.
+	Account store.AccountID
+	Client  string // address it came from
+	// Return and EnvelopeID are RET and ENVID (RFC 3461).
+	Return, EnvelopeID string
+	SMTPUTF8           bool
+	EightBit, Binary   bool // BODY
+	RequireTLS         bool
+	// Release is when the message may go out at the earliest (RFC 4865); zero
+	// for at once.
+	Release    time.Time
+	Recipients []Recipient
+}
+
+// Recipient is one forward-path that was answered with 250, and where it leads.
+type Recipient struct {
+	Address mail.Address
+	// Original is ORCPT, decoded; "" when absent.
+	Original string
+	Notify   store.Notify
+	// Accounts get the message here.
+	Accounts []store.AccountID
+	// Remote are the addresses elsewhere that get it: the forward-path itself,
+	// or targets of an alias.
+	Remote []mail.Address
+}
+
+// Content is what DATA or BDAT carried.
+type Content struct {
+	Body store.Draft
+	// Structure is that of Body; Accept may add the fields it writes to it.
+	Structure *mime.Structure
+	// Trace is the Received field with its CRLF.
+	Trace []byte
+	// Complete adds Date and Message-ID where the author's program left them
+	// out (RFC 6409 §8); Host is the right side of the Message-ID.
+	Complete bool
+	Host     string
+}
+
+// Store is the part of store.Store the door uses.
+type Store interface {
+	Accept(ctx context.Context, a *store.Acceptance) (store.Accepted, error)
+}
+
+// Options of a Door.
+type Options struct {
+	// Lifetime says how long a message may stay in the queue; nil means 5 days.
+	Lifetime func() time.Duration
+	// Filed is told what was filed and queued, for traces; nil for nobody.
+	Filed func(e *Envelope, a *store.Acceptance, done store.Accepted)
+}
+
+// Door accepts messages. It may be used by many sessions at once.
+type Door struct {
+	store Store
+	o     Options
+}
+
+// New returns a Door to a store.
+func New(s Store, o Options) *Door {
+	if o.Lifetime == nil {
+		o.Lifetime = func() time.Duration { return 5 * 24 * time.Hour }
+	}
+	return &Door{store: s, o: o}
+}
+
+// Patience with a commit whose outcome is unknown: repeating it under the same
+// key finds out. The client waits ten minutes for the reply (RFC 5321
+// §4.5.3.2.6).
+const (
+	tries     = 8
+	firstWait = 100 * time.Millisecond
+)
+
+// Accept makes everything the message causes durable, or nothing. ReplyTo
+// turns its errors into replies.
+func (d *Door) Accept(ctx context.Context, e *Envelope, c *Content) error {
+	a, err := d.plan(e, c)
+	if err != nil {
+		return err
+	}
+	wait := firstWait
+	for try := 1; ; try++ {
+		done, err := d.store.Accept(ctx, a)
+		switch {
+		case err == nil:
+			if d.o.Filed != nil {
+				d.o.Filed(e, a, done)
+			}
+			return nil
+		case !errors.Is(err, store.ErrUnknownOutcome) || try == tries:
+			return fmt.Errorf("accept: %s: %w", e.Key, err)
+		}
+		if !sleep(ctx, wait) {
+			return fmt.Errorf("accept: %s: %w", e.Key, err)
+		}
+		wait *= 2
+	}
+}
+
+// sleep reports whether the time passed before the context was done.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// ReplyTo is the reply for an error of Accept or of writing a draft. No error
+// of ours is a permanent refusal.
+func ReplyTo(err error) reply.Reply {
+	r := reply.New(451, reply.E(4, 3, 0), "Temporary problem, try again later")
+	switch {
+	case errors.Is(err, store.ErrOverQuota):
+		r = reply.New(452, reply.E(4, 2, 2), "Mailbox full")
+	case errors.Is(err, store.ErrFull):
+		r = reply.New(452, reply.E(4, 3, 1), "Insufficient system storage")
+	}
+	return r.Because(err)
+}

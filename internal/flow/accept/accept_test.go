@@ -1,0 +1,179 @@
+package accept
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"posthorn/internal/base/ident"
+	"posthorn/internal/base/mail"
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/mime"
+)
+
+// draft is a message that lies nowhere.
+type draft struct{ text string }
+
+func (d *draft) Write(p []byte) (int, error) { d.text += string(p); return len(p), nil }
+func (d *draft) Size() int64                 { return int64(len(d.text)) }
+func (d *draft) Open() (store.Body, error)   { return nil, io.ErrUnexpectedEOF }
+func (d *draft) Discard()                    {}
+
+// commits fails as told and keeps what it was given.
+type commits struct {
+	errs []error
+	got  []*store.Acceptance
+}
+
+func (c *commits) Accept(_ context.Context, a *store.Acceptance) (store.Accepted, error) {
+	c.got = append(c.got, a)
+	if len(c.errs) == 0 {
+		return store.Accepted{}, nil
+	}
+	err := c.errs[0]
+	c.errs = c.errs[1:]
+	return store.Accepted{}, err
+}
+
+func addr(t testing.TB, s string) mail.Address {
+	t.Helper()
+	a, err := mail.ParseAddress(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+const text = "From: a@example.test\r\nSubject: x\r\n\r\nhello\r\n"
+
+func message(t testing.TB, to ...Recipient) (*Envelope, *Content) {
+	e := &Envelope{Key: ident.NewSource().New(), Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Sender: addr(t, "a@remote.example"), Recipients: to}
+	return e, &Content{Body: &draft{text}, Structure: mime.Parse([]byte(text)), Trace: []byte("Received: from x; y\r\n")}
+}
+
+func run(t *testing.T, e *Envelope, c *Content) *store.Acceptance {
+	t.Helper()
+	s := &commits{}
+	if err := New(s, Options{}).Accept(t.Context(), e, c); err != nil {
+		t.Fatal(err)
+	}
+	return s.got[0]
+}
+
+func TestOneAccountIsFiledAtOnce(t *testing.T) {
+	e, c := message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}},
+		Recipient{Address: addr(t, "b+x@example.test"), Accounts: []store.AccountID{7}})
+	a := run(t, e, c)
+	if a.Queue != nil || a.Account != 7 || len(a.Filings) != 1 || a.Filings[0].Role != store.RoleInbox || !a.Filings[0].Internal.Equal(e.Time) {
+		t.Fatalf("%+v", a)
+	}
+	head := "Return-Path: <a@remote.example>\r\nDelivered-To: b@example.test\r\nReceived: from x; y\r\n"
+	if got := string(a.Filings[0].Head); got != head {
+		t.Errorf("head %q", got)
+	}
+	// The structure stored is that of head and body together.
+	var m mime.Structure
+	if err := m.UnmarshalBinary(a.Filings[0].Meta); err != nil {
+		t.Fatal(err)
+	}
+	whole := mime.Parse([]byte(head + text))
+	if m.Size != whole.Size || m.Parts[0].Header != whole.Parts[0].Header || m.Parts[0].Body != whole.Parts[0].Body {
+		t.Errorf("stored %+v, parsed %+v", m.Parts[0], whole.Parts[0])
+	}
+	if c.Structure.Size != int64(len(text)) {
+		t.Error("the structure of the content was left shifted")
+	}
+}
+
+func TestOthersBecomeQueueRowsInTheSameCommit(t *testing.T) {
+	e, c := message(t,
+		Recipient{Address: addr(t, "team@example.test"), Accounts: []store.AccountID{7, 8, 9}, Remote: []mail.Address{addr(t, "c@far.example")}},
+		Recipient{Address: addr(t, "c@far.example"), Remote: []mail.Address{addr(t, "c@far.example")}, Original: "rfc822;C@far.example", Notify: store.NotifyNever},
+		Recipient{Address: addr(t, "d@far.example"), Remote: []mail.Address{addr(t, "d@far.example")}, Notify: store.NotifyFailure})
+	a := run(t, e, c)
+	if a.Account != 7 || len(a.Filings) != 1 || a.Queue == nil || a.Queue.ID != e.Key {
+		t.Fatalf("%+v", a)
+	}
+	var got []string
+	for _, r := range a.Queue.Recipients {
+		got = append(got, r.Address.String()+" "+r.Original+" "+string(rune('0'+r.Local))+string(rune('0'+r.Notify)))
+	}
+	want := "team@example.test  80\nteam@example.test  90\nc@far.example rfc822;team@example.test 00\nd@far.example  04"
+	if strings.Join(got, "\n") != want {
+		t.Errorf("%s", strings.Join(got, "\n"))
+	}
+	if q := a.Queue; string(q.Head) != "Received: from x; y\r\n" || q.Size != int64(len(q.Head)+len(text)) || !q.Expires.Equal(e.Time.Add(5*24*time.Hour)) {
+		t.Errorf("%+v", q)
+	}
+}
+
+func TestReportsAndReleaseTimesGoThroughTheQueue(t *testing.T) {
+	e, c := message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}, Notify: store.NotifySuccess})
+	if a := run(t, e, c); len(a.Filings) != 0 || a.Account != 0 || a.Queue.Recipients[0].Local != 7 {
+		t.Errorf("%+v", a)
+	}
+	e, c = message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}})
+	e.Release = e.Time.Add(time.Hour)
+	if a := run(t, e, c); len(a.Filings) != 0 || !a.Queue.Recipients[0].NextTry.Equal(e.Release) || !a.Queue.Expires.Equal(e.Release.Add(5*24*time.Hour)) {
+		t.Errorf("%+v", a)
+	}
+}
+
+func TestSubmittedMessagesAreCompleted(t *testing.T) {
+	e, c := message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}})
+	c.Complete, c.Host = true, "mx.example.test"
+	a := run(t, e, c)
+	head := string(a.Filings[0].Head)
+	if !strings.HasSuffix(head, "Received: from x; y\r\nMessage-ID: <"+e.Key.String()+"@mx.example.test>\r\nDate: Fri, 02 Jan 2026 03:04:05 +0000\r\n") {
+		t.Errorf("%q", head)
+	}
+	var m mime.Structure
+	if err := m.UnmarshalBinary(a.Filings[0].Meta); err != nil || m.Envelope().MessageID == "" || m.Envelope().Date == "" {
+		t.Errorf("%+v %v", m.Envelope(), err)
+	}
+	e, c = message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}})
+	c.Structure, c.Complete = mime.Parse([]byte("Date: x\r\nMessage-ID: <y@z>\r\n\r\n")), true
+	if head := string(run(t, e, c).Filings[0].Head); strings.Contains(head, "Message-ID") || strings.Contains(head, "Date:") {
+		t.Errorf("%q", head)
+	}
+}
+
+func TestUnknownOutcomeIsAskedAgainUnderTheSameKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &commits{errs: []error{store.ErrUnknownOutcome, store.ErrUnknownOutcome}}
+		e, c := message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}})
+		if err := New(s, Options{}).Accept(t.Context(), e, c); err != nil || len(s.got) != 3 || s.got[2].Key != e.Key {
+			t.Fatal(err, len(s.got))
+		}
+		s = &commits{errs: make([]error, 100)}
+		for i := range s.errs {
+			s.errs[i] = store.ErrUnknownOutcome
+		}
+		err := New(s, Options{}).Accept(t.Context(), e, c)
+		if r := ReplyTo(err); r.Code != 451 || len(s.got) != tries {
+			t.Fatal(err, len(s.got))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := New(&commits{errs: []error{store.ErrUnknownOutcome}}, Options{}).Accept(ctx, e, c); !errors.Is(err, store.ErrUnknownOutcome) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestStoreErrorsAreTemporary(t *testing.T) {
+	for err, want := range map[error]string{
+		store.ErrOverQuota: "452 4.2.2 Mailbox full", store.ErrFull: "452 4.3.1 Insufficient system storage",
+		store.ErrReadOnly: "451 4.3.0 Temporary problem, try again later", errors.New("x"): "451 4.3.0 Temporary problem, try again later",
+	} {
+		e, c := message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}})
+		got := New(&commits{errs: []error{err}}, Options{}).Accept(t.Context(), e, c)
+		if r := ReplyTo(got); r.String() != want || !errors.Is(r.Cause, err) {
+			t.Errorf("%v: %s", err, r)
+		}
+	}
+}

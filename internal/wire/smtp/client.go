@@ -1,0 +1,260 @@
+package smtp
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"posthorn/internal/base/reply"
+	"posthorn/internal/wire/sasl"
+)
+
+// Timeouts of a client (RFC 5321 §4.5.3.2).
+type Timeouts struct {
+	Greeting, Command, DataStart, DataBlock, DataEnd time.Duration
+}
+
+// Recommended returns the times of RFC 5321 §4.5.3.2.
+func Recommended() Timeouts {
+	return Timeouts{Greeting: 5 * time.Minute, Command: 5 * time.Minute, DataStart: 2 * time.Minute, DataBlock: 3 * time.Minute, DataEnd: 10 * time.Minute}
+}
+
+// ErrExtension says that the server lacks an extension the message or the
+// caller needs; nothing was sent.
+var ErrExtension = errors.New("smtp: extension not offered")
+
+// RefusedError is a reply that stands in the way.
+type RefusedError struct {
+	// Verb is the command it answers.
+	Verb  string
+	Reply reply.Reply
+}
+
+// Error implements error.
+func (e *RefusedError) Error() string { return "smtp: " + e.Verb + ": " + e.Reply.String() }
+
+// Client speaks SMTP or LMTP over a connection that is open already. After an
+// error that is no *RefusedError the connection is of no more use. It belongs
+// to one goroutine.
+type Client struct {
+	conn  net.Conn
+	in    *Reader
+	out   []byte
+	lmtp  bool
+	times Timeouts
+	// Greeting is what the server said first, Hello its reply to EHLO.
+	Greeting, Hello reply.Reply
+	extensions      map[string]string
+}
+
+// NewClient returns a client; lmtp makes it speak RFC 2033.
+func NewClient(conn net.Conn, lmtp bool, t Timeouts) *Client {
+	return &Client{conn: conn, in: NewReader(conn), lmtp: lmtp, times: t}
+}
+
+// Greet reads the greeting and introduces the client: EHLO, and HELO where
+// that is not understood; LHLO for LMTP.
+func (c *Client) Greet(name string) error {
+	r, err := c.read(c.times.Greeting)
+	if err != nil {
+		return err
+	}
+	c.Greeting = r
+	if r.Code != 220 {
+		return &RefusedError{"greeting", r}
+	}
+	return c.Introduce(name)
+}
+
+// Introduce says EHLO, which also ends a transaction.
+func (c *Client) Introduce(name string) error {
+	verb := EHLO
+	if c.lmtp {
+		verb = LHLO
+	}
+	c.extensions = map[string]string{}
+	r, err := c.command(verb.String()+" "+name, c.times.Command)
+	if err == nil && r.Permanent() && !c.lmtp {
+		verb = HELO
+		r, err = c.command("HELO "+name, c.times.Command)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Hello = r; r.Code != 250 {
+		return &RefusedError{verb.String(), r}
+	}
+	if verb == HELO {
+		return nil
+	}
+	for _, line := range r.Text[1:] {
+		word, params, _ := strings.Cut(line, " ")
+		c.extensions[strings.ToUpper(word)] = params
+	}
+	return nil
+}
+
+// Extension returns the parameters of an extension the server offers.
+func (c *Client) Extension(name string) (params string, ok bool) {
+	params, ok = c.extensions[name]
+	return params, ok
+}
+
+// StartTLS begins TLS and introduces the client again. What the server sent
+// ahead of the handshake is discarded, and what it offered before is forgotten
+// (RFC 3207 §4.2, CVE-2011-0411). It returns ErrExtension where STARTTLS is
+// not offered; falling back is the caller's decision.
+func (c *Client) StartTLS(config *tls.Config, name string) error {
+	if _, ok := c.Extension("STARTTLS"); !ok {
+		return fmt.Errorf("%w: STARTTLS", ErrExtension)
+	}
+	r, err := c.command("STARTTLS", c.times.Command)
+	if err != nil {
+		return err
+	}
+	if r.Code != 220 {
+		return &RefusedError{"STARTTLS", r}
+	}
+	c.in.Release()
+	if err := c.deadline(c.times.Command); err != nil {
+		return err
+	}
+	t := tls.Client(c.conn, config)
+	if err := t.Handshake(); err != nil {
+		return fmt.Errorf("smtp: TLS handshake: %w", err)
+	}
+	c.conn, c.in = t, NewReader(t)
+	return c.Introduce(name)
+}
+
+// TLS returns the state of the TLS connection, nil in plain text.
+func (c *Client) TLS() *tls.ConnectionState {
+	t, ok := c.conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	state := t.ConnectionState()
+	return &state
+}
+
+// Auth logs in by the strongest mechanism both know. plaintext allows PLAIN
+// and LOGIN, which is right inside verified TLS only.
+func (c *Client) Auth(cred sasl.Credentials, plaintext bool) error {
+	params, ok := c.Extension("AUTH")
+	if !ok {
+		return fmt.Errorf("%w: AUTH", ErrExtension)
+	}
+	offered := strings.Fields(params)
+	binding := sasl.ClientBinding(c.TLS())
+	m, err := sasl.Choose(offered, binding, plaintext)
+	if err != nil {
+		return err
+	}
+	x, err := sasl.NewClient(m, cred, offered, binding)
+	if err != nil {
+		return err
+	}
+	initial, err := x.Start()
+	if err != nil {
+		return err
+	}
+	line := "AUTH " + string(m)
+	if initial != nil {
+		line += " " + sasl.EncodeInitial(initial)
+	}
+	return c.exchange(x, line)
+}
+
+func (c *Client) exchange(x sasl.Client, line string) error {
+	for {
+		r, err := c.command(line, c.times.Command)
+		switch {
+		case err != nil:
+			return err
+		case r.Code == 235:
+			return x.Finish()
+		case r.Code != 334:
+			return &RefusedError{"AUTH", r}
+		}
+		challenge, err := sasl.DecodeResponse(strings.Join(r.Text, ""))
+		var response []byte
+		if err == nil {
+			response, err = x.Next(challenge)
+		}
+		if err != nil {
+			_, cancelled := c.command("*", c.times.Command)
+			return errors.Join(err, cancelled)
+		}
+		line = sasl.Encode(response)
+	}
+}
+
+// Reset ends a transaction.
+func (c *Client) Reset() error { return c.expect("RSET", 250) }
+
+// Noop asks whether the server is still there.
+func (c *Client) Noop() error { return c.expect("NOOP", 250) }
+
+// Quit says goodbye; the caller closes the connection.
+func (c *Client) Quit() error { return c.expect("QUIT", 221) }
+
+func (c *Client) expect(line string, code int) error {
+	r, err := c.command(line, c.times.Command)
+	if err == nil && r.Code != code {
+		return &RefusedError{line, r}
+	}
+	return err
+}
+
+// command sends a line and reads its reply.
+func (c *Client) command(line string, wait time.Duration) (reply.Reply, error) {
+	if err := c.put(line); err != nil {
+		return reply.Reply{}, err
+	}
+	return c.read(wait)
+}
+
+// put collects a line; one that holds a line end itself is refused, so that
+// no address can smuggle a command (reliability.md row 18).
+func (c *Client) put(line string) error {
+	if strings.ContainsAny(line, "\r\n\x00") {
+		return fmt.Errorf("smtp: line end inside a command: %.80q", line)
+	}
+	c.out = append(append(c.out, line...), '\r', '\n')
+	return nil
+}
+
+// read flushes what was put and reads one reply.
+func (c *Client) read(wait time.Duration) (reply.Reply, error) {
+	if err := c.deadline(wait); err != nil {
+		return reply.Reply{}, err
+	}
+	if err := c.flush(); err != nil {
+		return reply.Reply{}, err
+	}
+	r, err := ReadReply(c.in)
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("smtp: server hung up: %w", io.ErrUnexpectedEOF)
+	}
+	return r, err
+}
+
+func (c *Client) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	_, err := c.conn.Write(c.out)
+	c.out = c.out[:0]
+	return err
+}
+
+func (c *Client) deadline(d time.Duration) error {
+	if d <= 0 {
+		return c.conn.SetDeadline(time.Time{})
+	}
+	return c.conn.SetDeadline(time.Now().Add(d))
+}

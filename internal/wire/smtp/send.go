@@ -1,0 +1,422 @@
+package smtp
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"posthorn/internal/base/mail"
+	"posthorn/internal/base/reply"
+)
+
+// Message is what Send transmits.
+type Message struct {
+	Mail Mail
+	Rcpt []Rcpt
+	// Content is read once; its line ends need not be CRLF, unless Mail.Body is
+	// BodyBinary, which sends the octets as they are.
+	Content io.Reader
+}
+
+// Sent is what the server said. Rcpt has a reply for each recipient of the
+// message; for LMTP the recipients taken have their own final reply in Final.
+type Sent struct {
+	Rcpt  []reply.Reply
+	Data  reply.Reply
+	Final []reply.Reply // LMTP: for each recipient that was taken, in order
+}
+
+// Taken reports whether the recipient's message was accepted.
+func (s *Sent) Taken(i int) bool {
+	if i >= len(s.Rcpt) || s.Rcpt[i].Code/100 != 2 {
+		return false
+	}
+	if s.Final == nil {
+		return s.Data.Code == 250
+	}
+	n := 0
+	for _, r := range s.Rcpt[:i] {
+		if r.Code/100 == 2 {
+			n++
+		}
+	}
+	return n < len(s.Final) && s.Final[n].Code == 250
+}
+
+// Send runs one transaction. An error that wraps *RefusedError means that the
+// whole message was refused at MAIL, DATA or the end of the content, or all
+// recipients were; the connection is still good and the transaction over.
+// ErrExtension comes before anything was sent.
+func (c *Client) Send(m Message) (*Sent, error) {
+	line, err := c.mailLine(&m.Mail)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkRcpt(m); err != nil {
+		return nil, err
+	}
+	s := &Sent{Rcpt: make([]reply.Reply, len(m.Rcpt))}
+	if err := c.envelope(line, m, s); err != nil {
+		return s, err
+	}
+	if _, ok := c.Extension("CHUNKING"); ok && m.Mail.Body == BodyBinary {
+		return s, c.chunks(m, s)
+	}
+	return s, c.data(m, s)
+}
+
+// mailLine writes MAIL with the parameters the server knows.
+func (c *Client) mailLine(m *Mail) (string, error) {
+	line := "MAIL FROM:" + m.Sender.Path()
+	has := func(name string) bool { _, ok := c.Extension(name); return ok }
+	need := func(name, param string) error {
+		if !has(name) {
+			return fmt.Errorf("%w: %s", ErrExtension, name)
+		}
+		line += " " + param
+		return nil
+	}
+	var err error
+	if m.Size > 0 && has("SIZE") {
+		line += " SIZE=" + strconv.FormatInt(m.Size, 10)
+	}
+	switch {
+	case m.Body == BodyBinary && !has("CHUNKING"):
+		err = fmt.Errorf("%w: CHUNKING", ErrExtension)
+	case m.Body == BodyBinary:
+		err = need("BINARYMIME", "BODY=BINARYMIME")
+	case m.Body == Body8Bit && has("8BITMIME"):
+		line += " BODY=8BITMIME"
+	}
+	if m.SMTPUTF8 || !m.Sender.IsASCII() {
+		err = errors.Join(err, need("SMTPUTF8", "SMTPUTF8"))
+	}
+	if m.RequireTLS {
+		err = errors.Join(err, need("REQUIRETLS", "REQUIRETLS"))
+	}
+	if m.HoldFor > 0 {
+		err = errors.Join(err, need("FUTURERELEASE", "HOLDFOR="+strconv.FormatInt(int64(m.HoldFor.Seconds()), 10)))
+	}
+	if m.Return != "" && has("DSN") {
+		line += " RET=" + m.Return
+	}
+	if m.EnvelopeID != "" && has("DSN") {
+		line += " ENVID=" + EncodeXtext(m.EnvelopeID)
+	}
+	return line, err
+}
+
+func (c *Client) checkRcpt(m Message) error {
+	if len(m.Rcpt) == 0 {
+		return errors.New("smtp: a message needs a recipient")
+	}
+	if _, ok := c.Extension("SMTPUTF8"); ok && m.Mail.SMTPUTF8 {
+		return nil
+	}
+	for i := range m.Rcpt {
+		if !m.Rcpt[i].Recipient.IsASCII() {
+			return fmt.Errorf("%w: SMTPUTF8", ErrExtension)
+		}
+	}
+	return nil
+}
+
+func (c *Client) rcptLine(r *Rcpt) string {
+	line := "RCPT TO:" + r.Recipient.Path()
+	if _, ok := c.Extension("DSN"); !ok {
+		return line
+	}
+	if r.Notify != 0 {
+		line += " NOTIFY=" + r.Notify.String()
+	}
+	if kind, addr, ok := cutOriginal(r.Original); ok {
+		line += " ORCPT=" + kind + ";" + EncodeXtext(addr)
+	}
+	return line
+}
+
+// cutOriginal splits an ORCPT value; a utf-8 one cannot be written as xtext
+// and is left out (RFC 6533 §3).
+func cutOriginal(s string) (kind, addr string, ok bool) {
+	i := bytes.IndexByte([]byte(s), ';')
+	if i < 0 || s[:i] == "utf-8" || !isASCII(s) {
+		return "", "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// String writes NOTIFY as it is sent.
+func (n Notify) String() string {
+	if n&NotifyNever != 0 {
+		return "NEVER"
+	}
+	s := ""
+	for _, w := range []struct {
+		bit  Notify
+		word string
+	}{{NotifySuccess, "SUCCESS"}, {NotifyFailure, "FAILURE"}, {NotifyDelay, "DELAY"}} {
+		if n&w.bit != 0 {
+			if s != "" {
+				s += ","
+			}
+			s += w.word
+		}
+	}
+	return s
+}
+
+// group is how many RCPT commands go out before their replies are read, so
+// that neither side's buffers fill up (RFC 2920 §3.1).
+const group = 100
+
+// envelope sends MAIL and RCPT, pipelined where the server allows it, and
+// reads all replies.
+func (c *Client) envelope(mailLine string, m Message, s *Sent) error {
+	_, pipelining := c.Extension("PIPELINING")
+	if err := c.put(mailLine); err != nil {
+		return err
+	}
+	if !pipelining {
+		if err := c.readMail(); err != nil {
+			return err
+		}
+	}
+	refused, read := error(nil), pipelining
+	for at := 0; at < len(m.Rcpt); {
+		end := min(at+1, len(m.Rcpt))
+		if pipelining {
+			end = min(at+group, len(m.Rcpt))
+		}
+		for i := at; i < end; i++ {
+			if err := c.put(c.rcptLine(&m.Rcpt[i])); err != nil {
+				return err
+			}
+		}
+		if read {
+			read = false
+			if refused = c.readMail(); refused != nil && !isRefusal(refused) {
+				return refused
+			}
+		}
+		if err := c.readRcpt(s.Rcpt[at:end]); err != nil {
+			return err
+		}
+		if at = end; refused != nil {
+			return refused
+		}
+	}
+	return c.anyTaken(s)
+}
+
+func (c *Client) readMail() error {
+	r, err := c.read(c.times.Command)
+	if err == nil && r.Code != 250 {
+		err = &RefusedError{"MAIL", r}
+	}
+	return err
+}
+
+func (c *Client) readRcpt(to []reply.Reply) error {
+	for i := range to {
+		r, err := c.read(c.times.Command)
+		if err != nil {
+			return err
+		}
+		to[i] = r
+	}
+	return nil
+}
+
+// anyTaken ends the transaction when no recipient was taken.
+func (c *Client) anyTaken(s *Sent) error {
+	for _, r := range s.Rcpt {
+		if r.Code/100 == 2 {
+			return nil
+		}
+	}
+	last := s.Rcpt[len(s.Rcpt)-1]
+	if err := c.Reset(); err != nil && !isRefusal(err) {
+		return err
+	}
+	return &RefusedError{"RCPT", last}
+}
+
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[*RefusedError](err)
+	return ok
+}
+
+// data sends the content by DATA.
+func (c *Client) data(m Message, s *Sent) error {
+	r, err := c.command("DATA", c.times.DataStart)
+	if err != nil {
+		return err
+	}
+	if r.Code != 354 {
+		s.Data = r
+		return &RefusedError{"DATA", r}
+	}
+	if err := c.content(m.Content); err != nil {
+		return err
+	}
+	return c.finish(s)
+}
+
+// finish reads the final reply, or with LMTP one for each recipient taken.
+func (c *Client) finish(s *Sent) error {
+	n := 1
+	if c.lmtp {
+		n = 0
+		for _, r := range s.Rcpt {
+			if r.Code/100 == 2 {
+				n++
+			}
+		}
+	}
+	for range n {
+		r, err := c.read(c.times.DataEnd)
+		if err != nil {
+			return err
+		}
+		s.Data = r
+		if c.lmtp {
+			s.Final = append(s.Final, r)
+		}
+	}
+	if !c.lmtp && s.Data.Code != 250 {
+		return &RefusedError{"content", s.Data}
+	}
+	return nil
+}
+
+// content writes the body with CRLF line ends, dots stuffed, and the end. An
+// error of the source leaves the content unfinished, so that the server
+// cannot take it for a whole message.
+func (c *Client) content(src io.Reader) error {
+	w := stuffer{c: c, start: true}
+	if err := copyPieces(src, w.write); err != nil {
+		return err
+	}
+	return w.end()
+}
+
+func copyPieces(src io.Reader, write func([]byte) error) error {
+	buf := largeBuffers.Get().(*[largeBuffer]byte)
+	defer largeBuffers.Put(buf)
+	for {
+		n, err := src.Read(buf[:])
+		if n > 0 {
+			if err := write(buf[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("smtp: read the content: %w", err)
+		}
+	}
+}
+
+// stuffer writes content for DATA (RFC 5321 §4.5.2). Line ends are made CRLF
+// first, so a dot after a bare CR or LF is stuffed like any other.
+type stuffer struct {
+	c      *Client
+	normal Normalizer
+	start  bool // at the beginning of a line
+	buf    []byte
+}
+
+func (w *stuffer) write(p []byte) error {
+	w.buf = w.normal.Append(w.buf[:0], p)
+	return w.stuff(w.buf)
+}
+
+func (w *stuffer) stuff(p []byte) error {
+	c := w.c
+	for len(p) > 0 {
+		if w.start && p[0] == '.' {
+			c.out = append(c.out, '.')
+		}
+		end := bytes.IndexByte(p, '\n') + 1
+		if w.start = end > 0; !w.start {
+			end = len(p)
+		}
+		c.out = append(c.out, p[:end]...)
+		p = p[end:]
+	}
+	return c.drain(largeBuffer)
+}
+
+func (w *stuffer) end() error {
+	if err := w.stuff(w.normal.End(w.buf[:0])); err != nil {
+		return err
+	}
+	if !w.start {
+		w.c.out = append(w.c.out, '\r', '\n')
+	}
+	w.c.out = append(w.c.out, '.', '\r', '\n')
+	return nil
+}
+
+// drain flushes once more than most octets wait.
+func (c *Client) drain(most int) error {
+	if len(c.out) < most {
+		return nil
+	}
+	if err := c.deadline(c.times.DataBlock); err != nil {
+		return err
+	}
+	return c.flush()
+}
+
+// chunkSize is the size of a BDAT chunk.
+const chunkSize = 1 << 20
+
+// chunks sends the content by BDAT as it is (RFC 3030).
+func (c *Client) chunks(m Message, s *Sent) error {
+	buf := make([]byte, chunkSize)
+	for last := false; !last; {
+		n, err := io.ReadFull(m.Content, buf)
+		last = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if err != nil && !last {
+			return fmt.Errorf("smtp: read the content: %w", err)
+		}
+		line := "BDAT " + strconv.Itoa(n)
+		if last {
+			line += " LAST"
+		}
+		if err := c.put(line); err != nil {
+			return err
+		}
+		c.out = append(c.out, buf[:n]...)
+		if last {
+			return c.finish(s)
+		}
+		r, err := c.read(c.times.DataBlock)
+		if err != nil {
+			return err
+		}
+		if r.Code != 250 {
+			s.Data = r
+			if err := c.Reset(); err != nil && !isRefusal(err) {
+				return err
+			}
+			return &RefusedError{"BDAT", r}
+		}
+	}
+	return nil
+}
+
+// Simple returns a message from a sender to recipients without parameters.
+func Simple(sender mail.Address, content io.Reader, to ...mail.Address) Message {
+	m := Message{Mail: Mail{Sender: sender}, Content: content}
+	for _, a := range to {
+		m.Rcpt = append(m.Rcpt, Rcpt{Recipient: a})
+		m.Mail.SMTPUTF8 = m.Mail.SMTPUTF8 || !a.IsASCII()
+	}
+	return m
+}

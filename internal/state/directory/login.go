@@ -37,29 +37,29 @@ func (d *Directory) AccountOf(ctx context.Context, addr mail.Address) (store.Acc
 		return store.AccountRow{}, err
 	}
 	if owner.Account == 0 {
-		return store.AccountRow{}, fmt.Errorf("%s is an alias: %w", addr, noLogin)
+		return store.AccountRow{}, fmt.Errorf("%s is an alias: %w", addr, errNoLogin)
 	}
 	return d.store.GetAccount(ctx, owner.Account)
 }
 
-var noLogin = fmt.Errorf("no account has this name: %w", store.ErrNotFound)
+var errNoLogin = fmt.Errorf("no account has this name: %w", store.ErrNotFound)
 
 // loginAddress reads a login name; names are prepared as SASL wants (RFC 4013).
 func (d *Directory) loginAddress(name string) (mail.Address, error) {
 	name = passwd.Prepare(name)
 	if len(name) > mail.MaxAddress {
-		return mail.Address{}, noLogin
+		return mail.Address{}, errNoLogin
 	}
 	if !strings.Contains(name, "@") {
 		domain := d.o.Settings().DefaultDomain
 		if domain == "" {
-			return mail.Address{}, noLogin
+			return mail.Address{}, errNoLogin
 		}
 		name += "@" + domain
 	}
 	addr, err := mail.ParseAddress(name)
 	if err != nil {
-		return mail.Address{}, noLogin
+		return mail.Address{}, errNoLogin
 	}
 	return addr, nil
 }

@@ -17,8 +17,9 @@ type Decision struct {
 	// that it had judged at an earlier stage.
 	Check string
 	Held  bool
-	// Reason is complete and for the operator.
-	Reason string
+	// Reason is complete and for the operator, Setting what to change to get
+	// another decision.
+	Reason, Setting string
 	// Delay is how long to hold the reply back.
 	Delay time.Duration
 	// Results lists the checks asked or skipped, in order. It is valid until
@@ -37,12 +38,20 @@ type Result struct {
 	Cost time.Duration
 }
 
+// setting names what led to the verdict.
+func (r *Result) setting() string {
+	if r.Setting != "" {
+		return r.Setting
+	}
+	return r.Entry.Setting
+}
+
 // Refuses reports that the client gets a 4xx or 5xx reply.
 func (d *Decision) Refuses() bool { return d.Action >= Defer }
 
 // take lets a verdict decide if it weighs more than what was decided so far.
 func (d *Decision) take(r *Result) {
 	if r.Action > d.Action {
-		d.Action, d.Reply, d.Check, d.Reason = r.Action, r.Reply, r.Entry.Name, r.Reason
+		d.Action, d.Reply, d.Check, d.Reason, d.Setting = r.Action, r.Reply, r.Entry.Name, r.Reason, r.setting()
 	}
 }

@@ -181,7 +181,7 @@ func (l *ledger) weigh(stage Stage, r *Result, d *Decision) {
 func (l *ledger) release(d *Decision) {
 	for s := range l.held {
 		if h := &l.held[s]; h.Action > d.Action {
-			d.Action, d.Reply, d.Check, d.Reason, d.Held = h.Action, h.Reply, h.Check, h.Reason, true
+			d.Action, d.Reply, d.Check, d.Reason, d.Setting, d.Held = h.Action, h.Reply, h.Check, h.Reason, h.Setting, true
 		}
 	}
 }

@@ -89,6 +89,9 @@ type Verdict struct {
 	Reply reply.Reply
 	// Reason is complete and for the operator: it names values and the rule.
 	Reason string
+	// Setting is what an administrator changes to get another verdict, where
+	// that is more exact than the table's; By sets it.
+	Setting string
 	// Delay holds the reply back.
 	Delay time.Duration
 	// Inputs are the facts the check looked at, for the decision record.
@@ -126,6 +129,9 @@ func Refused(r reply.Reply, reason string) Verdict {
 	}
 	return Verdict{Action: action, Reply: r, Reason: reason}
 }
+
+// By returns the verdict with the setting that led to it.
+func (v Verdict) By(setting string) Verdict { v.Setting = setting; return v }
 
 // Unable is the verdict of a check that cannot judge now because something it
 // asked failed: a temporary failure, never a permanent one (design.md 7).

@@ -62,11 +62,11 @@ func (r *Recipients) atRcpt(_ context.Context, f *policy.Facts) policy.Verdict {
 	if limit == 0 || f.Accepted < limit {
 		return policy.Passed("few enough recipients")
 	}
-	reason := fmt.Sprintf("%d recipients accepted already, the limit is %d (%s)", f.Accepted, limit, setting)
+	reason := fmt.Sprintf("%d recipients were accepted already and the limit is %d", f.Accepted, limit)
 	if r.whole(f) {
-		return policy.Refused(reply.New(550, reply.E(5, 5, 3), "Too many recipients"), reason)
+		return policy.Refused(reply.New(550, reply.E(5, 5, 3), "Too many recipients"), reason).By(setting)
 	}
-	return policy.Refused(reply.New(452, reply.E(4, 5, 3), "Too many recipients, send the others in another message"), reason)
+	return policy.Refused(reply.New(452, reply.E(4, 5, 3), "Too many recipients, send the others in another message"), reason).By(setting)
 }
 
 // atData refuses the message of which recipients were refused, so that the
@@ -77,5 +77,5 @@ func (r *Recipients) atData(_ context.Context, f *policy.Facts) policy.Verdict {
 		return policy.Passed("few enough recipients")
 	}
 	return policy.Refused(reply.New(554, reply.E(5, 5, 3), "Too many recipients, message refused"),
-		fmt.Sprintf("%d recipients above the limit: the whole message is refused", f.OverLimit))
+		fmt.Sprintf("%d recipients were above the limit, so the whole message is refused", f.OverLimit))
 }

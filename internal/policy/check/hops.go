@@ -29,7 +29,7 @@ func (h *Hops) Check(_ context.Context, f *policy.Facts) policy.Verdict {
 	}
 	f.SawNumber("received fields", int64(f.Hops))
 	if f.Hops > limit {
-		return looping(fmt.Sprintf("%d Received fields, the limit is %d (%s)", f.Hops, limit, setting))
+		return looping(fmt.Sprintf("the message has %d Received fields and the limit is %d", f.Hops, limit)).By(setting)
 	}
 	if addr, ok := deliveredBefore(f); ok {
 		return looping("the message was delivered to " + addr + " before: its Delivered-To field says so")

@@ -44,7 +44,7 @@ func (q *Quota) Check(ctx context.Context, f *policy.Facts) policy.Verdict {
 
 func (q *Quota) full(reason string) policy.Verdict {
 	if q.Permanent {
-		return policy.Refused(reply.New(552, reply.E(5, 2, 2), "Mailbox full"), reason+" (policy.quota.permanent)")
+		return policy.Refused(reply.New(552, reply.E(5, 2, 2), "Mailbox full"), reason)
 	}
 	return policy.Refused(reply.New(452, reply.E(4, 2, 2), "Mailbox full, try again later"), reason)
 }

@@ -18,7 +18,7 @@ func relaying(_ context.Context, f *policy.Facts) policy.Verdict {
 	if elsewhere(f) {
 		return policy.Refused(
 			reply.New(550, reply.E(5, 7, 1), "Relay access denied"),
-			mail.Unicode(f.Recipient.Domain)+" is not a domain of this server, and the client has neither logged in nor is it trusted (policy.trust)")
+			mail.Unicode(f.Recipient.Domain)+" is not a domain of this server, and the client has neither logged in nor is it trusted")
 	}
 	if routed(f.Recipient.Local) && !deliverable(f) {
 		return policy.Refused(

@@ -32,7 +32,7 @@ type Sender struct {
 func (s *Sender) owned(ctx context.Context, f *policy.Facts) policy.Verdict {
 	switch {
 	case !s.Owned:
-		return policy.Passed("any sender is allowed (policy.sender.owned)")
+		return policy.Passed("any sender is allowed")
 	case f.Login == nil:
 		return policy.Passed("nobody has logged in")
 	case f.Sender.IsNull():
@@ -50,7 +50,7 @@ func (s *Sender) owned(ctx context.Context, f *policy.Facts) policy.Verdict {
 	}
 	return policy.Refused(
 		reply.New(553, reply.E(5, 7, 1), "Sender address rejected: not owned by user"),
-		f.Sender.Path()+" does not belong to the account "+login(f)+" (policy.sender.owned)")
+		f.Sender.Path()+" does not belong to the account "+login(f)).By("policy.sender.owned")
 }
 
 // unauthenticated guards our own addresses against clients without a login.
@@ -62,7 +62,7 @@ func (s *Sender) unauthenticated(ctx context.Context, f *policy.Facts) policy.Ve
 	switch {
 	case f.Kind == policy.Trusted || f.Trust != policy.Untrusted:
 		if !s.Owned {
-			return policy.Passed("any sender is allowed (policy.sender.owned)")
+			return policy.Passed("any sender is allowed")
 		}
 		if v, skip := s.skipped(f); skip {
 			return v
@@ -84,7 +84,7 @@ func (s *Sender) unauthenticated(ctx context.Context, f *policy.Facts) policy.Ve
 	}
 	return policy.Refused(
 		reply.New(553, reply.E(5, 7, 1), "Sender address rejected: not logged in"),
-		f.Sender.Path()+" belongs to an account here and the client has not logged in ("+setting+")")
+		f.Sender.Path()+" belongs to an account here and the client has not logged in").By(setting)
 }
 
 // skipped reports that M-GEN-02 or M-GEN-04 lifts the rule for the client.
@@ -107,7 +107,7 @@ func (s *Sender) author(ctx context.Context, f *policy.Facts) policy.Verdict {
 		return v
 	}
 	if f.FromBroken {
-		return notAuthor("the From field cannot be read, so nobody can say whose it is (policy.sender.owned)")
+		return notAuthor("the From field cannot be read, so nobody can say whose it is")
 	}
 	for _, a := range f.From {
 		ok, err := f.Senders.OwnsSender(ctx, f.Login.ID, a)
@@ -115,7 +115,7 @@ func (s *Sender) author(ctx context.Context, f *policy.Facts) policy.Verdict {
 		case err != nil:
 			return policy.Unable("looking up the owner of the author address", err)
 		case !ok:
-			return notAuthor("From names " + a.Path() + ", which does not belong to the account " + login(f) + " (policy.sender.owned)")
+			return notAuthor("From names " + a.Path() + ", which does not belong to the account " + login(f))
 		}
 	}
 	return policy.Passed("the author belongs to the login")

@@ -78,7 +78,7 @@ func (s *Size) atMail(_ context.Context, f *policy.Facts) policy.Verdict {
 		return policy.Passed("small enough as declared")
 	}
 	_, setting := s.limit(f.Trust, f.Kind != policy.MX)
-	return tooBig("declared", f.DeclaredSize, limit, setting)
+	return tooBig("declared", f.DeclaredSize, limit).By(setting)
 }
 
 // atContent compares the size that arrived.
@@ -88,11 +88,11 @@ func (s *Size) atContent(_ context.Context, f *policy.Facts) policy.Verdict {
 	if limit == 0 || f.Size <= limit {
 		return policy.Passed("small enough")
 	}
-	return tooBig("received", f.Size, limit, setting)
+	return tooBig("received", f.Size, limit).By(setting)
 }
 
-func tooBig(how string, size, limit unit.Size, setting string) policy.Verdict {
+func tooBig(how string, size, limit unit.Size) policy.Verdict {
 	return policy.Refused(
 		reply.Newf(552, reply.E(5, 3, 4), "Message exceeds the size limit of %d octets", int64(limit)),
-		fmt.Sprintf("%d octets %s, the limit is %d (%s)", int64(size), how, int64(limit), setting))
+		fmt.Sprintf("%d octets were %s and the limit is %d", int64(size), how, int64(limit)))
 }

@@ -112,7 +112,7 @@ func TestRefusalsNameTheSettingToChange(t *testing.T) {
 	p := policy.NewPipeline(s.Rules())
 	f := &policy.Facts{DeclaredSize: 1 << 40, Senders: world{}}
 	d := p.Judge(context.Background(), policy.Mail, f)
-	if !strings.Contains(d.Reason, "policy.size.inbound") || strings.Contains(d.Reply.String(), "policy.") {
+	if d.Setting != "policy.size.inbound" || d.Reason == "" || strings.Contains(d.Reply.String(), "policy.") {
 		t.Errorf("%q %q", d.Reason, d.Reply)
 	}
 }

@@ -134,7 +134,7 @@ func decodeAttempt(b []byte) (Attempt, error) {
 
 func (r *reader) step() Step {
 	s := Step{After: r.duration()}
-	for _, text := range [...]*string{&s.Verb, &s.Argument, &s.Reply, &s.Check, &s.Reason} {
+	for _, text := range [...]*string{&s.Verb, &s.Argument, &s.Reply, &s.Check, &s.Reason, &s.Setting} {
 		*text = r.text()
 	}
 	s.Delay = r.duration()

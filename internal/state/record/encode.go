@@ -74,7 +74,7 @@ func appendHead(b []byte, a *Attempt) []byte {
 
 func appendStep(b []byte, s *Step) []byte {
 	b = appendDuration(b, s.After)
-	for _, text := range [...]string{s.Verb, s.Argument, s.Reply, s.Check, s.Reason} {
+	for _, text := range [...]string{s.Verb, s.Argument, s.Reply, s.Check, s.Reason, s.Setting} {
 		b = appendText(b, text)
 	}
 	b = appendDuration(b, s.Delay)

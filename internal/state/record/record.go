@@ -112,10 +112,12 @@ type Step struct {
 	// Reply is what the client was told, "" for nothing.
 	Reply string `json:"reply,omitempty"`
 	// Check decided, "" when none did; Reason is complete and for the operator.
-	Check  string        `json:"check,omitempty"`
-	Reason string        `json:"reason,omitempty"`
-	Delay  time.Duration `json:"delay_ns,omitempty"`
-	Checks []Check       `json:"checks,omitempty"`
+	// Setting is what an administrator changes to get another decision.
+	Check   string        `json:"check,omitempty"`
+	Reason  string        `json:"reason,omitempty"`
+	Setting string        `json:"setting,omitempty"`
+	Delay   time.Duration `json:"delay_ns,omitempty"`
+	Checks  []Check       `json:"checks,omitempty"`
 }
 
 // Check is one check's part in a step.

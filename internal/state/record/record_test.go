@@ -27,7 +27,7 @@ func full() Attempt {
 				{Name: "size", Setting: "policy.size", Action: "pass", Mode: "observe", Reason: "small enough", Cost: time.Microsecond, Inputs: []Input{{"size", "10"}, {"n", ""}}},
 				{Name: "own", Action: "pass", Skipped: "switched off"},
 			}},
-			{After: 2 * time.Second, Verb: "RCPT", Reply: "550 5.1.1 no", Check: "recipient-exists", Reason: "no such user"},
+			{After: 2 * time.Second, Verb: "RCPT", Reply: "550 5.1.1 no", Check: "recipient-exists", Reason: "no such user", Setting: "the directory"},
 		},
 	}
 }

@@ -47,9 +47,19 @@ func (t *Trace) Spare() *Step {
 	if t == nil {
 		return &Step{}
 	}
-	checks := t.spare.Checks[:0]
-	t.spare = Step{Checks: checks}
+	t.spare = Step{Checks: t.spare.Checks[:0]}
 	return &t.spare
+}
+
+// Add appends an empty check whose Inputs have room.
+func (s *Step) Add() *Check {
+	if n := len(s.Checks); n < cap(s.Checks) {
+		s.Checks = s.Checks[:n+1]
+		s.Checks[n] = Check{Inputs: s.Checks[n].Inputs[:0]}
+	} else {
+		s.Checks = append(s.Checks, Check{})
+	}
+	return &s.Checks[len(s.Checks)-1]
 }
 
 // Step adds what the client did and what it led to. After is filled in. The

@@ -1,0 +1,32 @@
+package policy
+
+import (
+	"posthorn/internal/base/mail"
+	"posthorn/internal/base/unit"
+	"posthorn/internal/wire/mime"
+)
+
+// maxAuthors bounds the author addresses that are judged; a From field with
+// more is taken for a broken one.
+const maxAuthors = 100
+
+// ReadContent fills the content facts from the structure of the message that
+// was received. BareCRLF is the session's to set: the content has been read
+// when the structure is made.
+func (f *Facts) ReadContent(s *mime.Structure) {
+	f.Size, f.Hops, f.DeliveredTo = unit.Size(s.Size), s.Received, s.DeliveredTo
+	authors := s.Authors()
+	f.From = f.From[:0]
+	f.FromBroken = s.FromFields > 1 || s.FromFields == 1 && len(authors) == 0 || len(authors) > maxAuthors
+	if len(authors) > maxAuthors {
+		return
+	}
+	for _, text := range authors {
+		a, err := mail.ParseAddress(text)
+		if err != nil {
+			f.FromBroken = true
+			continue
+		}
+		f.From = append(f.From, a)
+	}
+}

@@ -1,0 +1,322 @@
+package record
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// View says how a biography is written for people.
+type View struct {
+	// Zone is the time zone of the times shown; nil is UTC.
+	Zone *time.Location
+	// All shows the checks that had nothing to say as well.
+	All bool
+}
+
+// printer keeps the first error of its writer.
+type printer struct {
+	w   io.Writer
+	v   View
+	err error
+}
+
+func (p *printer) f(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, args...)
+	}
+}
+
+// Line writes an attempt in one line, for lists.
+func (v View) Line(w io.Writer, b Biography) error {
+	p := &printer{w: w, v: v}
+	a := b.Attempt
+	if a == nil {
+		p.f("%-26s  %-9s  %s\n", "", "own", eventsSummary(b.Events))
+		return p.err
+	}
+	p.f("%s  %s  %-9s  %s  %s -> %s", p.stamp(a.Begin), a.ID, a.Outcome, a.Client, sender(a), recipients(a))
+	if s := a.deciding(); s != nil && a.Outcome >= Discarded {
+		p.f("  %s [%s]", clean(s.Reply), s.Check)
+	}
+	p.f("\n")
+	return p.err
+}
+
+// Text tells an administrator what became of a message and why, with the
+// check that decided and the setting behind it first, and the whole story
+// after it.
+func (v View) Text(w io.Writer, b Biography) error {
+	p := &printer{w: w, v: v}
+	if b.Attempt != nil {
+		p.head(b.Attempt)
+		p.verdict(b.Attempt)
+	} else {
+		p.f("Of this message only later events are known: it was made here, or its arrival is no longer on record.\n")
+	}
+	p.fate(b)
+	if b.Attempt != nil {
+		p.story(b.Attempt)
+	}
+	p.later(b.Events)
+	return p.err
+}
+
+// head says who, from where, when.
+func (p *printer) head(a *Attempt) {
+	p.f("%s %s: %s\n", titled(a), a.ID, a.Outcome)
+	p.f("  From     %s\n", sender(a))
+	p.f("  To       %s\n", recipients(a))
+	p.f("  Client   %s\n", client(a))
+	if a.Login != "" {
+		p.f("  Login    %s\n", clean(a.Login))
+	}
+	if a.Size > 0 {
+		p.f("  Size     %d octets\n", a.Size)
+	}
+	p.f("  When     %s, for %s (session %s)\n", p.stamp(a.Begin), short(a.End), a.Session.ID)
+}
+
+func titled(a *Attempt) string {
+	if a.ID == a.Session.ID {
+		return "Session"
+	}
+	return "Message"
+}
+
+func sender(a *Attempt) string {
+	if !a.HasSender {
+		return "(nobody said)"
+	}
+	return "<" + clean(a.Sender) + ">"
+}
+
+// recipients lists a few.
+func recipients(a *Attempt) string {
+	const few = 5
+	if len(a.Recipients) == 0 {
+		return "(nobody said)"
+	}
+	var list []string
+	for _, r := range a.Recipients[:min(few, len(a.Recipients))] {
+		list = append(list, "<"+clean(r)+">")
+	}
+	text := strings.Join(list, ", ")
+	if more := len(a.Recipients) - few; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+func client(a *Attempt) string {
+	var b strings.Builder
+	if !a.Client.IsValid() {
+		return "unknown"
+	}
+	b.WriteString(a.Client.String())
+	if a.Hostname != "" {
+		fmt.Fprintf(&b, " (%s)", clean(a.Hostname))
+	}
+	if a.Helo != "" {
+		fmt.Fprintf(&b, ", which called itself %s", clean(a.Helo))
+	}
+	if a.Listener != "" {
+		fmt.Fprintf(&b, ", on %s", a.Listener)
+	}
+	if a.Trust != "" && a.Trust != "untrusted" {
+		fmt.Fprintf(&b, ", trusted (%s)", a.Trust)
+	}
+	if a.TLS != "" {
+		fmt.Fprintf(&b, ", %s", clean(a.TLS))
+	} else {
+		b.WriteString(", without TLS")
+	}
+	return b.String()
+}
+
+// verdict says in plain words why it ended as it did.
+func (p *printer) verdict(a *Attempt) {
+	p.f("\n")
+	switch a.Outcome {
+	case Accepted:
+		p.f("The message was accepted.\n")
+		if a.deciding() != nil {
+			p.f("Not everything went well, though:\n")
+		}
+	case Discarded:
+		p.f("The message was answered as if it were accepted, and thrown away.\n")
+	case Deferred:
+		p.f("The message was refused for now; a proper sender tries again by itself.\n")
+	case Refused:
+		p.f("The message was refused; the sender was told at once.\n")
+	case Aborted:
+		p.f("The client ended the transaction before the message was complete.\n")
+	}
+	told := map[string]bool{}
+	for i := range a.Steps {
+		s := &a.Steps[i]
+		if s.Check == "" || told[s.Reply+s.Reason] || len(told) == 10 {
+			continue
+		}
+		told[s.Reply+s.Reason] = true
+		p.decision(s)
+	}
+}
+
+// decision explains one step that a check decided.
+func (p *printer) decision(s *Step) {
+	p.f("\n  %s was answered\n      %s\n", said(s), orNone(s.Reply))
+	p.f("  because %s.\n", strings.TrimSuffix(clean(s.Reason), "."))
+	switch {
+	case s.Setting == "":
+		p.f("  The check %s decided.\n", s.Check)
+	case strings.Contains(s.Setting, " "):
+		p.f("  The check %s decided; it goes by %s.\n", s.Check, s.Setting)
+	default:
+		p.f("  The check %s decided. To have it otherwise: posthorn setting explain %s\n", s.Check, s.Setting)
+	}
+}
+
+// deciding is the last step that a check decided.
+func (a *Attempt) deciding() *Step {
+	for i := len(a.Steps) - 1; i >= 0; i-- {
+		if a.Steps[i].Check != "" {
+			return &a.Steps[i]
+		}
+	}
+	return nil
+}
+
+// story tells step by step what was said and what each check thought of it.
+func (p *printer) story(a *Attempt) {
+	if len(a.Steps) == 0 {
+		return
+	}
+	p.f("\nStep by step\n")
+	for i := range a.Steps {
+		s := &a.Steps[i]
+		p.f("  %9s  %s", "+"+short(s.After), said(s))
+		if s.Reply != "" {
+			p.f("  ->  %s", clean(s.Reply))
+		}
+		if s.Delay > 0 {
+			p.f("  (held back %s)", short(s.Delay))
+		}
+		p.f("\n")
+		passed := 0
+		for j := range s.Checks {
+			if c := &s.Checks[j]; p.v.All || !c.plain() {
+				p.check(c)
+			} else {
+				passed++
+			}
+		}
+		if passed > 0 {
+			p.f("             %d %s had nothing against it\n", passed, plural(passed, "check"))
+		}
+	}
+}
+
+// plain reports a check that was asked, counted and had nothing to say.
+func (c *Check) plain() bool { return c.Action == "pass" && c.Mode == "" && c.Skipped == "" }
+
+func (p *printer) check(c *Check) {
+	what, why := verb(c), clean(c.Reason)
+	if c.Skipped != "" {
+		what, why = "skipped", clean(c.Skipped)
+	}
+	p.f("             %-14s %s", what, c.Name)
+	if why != "" {
+		p.f(": %s", why)
+	}
+	if len(c.Inputs) > 0 {
+		var list []string
+		for _, in := range c.Inputs {
+			list = append(list, clean(in.Name)+" "+clean(in.Value))
+		}
+		p.f(" (%s)", strings.Join(list, ", "))
+	}
+	if p.v.All && c.Skipped == "" {
+		p.f(" [%s]", short(c.Cost))
+	}
+	p.f("\n")
+}
+
+// verb is what a check did, in a word.
+func verb(c *Check) string {
+	word := map[string]string{"pass": "passed", "discard": "discarded", "defer": "refused (4xx)", "reject": "refused", "drop": "hung up"}[c.Action]
+	if word == "" {
+		word = c.Action
+	}
+	if c.Mode == "observe" && c.Action != "pass" {
+		word = "only observed"
+	}
+	return word
+}
+
+// said names the command with its argument.
+func said(s *Step) string {
+	verb := s.Verb
+	switch verb {
+	case "connect":
+		verb = "The connection"
+	case "content":
+		verb = "The content"
+	}
+	if s.Argument == "" {
+		return verb
+	}
+	return verb + " " + clean(s.Argument)
+}
+
+func orNone(reply string) string {
+	if reply == "" {
+		return "(nothing)"
+	}
+	return clean(reply)
+}
+
+func (p *printer) stamp(t time.Time) string {
+	zone := p.v.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	return t.In(zone).Format("2006-01-02 15:04:05 MST")
+}
+
+// short writes a duration with three digits at most.
+func short(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return d.Round(time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
+// clean keeps what strangers said from moving the cursor or ending the line.
+func clean(s string) string {
+	bad := func(c rune) bool {
+		return c < ' ' || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069
+	}
+	if !strings.ContainsFunc(s, bad) {
+		return s
+	}
+	return strings.Map(func(c rune) rune {
+		if bad(c) {
+			return '?'
+		}
+		return c
+	}, s)
+}

@@ -1,0 +1,129 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"posthorn/internal/base/ident"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func id(t *testing.T, tail string) ident.ID {
+	t.Helper()
+	id, err := ident.Parse("06fzzzz" + tail + "zzzzzzzzzzzzzzg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// story is a session of which the outcome and the last steps are given.
+func story(t *testing.T, o Outcome, steps ...Step) *Attempt {
+	begin := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	passed := Check{Name: "relaying", Setting: "policy.trust", Action: "pass", Reason: "the domain is ours", Cost: 300}
+	return &Attempt{
+		ID: id(t, "0001"),
+		Session: Session{
+			ID: id(t, "0002"), Begin: begin, Listener: "smtp", Client: netip.MustParseAddr("192.0.2.7"), Hostname: "mx.away.test",
+			Helo: "mx.away.test", Kind: "mx", Trust: "untrusted", TLS: "TLS 1.3",
+		},
+		HasSender: true, Sender: "eve@away.test", Recipients: []string{"bob@example.test", "carol@example.test"}, Outcome: o, End: 1234 * time.Millisecond,
+		Steps: append([]Step{
+			{After: 5 * time.Second, Verb: "connect", Reply: "220 mx.example.test ESMTP", Delay: 5 * time.Second},
+			{After: 5100 * time.Millisecond, Verb: "MAIL", Argument: "<eve@away.test>", Reply: "250 2.1.0 ok", Checks: []Check{
+				passed, {Name: "own-address", Setting: "policy.sender", Action: "pass", Skipped: "the client is trusted"},
+				{Name: "helo-name", Action: "reject", Mode: "observe", Reason: "mx.away.test does not exist", Inputs: []Input{{"helo", "mx.away.test"}}},
+			}},
+		}, steps...),
+	}
+}
+
+func TestBiographiesReadWell(t *testing.T) {
+	day := func(h, m int) time.Time { return time.Date(2026, 3, 1, h, m, 0, 0, time.UTC) }
+	refused := Step{
+		After: 5200 * time.Millisecond, Verb: "RCPT", Argument: "<nobody@example.test>", Reply: "550 5.1.1 Recipient address rejected: no such user here",
+		Check: "recipient-exists", Reason: "no account, alias or group has the address <nobody@example.test>\x1b[2J, and its domain has no catch-all",
+		Setting: "the directory of accounts and addresses",
+		Checks: []Check{
+			{Name: "relaying", Setting: "policy.trust", Action: "pass", Reason: "the domain is ours"},
+			{Name: "recipient-exists", Setting: "the directory of accounts and addresses", Action: "reject", Reason: "no account has the address", Inputs: []Input{{"recipient", "unknown"}}},
+		},
+	}
+	held := Step{
+		After: 5200 * time.Millisecond, Verb: "RCPT", Argument: "<bob@example.test>", Reply: "553 5.7.1 Sender address rejected: not logged in",
+		Check: "own-address", Reason: "<alice@example.test> belongs to an account here and the client has not logged in",
+		Setting: "policy.sender.own_outside",
+	}
+	sent := Step{After: 6 * time.Second, Verb: "content", Argument: "2000 octets", Reply: "250 2.0.0 queued as x"}
+	connection := story(t, Refused)
+	connection.ID, connection.HasSender, connection.Recipients = connection.Session.ID, false, nil
+	connection.Steps = []Step{{Verb: "connect", Reply: "554 5.7.1 go away", Check: "ban", Reason: "banned until noon."}}
+	for name, b := range map[string]Biography{
+		"refused":    {Attempt: story(t, Refused, refused)},
+		"held":       {Attempt: story(t, Refused, held, held)},
+		"connection": {Attempt: connection},
+		"aborted":    {Attempt: story(t, Aborted)},
+		"untouched":  {Attempt: story(t, Accepted, sent)},
+		"accepted": {Attempt: story(t, Accepted, refused, sent), Events: []Event{
+			{Time: day(10, 1), Kind: Filed, Recipient: "bob@example.test", Place: "INBOX"},
+			{Time: day(10, 1), Kind: Queued, Recipient: "carol@example.test"},
+			{Time: day(10, 2), Kind: Delayed, Recipient: "carol@example.test", Place: "mx.other.test [198.51.100.1]", Reply: "451 4.7.1 later", Next: day(10, 7)},
+			{Time: day(11, 0), Kind: Read, Recipient: "bob@example.test", Place: "INBOX"},
+			{Time: day(12, 0), Kind: Deleted, Recipient: "bob@example.test", Place: "INBOX", By: "bob@example.test"},
+		}},
+		"queue": {Attempt: story(t, Accepted, sent), Events: []Event{
+			{Time: day(10, 1), Kind: Queued},
+			{Time: day(10, 1), Kind: Delivered, Recipient: "bob@example.test", Place: "mx.other.test", Reply: "250 2.0.0 ok"},
+			{Time: day(10, 2), Kind: Failed, Recipient: "carol@example.test", Place: "mx.other.test", Reply: "550 5.1.1 unknown"},
+			{Time: day(10, 2), Kind: Bounced, Recipient: "carol@example.test"},
+		}},
+		"own": {Events: []Event{{ID: id(t, "0003"), Time: day(10, 1), Kind: Expired, Recipient: "bob@away.test"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			v := View{All: name == "refused", Zone: time.FixedZone("CET", 3600)}
+			if err := v.Line(&out, b); err != nil {
+				t.Fatal(err)
+			}
+			out.WriteString("\n")
+			if err := v.Text(&out, b); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, filepath.Join("testdata", name+".txt"), out.Bytes())
+		})
+	}
+}
+
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if strings.ContainsAny(string(got), "\x1b\x00") {
+		t.Error("control characters in the text")
+	}
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not (%v):\n%s", path, err, got)
+	}
+}
+
+func TestJSONFormUsesWords(t *testing.T) {
+	b := Biography{Attempt: story(t, Deferred), Events: []Event{{ID: id(t, "0001"), Kind: Delayed}}}
+	text, err := json.Marshal(b)
+	for _, want := range []string{`"outcome":"deferred"`, `"kind":"delayed"`, `"session":"06fzzzz0002`, `"client":"192.0.2.7"`} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("no %s in %s, %v", want, text, err)
+		}
+	}
+}

@@ -95,9 +95,10 @@ func nonNil(b []byte) []byte {
 
 // Columns of a message and of a recipient in the order their scanners read.
 const (
-	messageColumns   = `q.id, q.sender, q.account_id, q.client, q.meta, q.size, q.accepted, q.expires, q.ret, q.envelope_id, q.bits, q.body_id`
+	messageColumns = `q.id, q.sender, q.account_id, q.client, q.meta, q.size, q.accepted, q.expires, q.ret, q.envelope_id, q.bits, q.body_id,
+		substr(b.content, 1, CAST(b.head AS INTEGER))`
+	withBody         = ` JOIN body b ON b.id = q.body_id `
 	recipientColumns = `r.id, r.address, r.original, r.notify, r.local_account, r.state, r.next_try, r.attempts, r.last_error, r.due`
-	messageWidth     = 12
 )
 
 func scanMessage(r row, at moment) (store.QueueMessage, int64, error) {
@@ -108,6 +109,7 @@ func scanMessage(r row, at moment) (store.QueueMessage, int64, error) {
 	bits := r.int(10)
 	m.SMTPUTF8, m.EightBit = bits&bitSMTPUTF8 != 0, bits&bitEightBit != 0
 	m.Binary, m.RequireTLS = bits&bitBinary != 0, bits&bitRequireTLS != 0
+	m.Head = r.bytes(12)
 	var err error
 	m.Sender, err = parseStored(r.text(1))
 	return m, r.int(11), err
@@ -137,17 +139,22 @@ func parseStored(s string) (mail.Address, error) {
 }
 
 // NextDue implements store.Queue.
-func (q *queue) NextDue(ctx context.Context, local bool) (due time.Time, found bool, err error) {
+func (q *queue) NextDue(ctx context.Context, local bool) (time.Time, bool, error) {
+	due, at, found, err := q.nextDue(ctx, local)
+	return at.time(due), found, err
+}
+
+// nextDue is NextDue in queue time.
+func (q *queue) nextDue(ctx context.Context, local bool) (due int64, at moment, found bool, err error) {
 	err = q.s.read(ctx, func(t tx) error {
-		at, err := q.clock.tick(t)
-		if err != nil {
+		if at, err = q.clock.tick(t); err != nil {
 			return err
 		}
 		found, err = one(t, `SELECT due FROM queue_recipient WHERE is_local = ? AND state = 0 ORDER BY due, id LIMIT 1`,
-			[]any{local}, func(r row) error { due = at.time(r.int(0)); return nil })
+			[]any{local}, func(r row) error { due = r.int(0); return nil })
 		return err
 	})
-	return due, found, err
+	return due, at, found, err
 }
 
 // Count implements store.Queue.

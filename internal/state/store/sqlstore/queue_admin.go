@@ -54,11 +54,11 @@ func (q *queue) list(t tx, f store.QueueFilter) ([]store.QueueEntry, error) {
 		return err
 	}
 	if !f.ID.IsZero() {
-		err = t.query(`SELECT `+messageColumns+` FROM queue q WHERE q.id = ? AND (? = '' OR q.sender_key = ? OR q.sender_domain = ?)
+		err = t.query(`SELECT `+messageColumns+` FROM queue q`+withBody+`WHERE q.id = ? AND (? = '' OR q.sender_key = ? OR q.sender_domain = ?)
 			AND EXISTS (SELECT 1 FROM queue_recipient r WHERE `+matches+`)`,
 			append([]any{f.ID[:], sender, sender, sender}, match...), add)
 	} else {
-		err = t.query(`SELECT `+messageColumns+` FROM queue q WHERE q.id > ? AND (? = '' OR q.sender_key = ? OR q.sender_domain = ?)
+		err = t.query(`SELECT `+messageColumns+` FROM queue q`+withBody+`WHERE q.id > ? AND (? = '' OR q.sender_key = ? OR q.sender_domain = ?)
 			AND EXISTS (SELECT 1 FROM queue_recipient r WHERE `+matches+`) ORDER BY q.id LIMIT ?`,
 			append(append([]any{f.After[:], sender, sender, sender}, match...), min(f.Limit, listMost)), add)
 	}

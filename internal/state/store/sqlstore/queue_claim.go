@@ -17,11 +17,11 @@ const (
 )
 
 const (
-	dueNow = `FROM queue_recipient r JOIN queue q ON q.id = r.queue_id WHERE r.is_local = ? AND r.state = 0 AND r.due <= ?`
 	// The subquery keeps the planner on the index (is_local, due, id).
 	selectDue = `SELECT ` + recipientColumns + `, r.fence, ` + messageColumns + ` FROM (SELECT * FROM queue_recipient
-		WHERE is_local = ? AND state = 0 AND due <= ? ORDER BY due, id LIMIT ?) r JOIN queue q ON q.id = r.queue_id ORDER BY r.due, r.id`
-	selectDueOf    = `SELECT ` + recipientColumns + `, r.fence, ` + messageColumns + ` ` + dueNow + ` AND r.queue_id = ? ORDER BY r.id LIMIT ?`
+		WHERE is_local = ? AND state = 0 AND due <= ? ORDER BY due, id LIMIT ?) r JOIN queue q ON q.id = r.queue_id` + withBody + `ORDER BY r.due, r.id`
+	selectDueOf = `SELECT ` + recipientColumns + `, r.fence, ` + messageColumns + ` FROM queue_recipient r JOIN queue q ON q.id = r.queue_id` + withBody + `
+		WHERE r.is_local = ? AND r.state = 0 AND r.due <= ? AND r.queue_id = ? ORDER BY r.id LIMIT ?`
 	recipientWidth = 11 // recipientColumns and fence
 )
 
@@ -34,11 +34,11 @@ type claimed struct {
 // Claim implements store.Queue. The recipients of a message that are due
 // together come together, at most maxRecipients.
 func (q *queue) Claim(ctx context.Context, owner string, local bool, limit int, lease time.Duration) ([]store.Claim, error) {
-	due, found, err := q.NextDue(ctx, local)
+	due, at, found, err := q.nextDue(ctx, local)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("queue: claim: %w", err)
 	}
-	if !found || time.Until(due) > 0 {
+	if !found || due > at.steady() {
 		return nil, q.keepClock(ctx)
 	}
 	var out []store.Claim

@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+
+	"posthorn/internal/app"
+	"posthorn/internal/app/boot"
+	"posthorn/internal/base/mail"
+	"posthorn/internal/server/manage"
+	"posthorn/internal/state/setting"
+	"posthorn/internal/state/store"
+)
+
+type quickstartCmd struct {
+	listening
+	Domain         string `help:"Domain to make." default:"example.test"`
+	Password       string `help:"Password of both accounts (default: made up at the first start, and printed)." placeholder:"TEXT"`
+	PlaintextLogin bool   `help:"Allow login without TLS on these loopback listeners, for simple clients."`
+	Send           bool   `help:"Really send mail to other domains; otherwise it waits in the queue."`
+}
+
+func (c *quickstartCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	config, err := c.boot(w)
+	if err != nil {
+		return err
+	}
+	if c.Send {
+		return errors.New("--send: this version keeps mail to other domains in the queue; leave the flag out")
+	}
+	sockets, err := app.Sockets(ctx, config)
+	if err != nil {
+		return err
+	}
+	t := trial{c: c, domain: c.Domain}
+	o := app.ServeOptions{Open: app.OpenOptions{Log: s.Err, Version: Version()}, Sockets: sockets, Prepare: t.prepare}
+	o.Ready = func(h *app.House, open []manage.Listener) error {
+		if w.JSON {
+			return announce(s.Out, open)
+		}
+		return t.print(s.Out, h, w.Data, open)
+	}
+	return app.Serve(ctx, config, o)
+}
+
+// boot is the configuration of a trial: loopback only.
+func (c *quickstartCmd) boot(w *Where) (boot.Config, error) {
+	if w.Config != "" {
+		return boot.Config{}, errors.New("quickstart takes no --config: it is a trial; the real server is posthorn serve --config FILE")
+	}
+	config := boot.Config{Data: w.Data, Log: boot.Log{Level: "warn"}}
+	if config.Data == "" {
+		folder, err := TrialFolder()
+		if err != nil {
+			return config, err
+		}
+		config.Data = folder
+	}
+	if err := c.apply(&config, boot.Trial()); err != nil {
+		return config, err
+	}
+	for name, addrs := range config.Listen {
+		for _, a := range addrs {
+			if !loopback(a) {
+				return config, fmt.Errorf("--listen %s=%s: quickstart listens on loopback only (127.0.0.1:PORT); the real server is posthorn serve", name, a)
+			}
+		}
+	}
+	return config, nil
+}
+
+func loopback(addr string) bool {
+	if strings.HasPrefix(addr, "/") || strings.HasPrefix(addr, "unix:") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return err == nil && (ip != nil && ip.IsLoopback() || host == "localhost")
+}
+
+// trial is the state of a quickstart between its two steps.
+type trial struct {
+	c      *quickstartCmd
+	domain string
+	// passwords are those known now: given, or made at the first start.
+	passwords map[string]string
+}
+
+// prepare makes domain and accounts where they are missing.
+func (t *trial) prepare(ctx context.Context, h *app.House) error {
+	domain, err := mail.ParseDomain(t.domain)
+	if err != nil {
+		return fmt.Errorf("--domain: %w", err)
+	}
+	t.domain, t.passwords = domain, map[string]string{}
+	if err := t.settings(ctx, h); err != nil {
+		return err
+	}
+	if _, err := manage.Invoke[manage.None](ctx, h.Service, "domain-add", manage.DomainAddInput{Body: manage.DomainChange{Name: domain}}); err != nil && !errors.Is(err, store.ErrExists) {
+		return err
+	}
+	for _, who := range []struct {
+		local, name string
+		admin       bool
+	}{{"admin", "Administrator", true}, {"demo", "Demo", false}} {
+		if err := t.account(ctx, h, who.local+"@"+domain, who.name, who.admin); err != nil {
+			return err
+		}
+	}
+	return t.remember(h)
+}
+
+// remember keeps the passwords for posthorn try.
+func (t *trial) remember(h *app.House) error {
+	known, err := app.LoadTrial(h.Config.Data)
+	if err != nil {
+		return err
+	}
+	for address, password := range known {
+		if _, ok := t.passwords[address]; !ok {
+			t.passwords[address] = password
+		}
+	}
+	return h.SaveTrial(t.passwords)
+}
+
+// settings takes the trial profile at the first start (PROF-01).
+func (t *trial) settings(ctx context.Context, h *app.House) error {
+	want := map[string]string{"login.plaintext_without_tls": fmt.Sprint(t.c.PlaintextLogin)}
+	if h.Settings.Registry().Version() == 0 {
+		want["profile"] = string(setting.Trial)
+		want["server.hostname"] = "mx." + t.domain
+	}
+	_, err := h.Settings.Save(ctx, setting.Edit{Set: want, Author: "quickstart"})
+	return err
+}
+
+func (t *trial) account(ctx context.Context, h *app.House, address, name string, admin bool) error {
+	made := t.c.Password
+	if made == "" {
+		made = newPassword()
+	}
+	change := manage.AccountChange{Addresses: []string{address}, Password: &made, FullName: &name, Admin: &admin}
+	_, err := manage.Invoke[manage.Account](ctx, h.Service, "account-add", manage.AccountAddInput{Body: change})
+	switch {
+	case err == nil:
+		t.passwords[address] = made
+	case !errors.Is(err, store.ErrExists):
+		return err
+	case t.c.Password != "":
+		t.passwords[address] = made
+		change = manage.AccountChange{Password: &made}
+		_, err = manage.Invoke[manage.None](ctx, h.Service, "account-set", manage.AccountSetInput{Address: address, Body: change})
+		return err
+	}
+	return nil
+}
+
+// print tells what to try.
+func (t *trial) print(w io.Writer, h *app.House, data string, open []manage.Listener) error {
+	at := map[string]string{}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nposthorn is running, on this machine only. Its data is in %s\n\n", h.Config.Data)
+	for _, l := range open {
+		at[l.Listener] = l.Addr
+		fmt.Fprintf(&b, "    %-12s %s\n", l.Listener, l.Addr)
+	}
+	b.WriteString("\nAccounts:\n\n")
+	for _, local := range []string{"demo", "admin"} {
+		address := local + "@" + t.domain
+		fmt.Fprintf(&b, "    %-28s %s\n", address, none(t.passwords[address], "(unknown here; --password TEXT sets a new one)"))
+	}
+	where := ""
+	if data != "" {
+		where = " --data " + shellQuote(data)
+	}
+	demo, admin := "demo@"+t.domain, "admin@"+t.domain
+	fmt.Fprintf(&b, `
+Send the first message and read it, in another terminal:
+
+    posthorn try send%[1]s --from %[2]s --to %[3]s --subject 'First mail'
+    posthorn try read%[1]s --login %[3]s
+    posthorn try read%[1]s --login %[3]s --pop3
+
+`, where, demo, admin)
+	t.curl(&b, h, at, demo, admin)
+	fmt.Fprintf(&b, "See what happened and why:  posthorn trace%s --to %s\nStop with Ctrl-C.\n", where, admin)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// curl prints the same for curl, where the ports are open.
+func (t *trial) curl(b *strings.Builder, h *app.House, at map[string]string, demo, admin string) {
+	if at["submissions"] == "" || at["imaps"] == "" || t.passwords[demo] == "" {
+		return
+	}
+	ca := shellQuote(filepath.Join(h.Config.Data, "tls", "ca.pem"))
+	fmt.Fprintf(b, `The same with curl:
+
+    printf 'From: <%[1]s>\r\nTo: <%[2]s>\r\nSubject: First mail\r\n\r\nHello.\r\n' | curl --cacert %[3]s --url smtps://%[4]s --user %[5]s --mail-from %[1]s --mail-rcpt %[2]s -T -
+    curl --cacert %[3]s --url 'imaps://%[6]s/INBOX;MAILINDEX=1' --user %[7]s
+
+`, demo, admin, ca, at["submissions"], shellQuote(demo+":"+t.passwords[demo]), at["imaps"], shellQuote(admin+":"+t.passwords[admin]))
+}
+
+// shellQuote makes a text one word of a shell.
+func shellQuote(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-@:+,=%", r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

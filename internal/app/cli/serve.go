@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+
+	"posthorn/internal/app"
+	"posthorn/internal/app/boot"
+	"posthorn/internal/server/listen"
+	"posthorn/internal/server/manage"
+)
+
+// listening are the flags of both server commands.
+type listening struct {
+	Listen []string `help:"Open only these listeners: NAME=ADDRESS:PORT, may be given several times; port 0 lets the system choose." placeholder:"NAME=ADDR" sep:"none"`
+	DNS    string   `name:"dns" help:"DNS server to ask, instead of the system's." placeholder:"ADDR:PORT"`
+}
+
+// apply puts the flags over the configuration; standard are the listeners when
+// neither names any.
+func (l listening) apply(c *boot.Config, standard map[string][]string) error {
+	if len(l.Listen) > 0 {
+		c.Listen = map[string][]string{}
+		for _, text := range l.Listen {
+			spec, err := listen.ParseSpec(text)
+			if err != nil {
+				return err
+			}
+			c.Listen[spec.Name] = append(c.Listen[spec.Name], spec.Addr)
+		}
+	}
+	if len(c.Listen) == 0 {
+		c.Listen = standard
+	}
+	if l.DNS != "" {
+		c.DNS.Preferred = l.DNS
+	}
+	return c.Check()
+}
+
+type serveCmd struct {
+	listening
+	User      string `help:"User to become after the sockets are open, when started as root." placeholder:"NAME"`
+	AllowRoot bool   `help:"Stay root, as some containers want."`
+}
+
+func (c *serveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	config, err := w.boot()
+	if err != nil {
+		return err
+	}
+	if err := c.apply(&config, boot.Standard()); err != nil {
+		return err
+	}
+	sockets, err := app.Sockets(ctx, config)
+	if err != nil {
+		return err
+	}
+	if c.User == "" {
+		c.User = config.User
+	}
+	if _, err := (listen.Identity{User: c.User, Data: config.Data, AllowRoot: c.AllowRoot}).Assume(); err != nil {
+		return err
+	}
+	o := app.ServeOptions{Open: app.OpenOptions{Log: s.Err, Version: Version()}, Sockets: sockets}
+	o.Ready = func(_ *app.House, open []manage.Listener) error {
+		if w.JSON {
+			return announce(s.Out, open)
+		}
+		return nil
+	}
+	return app.Serve(ctx, config, o)
+}
+
+// announce tells programs where the server listens: a line a listener, then
+// one that it is ready.
+func announce(w io.Writer, open []manage.Listener) error {
+	e := json.NewEncoder(w)
+	for _, l := range open {
+		if err := e.Encode(l); err != nil {
+			return err
+		}
+	}
+	return e.Encode(map[string]bool{"ready": true})
+}

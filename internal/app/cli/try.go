@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"posthorn/internal/app"
+	"posthorn/internal/base/mail"
+	"posthorn/internal/server/manage"
+	"posthorn/internal/wire/sasl"
+	"posthorn/internal/wire/smtp"
+)
+
+type tryCmd struct {
+	Send trySendCmd `cmd:"" help:"Send a message by submission, with login and TLS."`
+	Read tryReadCmd `cmd:"" help:"Read the newest message of an account by IMAP or POP3."`
+}
+
+// login says who a try logs in as.
+type login struct {
+	PasswordStdin bool `help:"Read the password from the first line of standard input (default: the one quickstart made)."`
+}
+
+func (l login) password(w *Where, s *Streams, who string) (string, error) {
+	if l.PasswordStdin {
+		return firstLine(s.In)
+	}
+	c, err := w.boot()
+	if err != nil {
+		return "", err
+	}
+	known, err := app.LoadTrial(c.Data)
+	if err != nil {
+		return "", err
+	}
+	if p := known[strings.ToLower(who)]; p != "" {
+		return p, nil
+	}
+	return "", fmt.Errorf("the password of %s is not known here; pipe it in with --password-stdin", who)
+}
+
+// tryTime bounds one try.
+const tryTime = time.Minute
+
+// dialListener connects to the first of the listeners that is open. Names that
+// end in s are TLS from the start.
+func dialListener(ctx context.Context, w *Where, names ...string) (net.Conn, *tls.Config, string, error) {
+	st, err := ask[manage.Status](ctx, w, "status", manage.None{})
+	if err != nil {
+		return nil, nil, "", err
+	}
+	if !st.Running {
+		return nil, nil, "", errors.New("the server is not running; start it with: posthorn quickstart")
+	}
+	config, err := trust(w, st.Hostname)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	at := map[string]string{}
+	for _, l := range st.Listeners {
+		at[l.Listener] = l.Addr
+	}
+	for _, name := range names {
+		if at[name] == "" {
+			continue
+		}
+		d := net.Dialer{Timeout: 10 * time.Second}
+		c, err := d.DialContext(ctx, "tcp", reachable(at[name]))
+		if err != nil {
+			return nil, nil, "", err
+		}
+		_ = c.SetDeadline(time.Now().Add(tryTime)) // fails only on a closed connection
+		if strings.HasSuffix(name, "s") {
+			c = tls.Client(c, config)
+		}
+		return c, config, name, nil
+	}
+	return nil, nil, "", fmt.Errorf("the server has none of the listeners %s", strings.Join(names, ", "))
+}
+
+// reachable turns "all addresses" into one of this machine.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return addr
+}
+
+// trust accepts the trial's own authority beside those of the system.
+func trust(w *Where, host string) (*tls.Config, error) {
+	c, err := w.boot()
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if ca, err := os.ReadFile(filepath.Join(c.Data, "tls", "ca.pem")); err == nil {
+		pool.AppendCertsFromPEM(ca)
+	}
+	return &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}, nil
+}
+
+type trySendCmd struct {
+	From    string `help:"Sender, who logs in." required:"" placeholder:"ADDRESS"`
+	To      string `help:"Recipient." required:"" placeholder:"ADDRESS"`
+	Subject string `help:"Subject." default:"Test message from posthorn"`
+	Text    string `help:"Text of the message." default:"If you can read this, the mail server works."`
+	login
+}
+
+func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	from, err := mail.ParseAddress(c.From)
+	if err != nil {
+		return fmt.Errorf("--from: %w", err)
+	}
+	to, err := mail.ParseAddress(c.To)
+	if err != nil {
+		return fmt.Errorf("--to: %w", err)
+	}
+	secret, err := c.password(w, s, c.From)
+	if err != nil {
+		return err
+	}
+	conn, config, name, err := dialListener(ctx, w, "submissions", "submission")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	client := smtp.NewClient(conn, false, smtp.Recommended())
+	if err := client.Greet("localhost"); err != nil {
+		return err
+	}
+	if name == "submission" {
+		if err := client.StartTLS(config, "localhost"); err != nil {
+			return err
+		}
+	}
+	if err := client.Auth(sasl.Credentials{Name: c.From, Password: secret}, true); err != nil {
+		return fmt.Errorf("login as %s: %w", c.From, err)
+	}
+	sent, err := client.Send(smtp.Simple(from, bytes.NewReader(c.message(from, to)), to))
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(s.Out, "Sent by %s: the server said \"%s\"\n", name, clean(sent.Reply.String())); err != nil {
+		return err
+	}
+	return client.Quit()
+}
+
+// message writes the mail; header fields cannot be injected because line ends
+// in the arguments become spaces.
+func (c *trySendCmd) message(from, to mail.Address) []byte {
+	one := strings.NewReplacer("\r", " ", "\n", " ")
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s@%s>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n",
+		from, to, one.Replace(c.Subject), time.Now().Format(time.RFC1123Z), strings.ToLower(rand.Text()), from.Domain,
+		strings.ReplaceAll(strings.ReplaceAll(c.Text, "\r\n", "\n"), "\n", "\r\n"))
+	return b.Bytes()
+}

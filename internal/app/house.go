@@ -1,0 +1,186 @@
+// Package app builds the house and opens its doors: it alone knows which parts
+// there are and which storage engine runs. A House is everything but sockets;
+// the command line works in one when no server runs. Serve adds the doors.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"posthorn/internal/app/boot"
+	"posthorn/internal/base/event"
+	"posthorn/internal/base/passwd"
+	"posthorn/internal/base/seal"
+	"posthorn/internal/policy"
+	"posthorn/internal/server/manage"
+	"posthorn/internal/state/directory"
+	"posthorn/internal/state/record"
+	"posthorn/internal/state/setting"
+	"posthorn/internal/state/store"
+	"posthorn/internal/state/store/sqlstore"
+)
+
+// House is one posthorn without its doors. Close it.
+type House struct {
+	Config    boot.Config
+	Log       *event.Logger
+	Store     store.Store
+	Settings  *setting.Book
+	Directory *directory.Directory
+	Records   *record.Recorder
+	Pipeline  *policy.Pipeline
+	Service   *manage.Service
+
+	passwords *passwd.Verifier
+	box       *seal.Box
+	handles   handles
+	stop      context.CancelFunc
+	ended     chan struct{}
+}
+
+// OpenOptions say how a house is opened.
+type OpenOptions struct {
+	// MustExist refuses a data folder that no server has used yet.
+	MustExist bool
+	// Log is where log lines go; nil discards them.
+	Log io.Writer
+	// Version is what the binary calls itself.
+	Version string
+}
+
+// Names of files in the data folder.
+const (
+	keyFile    = "secret.key"
+	storeDir   = "store"
+	recordFile = "records.db"
+)
+
+// Open opens the data folder and everything that lives in it.
+func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
+	h := &House{Config: c, Log: logger(c.Log, o.Log)}
+	fresh, err := prepareFolder(c, o.MustExist)
+	if err != nil {
+		return nil, err
+	}
+	if h.box, err = seal.OpenOrCreate(filepath.Join(c.Data, keyFile), fresh); err != nil {
+		return nil, err
+	}
+	if h.Store, err = openStore(ctx, c, h.Log); err != nil {
+		return nil, err
+	}
+	if err := h.furnish(ctx, o); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// prepareFolder makes the data folder, readable by its owner only, and reports
+// whether it is new.
+func prepareFolder(c boot.Config, mustExist bool) (fresh bool, err error) {
+	_, err = os.Stat(filepath.Join(c.Data, keyFile))
+	fresh = errors.Is(err, fs.ErrNotExist)
+	if fresh && mustExist {
+		return false, fmt.Errorf("%s holds no posthorn data; name another folder with --data DIR, or start a server there first", c.Data)
+	}
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return false, fmt.Errorf("data folder: %w", err)
+	}
+	return fresh, nil
+}
+
+func logger(c boot.Log, w io.Writer) *event.Logger {
+	if w == nil {
+		return event.New(slog.DiscardHandler)
+	}
+	level, err := event.ParseLevel(c.Level)
+	if err != nil {
+		level = slog.LevelInfo
+	}
+	return event.New(event.Handler(w, event.Options{Level: level, JSON: c.Format == "json"}))
+}
+
+func openStore(ctx context.Context, c boot.Config, log *event.Logger) (store.Store, error) {
+	o := sqlstore.Options{Log: log.Slog()}
+	if c.Store.Engine == "postgresql" {
+		return sqlstore.OpenPostgres(ctx, c.Store.DSN, o)
+	}
+	return sqlstore.OpenSQLite(ctx, filepath.Join(c.Data, storeDir), o)
+}
+
+// furnish builds what stands on the store.
+func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
+	registry := setting.NewRegistry()
+	h.handles = declareAll(registry)
+	if h.Settings, err = setting.Open(ctx, registry, h.Store.Settings(), h.box, setting.Options{Log: h.Log.Slog()}); err != nil {
+		return err
+	}
+	if h.Records, err = record.Open(record.Options{Path: filepath.Join(h.Config.Data, recordFile),
+		Settings: func() record.Settings { return *h.handles.record.Get() },
+		Failed:   func(err error) { h.Log.Log(event.RecordFailed, event.Err(err)) }}); err != nil {
+		return err
+	}
+	h.passwords = passwd.NewVerifier(passwd.Options{})
+	h.Directory = directory.New(h.Store.Directory(), directory.Options{Settings: h.handles.directory.Get,
+		Passwords: h.passwords, HostName: h.handles.hostname})
+	h.Pipeline = policy.NewPipeline(h.handles.policy.Get().Rules())
+	h.Service = manage.New(manage.Options{Store: h.Store, Settings: h.Settings, Directory: h.Directory, Records: h.Records,
+		Pipeline: h.Pipeline, Hostname: h.handles.hostname, Version: o.Version})
+	h.follow()
+	return nil
+}
+
+// follow keeps settings and rules current until Close.
+func (h *House) follow() {
+	ctx, stop := context.WithCancel(context.Background())
+	h.stop, h.ended = stop, make(chan struct{})
+	go func() {
+		defer close(h.ended)
+		followed := make(chan struct{})
+		go func() {
+			defer close(followed)
+			h.followRules(ctx)
+		}()
+		if err := h.Settings.Run(ctx); err != nil && ctx.Err() == nil {
+			h.Log.Log(event.StoreFailed, event.Err(err))
+		}
+		<-followed
+	}()
+}
+
+// followRules puts changed policy settings into force.
+func (h *House) followRules(ctx context.Context) {
+	registry := h.Settings.Registry()
+	for {
+		changed := registry.Changed()
+		h.Pipeline.Replace(h.handles.policy.Get().Rules())
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Close ends everything, the store last.
+func (h *House) Close() error {
+	if h.stop != nil {
+		h.stop()
+		<-h.ended
+	}
+	var errs []error
+	if h.Records != nil {
+		errs = append(errs, h.Records.Close())
+	}
+	return errors.Join(append(errs, h.Store.Close())...)
+}
+
+// Usage reads an account's usage against its quota.
+func (h *House) Usage(ctx context.Context, id store.AccountID) (store.Usage, error) {
+	return h.Store.Account(id).Usage(ctx)
+}

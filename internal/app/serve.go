@@ -1,0 +1,217 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"posthorn/internal/app/boot"
+	"posthorn/internal/base/event"
+	"posthorn/internal/base/ident"
+	"posthorn/internal/base/limit"
+	"posthorn/internal/flow/accept"
+	"posthorn/internal/flow/local"
+	"posthorn/internal/flow/queue"
+	"posthorn/internal/policy"
+	"posthorn/internal/server/api"
+	"posthorn/internal/server/auth"
+	"posthorn/internal/server/imapd"
+	"posthorn/internal/server/listen"
+	"posthorn/internal/server/manage"
+	"posthorn/internal/server/pop3d"
+	"posthorn/internal/server/smtpd"
+	"posthorn/internal/state/cert"
+	"posthorn/internal/state/mailbox"
+)
+
+// ServeOptions say how the doors are opened.
+type ServeOptions struct {
+	// Open is for the house.
+	Open OpenOptions
+	// Sockets are open already, from before privileges were dropped.
+	Sockets []*listen.Socket
+	// Prepare, if not nil, runs when the house stands and before any door
+	// opens: quickstart makes its domain and accounts here.
+	Prepare func(context.Context, *House) error
+	// Ready is told where the server listens.
+	Ready func(h *House, listeners []manage.Listener) error
+}
+
+// grace is how long running sessions get at a stop; the whole stop takes less
+// than ten seconds (reliability.md row 5).
+const grace = 7 * time.Second
+
+// Sockets opens what the configuration names, or takes systemd's.
+func Sockets(ctx context.Context, c boot.Config) ([]*listen.Socket, error) {
+	inherited, err := listen.Inherited()
+	if err != nil || len(inherited) > 0 {
+		return inherited, err
+	}
+	var specs []listen.Spec
+	for _, n := range listen.Names() {
+		for _, addr := range c.Listen[n.Name] {
+			specs = append(specs, listen.Spec{Name: n.Name, Addr: addr})
+		}
+	}
+	if len(specs) == 0 {
+		return nil, errors.New("nothing to listen on: name a listener with --listen NAME=ADDR or in the section [listen] of the configuration")
+	}
+	return listen.Open(ctx, specs)
+}
+
+// Serve runs the server until ctx ends, then stops it gracefully.
+func Serve(ctx context.Context, c boot.Config, o ServeOptions) (err error) {
+	h, err := Open(ctx, c, o.Open)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	if o.Prepare != nil {
+		if err := o.Prepare(ctx, h); err != nil {
+			return err
+		}
+	}
+	d, err := h.newDoors(o)
+	if err != nil {
+		return err
+	}
+	return d.run(ctx, o)
+}
+
+// doors are the protocol servers of a house and what they share.
+type doors struct {
+	h       *House
+	certs   *cert.Store
+	group   *listen.Group
+	boxes   *mailbox.Registry
+	http    *listen.HTTP
+	servers map[string]listen.Server
+	purpose map[string]cert.Purpose
+	sockets []*listen.Socket
+}
+
+func (h *House) newDoors(o ServeOptions) (*doors, error) {
+	d := &doors{h: h, sockets: o.Sockets}
+	var err error
+	if d.certs, err = h.openCerts(); err != nil {
+		return nil, err
+	}
+	secret, err := h.box.Derive("sasl")
+	if err != nil {
+		return nil, err
+	}
+	who := auth.New(auth.Options{Directory: h.Directory, Passwords: h.passwords, Secret: secret, Log: h.Log,
+		PlaintextWithoutTLS: func() bool { return h.handles.login.Get().PlaintextWithoutTLS },
+		ScramSHA1:           func() bool { return h.handles.directory.Get().ScramSHA1 }})
+	budget := limit.NewBudget(h.handles.server.Get().Memory)
+	idents := ident.NewSource()
+	d.group = listen.NewGroup(listen.Options{Log: h.Log, Sessions: idents, Limits: h.limits,
+		Proxies: func() []netip.Prefix { return h.Config.Proxies }, Exempt: h.exempt, Tight: budget.Tight})
+	d.boxes = mailbox.NewRegistry(h.Store, mailbox.Options{})
+	tlsFor := func(p cert.Purpose) func() *tls.Config { return func() *tls.Config { return d.certs.TLS(p) } }
+	smtp := smtpd.New(smtpd.Deps{Settings: h.handles.smtp.Get, Hostname: h.handles.hostname, Policy: h.Pipeline, Directory: h.Directory,
+		Usage: h, Senders: h.Directory, Store: h.Store, Door: accept.New(accept.Deps{Store: h.Store, Hostname: h.handles.hostname, Log: h.Log}),
+		Idents: idents, Auth: who.SMTP(), Offer: who.Offer, Secret: secret, TLS: tlsFor(cert.SMTP), Tight: budget.Tight, Recorder: h.Records, Log: h.Log})
+	imap := imapd.New(imapd.Deps{Store: h.Store, Mailboxes: d.boxes, Auth: who.IMAP(), Settings: h.handles.imap.Get, TLS: tlsFor(cert.IMAP), Log: h.Log})
+	pop3 := pop3d.New(pop3d.Deps{Store: h.Store, Auth: who, Settings: h.handles.pop3.Get, TLS: tlsFor(cert.POP3), Log: h.Log})
+	d.http = listen.NewHTTP(&http.Server{Handler: api.New(h.Service, who, h.Log), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}, h.Log)
+	d.servers = map[string]listen.Server{"smtp": smtp, "submission": smtp, "submissions": smtp, "lmtp": smtp,
+		"imap": imap, "imaps": imap, "pop3": pop3, "pop3s": pop3, "http": d.http}
+	d.purpose = map[string]cert.Purpose{"imaps": cert.IMAP, "pop3s": cert.POP3, "submissions": cert.SMTP}
+	return d, nil
+}
+
+// openCerts loads the configured certificate or makes one of our own.
+func (h *House) openCerts() (*cert.Store, error) {
+	o := cert.Options{Log: h.Log, Trial: &cert.Trial{Dir: filepath.Join(h.Config.Data, "tls"), Host: h.handles.hostname()}}
+	if t := h.Config.TLS; t.Certificate != "" {
+		o.Pairs = []cert.Pair{{Cert: t.Certificate, Key: t.Key}}
+	}
+	return cert.Open(o)
+}
+
+func (h *House) limits() listen.Limits {
+	c := h.handles.connections.Get()
+	return listen.Limits{Total: c.Total, Reserved: c.Reserved, PerListener: c.PerListener, PerHost: c.PerHost}
+}
+
+// exempt says whom the bound per host does not bind.
+func (h *House) exempt(client netip.Addr) bool {
+	if client.IsLoopback() {
+		return true
+	}
+	_, trust := h.Pipeline.Classify("smtp", client)
+	return trust != policy.Untrusted
+}
+
+// run opens the doors and waits for the end.
+func (d *doors) run(ctx context.Context, o ServeOptions) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	var workers sync.WaitGroup
+	failed := make(chan error, 1)
+	workers.Go(func() {
+		if err := d.h.Service.ServeControl(work, d.h.Config.Data); err != nil {
+			failed <- err
+		}
+	})
+	workers.Go(func() { d.localRunner().Run(work) })
+	err := d.open(o)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-failed:
+		}
+	}
+	d.h.Log.Log(event.ServerStopping)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if cut := d.group.Stop(stop); cut > 0 {
+		d.h.Log.Log(event.ServerStopping, slog.Int("sessions_cut", cut))
+	}
+	stopWork()
+	workers.Wait()
+	err = errors.Join(err, d.http.Close())
+	d.boxes.Close()
+	d.h.Log.Log(event.ServerStopped)
+	return err
+}
+
+// open starts every listener and tells who asked.
+func (d *doors) open(o ServeOptions) error {
+	var open []manage.Listener
+	for _, s := range d.sockets {
+		server := d.servers[s.Name.Name]
+		if server == nil {
+			return fmt.Errorf("listener %s is not part of this version", s.Name.Name)
+		}
+		var config *tls.Config
+		if s.Name.TLS {
+			config = d.certs.TLS(d.purpose[s.Name.Name])
+		}
+		if err := d.group.Start(s, server, config); err != nil {
+			return err
+		}
+		open = append(open, manage.Listener{Listener: s.Name.Name, Addr: s.Address()})
+	}
+	d.h.Service.Opened(open, func() int { return d.group.Stats().Open })
+	d.h.Log.Log(event.ServerReady)
+	if o.Ready != nil {
+		return o.Ready(d.h, open)
+	}
+	return nil
+}
+
+// localRunner delivers queued messages to mailboxes here.
+func (d *doors) localRunner() *queue.Runner {
+	host, _ := os.Hostname() // only a name for claims; the process number is enough
+	return queue.New(queue.Options{Queue: d.h.Store.Queue(), Local: true, Owner: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: d.h.Log,
+		Deliverer: &local.Deliverer{Accounts: d.h.Store.Directory(), Usage: d.h}})
+}

@@ -1,0 +1,123 @@
+package app
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"posthorn/internal/base/unit"
+	"posthorn/internal/policy/check"
+	"posthorn/internal/server/imapd"
+	"posthorn/internal/server/pop3d"
+	"posthorn/internal/server/smtpd"
+	"posthorn/internal/state/directory"
+	"posthorn/internal/state/record"
+	"posthorn/internal/state/setting"
+)
+
+// Server is what the server as a whole is called and how much it takes on.
+type Server struct {
+	// Hostname is the server's full name, such as mail.example.org: in the
+	// greeting, in Received fields, and to other servers (M-GEN-07). The name
+	// must lead to the server's address in DNS, and the address back to it.
+	// Empty takes the machine's name.
+	Hostname string `default:"" kind:"domain"`
+	// TimeZone decides when a day begins for limits, and how times are shown;
+	// a name such as Europe/Berlin. Empty is the machine's.
+	TimeZone string `default:""`
+	// Memory is how much memory sessions may take together. Above it new
+	// transactions are put off (421, 452).
+	Memory unit.Size `default:"1GB" min:"64MB" max:"1TB"`
+}
+
+// Validate refuses host names that no other server would believe.
+func (s *Server) Validate() error {
+	if s.Hostname != "" && !strings.Contains(s.Hostname, ".") {
+		return errors.New("hostname: a full name with a domain is needed, such as mail.example.org")
+	}
+	if _, err := netip.ParseAddr(s.Hostname); err == nil {
+		return errors.New("hostname: an address is no name; give a name such as mail.example.org")
+	}
+	if _, err := time.LoadLocation(s.TimeZone); err != nil {
+		return errors.New("time_zone: unknown; give a name such as Europe/Berlin")
+	}
+	return nil
+}
+
+// Connections bound what is open at once.
+type Connections struct {
+	// Total is the most connections of all listeners together; 0 is no bound.
+	Total int `default:"20000" min:"0" max:"1000000"`
+	// Reserved is the part of them that strangers may not use: it is kept for
+	// users who have logged in, or connect where one logs in.
+	Reserved int `default:"5000" min:"0" max:"1000000"`
+	// PerListener is the most connections of one listener; 0 is no bound.
+	PerListener int `default:"0" min:"0" max:"1000000"`
+	// PerHost is the most connections from one IPv4 address or IPv6 /64
+	// (M-SEC-CON-02); 0 is no bound. Loopback and trusted clients are exempt.
+	PerHost int `default:"20" min:"0" max:"100000"`
+}
+
+// Validate refuses a share larger than the whole.
+func (c *Connections) Validate() error {
+	if c.Total > 0 && c.Reserved >= c.Total {
+		return errors.New("reserved: must be less than total, or nobody could connect who has not logged in")
+	}
+	return nil
+}
+
+// Login says how people prove who they are.
+type Login struct {
+	// PlaintextWithoutTLS lets clients send passwords over connections that
+	// are not encrypted (M-GEN-06 is the prohibition, in force by default).
+	PlaintextWithoutTLS bool `default:"false"`
+}
+
+// handles read the settings in force.
+type handles struct {
+	server      *setting.Handle[Server]
+	connections *setting.Handle[Connections]
+	login       *setting.Handle[Login]
+	directory   *setting.Handle[directory.Settings]
+	policy      *setting.Handle[check.Settings]
+	smtp        *setting.Handle[smtpd.Settings]
+	imap        *setting.Handle[imapd.Settings]
+	pop3        *setting.Handle[pop3d.Settings]
+	record      *setting.Handle[record.Settings]
+}
+
+// Declare registers every setting there is. docs/settings.md is made from it.
+func Declare(r *setting.Registry) {
+	declareAll(r)
+}
+
+func declareAll(r *setting.Registry) handles {
+	return handles{
+		server:      setting.Register[Server](r, "server"),
+		connections: setting.Register[Connections](r, "connections"),
+		login:       setting.Register[Login](r, "login"),
+		directory:   setting.Register[directory.Settings](r, "directory"),
+		policy:      setting.Register[check.Settings](r, "policy"),
+		smtp:        setting.Register[smtpd.Settings](r, "smtp"),
+		imap:        setting.Register[imapd.Settings](r, "imap"),
+		pop3:        setting.Register[pop3d.Settings](r, "pop3"),
+		record:      setting.Register[record.Settings](r, "record"),
+	}
+}
+
+// hostname returns the configured name or the machine's.
+func (h handles) hostname() string {
+	if name := h.server.Get().Hostname; name != "" {
+		return name
+	}
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		name = "localhost"
+	}
+	if !strings.Contains(name, ".") {
+		name += ".localdomain"
+	}
+	return strings.ToLower(name)
+}

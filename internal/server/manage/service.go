@@ -1,0 +1,45 @@
+package manage
+
+import (
+	"time"
+
+	"posthorn/internal/policy"
+	"posthorn/internal/state/directory"
+	"posthorn/internal/state/record"
+	"posthorn/internal/state/setting"
+	"posthorn/internal/state/store"
+)
+
+// Options are what a Service works with.
+type Options struct {
+	Store     store.Store
+	Settings  *setting.Book
+	Directory *directory.Directory
+	Records   *record.Recorder
+	Pipeline  *policy.Pipeline
+	Hostname  func() string
+	Version   string
+}
+
+// Service runs operations. It may be used by many goroutines.
+type Service struct {
+	o     Options
+	began time.Time
+	doors doors
+}
+
+// New returns a Service.
+func New(o Options) *Service { return &Service{o: o, began: time.Now()} }
+
+// Operations lists every operation there is.
+func Operations() []Operation {
+	var all []Operation
+	for _, list := range [][]Operation{
+		domainOperations(), accountOperations(),
+		aliasOperations("alias", "/aliases", false), aliasOperations("group", "/groups", true),
+		settingOperations(), queueOperations(), policyOperations(), traceOperations(), statusOperations(),
+	} {
+		all = append(all, list...)
+	}
+	return all
+}

@@ -90,7 +90,12 @@ func (f *file) at(p token.Pos) string {
 }
 
 // kit reports test helpers, which are bound by the rules for tests.
-func (f *file) kit() bool { return f.test || strings.HasPrefix(f.dir, "testkit") }
+func (f *file) kit() bool { return f.test || helper(f.dir) }
+
+// helper reports packages made for tests: testkit, and suites like storetest.
+func helper(dir string) bool {
+	return strings.HasPrefix(dir, "testkit") || strings.HasSuffix(path.Base(dir), "test")
+}
 
 // imports returns the paths, those of the module without "posthorn/internal/".
 func (f *file) imports() map[string]token.Pos {
@@ -194,7 +199,8 @@ func TestTestHelpersStayInTests(t *testing.T) {
 	t.Parallel()
 	for _, f := range read(t) {
 		for p, pos := range f.imports() {
-			if !f.kit() && (strings.HasPrefix(p, "posthorn/internal/testkit") || p == "testing") {
+			inside, ours := strings.CutPrefix(p, "posthorn/internal/")
+			if !f.kit() && (ours && helper(inside) || p == "testing") {
 				t.Errorf("%s: imports %s, which is for tests", f.at(pos), p)
 			}
 		}

@@ -29,6 +29,8 @@ func runChild(kind string) int {
 		err = childDescriptors()
 	case "identity":
 		err = childIdentity()
+	case "bind":
+		_, err = Open(context.Background(), []Spec{{"smtp", "127.0.0.1:25"}})
 	case "inherit":
 		err = childInherit()
 	case "flood":
@@ -297,6 +299,24 @@ func TestOrdinaryUserStaysWhoItIs(t *testing.T) {
 		if got := line(t, out); !strings.HasPrefix(got, want) {
 			t.Errorf("%q: %q, want %q", user, got, want)
 		}
+	}
+}
+
+func TestLowPortsSayWhatTheyNeed(t *testing.T) {
+	t.Parallel()
+	first, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if err != nil || os.Getuid() != 0 {
+		t.Skip("needs root to become somebody")
+	}
+	if n, err := strconv.Atoi(strings.TrimSpace(string(first))); err != nil || n <= 25 {
+		t.Skip("this machine lets everybody use port 25")
+	}
+	out, _ := child(t, "bind", func(cmd *exec.Cmd) {
+		cmd.Path = readableCopy(t, cmd.Path)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	})
+	if got := line(t, out); !strings.Contains(got, "CAP_NET_BIND_SERVICE") {
+		t.Errorf("got %q", got)
 	}
 }
 

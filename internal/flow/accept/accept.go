@@ -52,6 +52,9 @@ type Recipient struct {
 	// Remote are the addresses elsewhere that get it: the forward-path itself,
 	// or targets of an alias.
 	Remote []mail.Address
+	// Copies are addresses elsewhere that get one nobody waits for: no report
+	// is made if it fails (M-GEN-12).
+	Copies []mail.Address
 }
 
 // Content is what DATA or BDAT carried.

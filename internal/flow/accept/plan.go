@@ -75,6 +75,13 @@ func (p *planner) add(r *Recipient) {
 			p.queue(r, addr, 0)
 		}
 	}
+	for _, addr := range r.Copies {
+		if p.first(target{address: addr.Key()}) {
+			silent := *r
+			silent.Notify = store.NotifyNever
+			p.queue(&silent, addr, 0)
+		}
+	}
 }
 
 func (p *planner) first(t target) bool {

@@ -1,0 +1,95 @@
+package smtpd
+
+import (
+	"errors"
+	"time"
+
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/mime"
+	"posthorn/internal/wire/smtp"
+)
+
+// errFarTooBig ends a connection that does not stop sending (M-GEN-11).
+var errFarTooBig = errors.New("smtpd: message far exceeds the size limit")
+
+// content takes the octets of one message as they come: into the store's
+// draft and through the parser. It holds none of them.
+type content struct {
+	server *Server
+	draft  store.Draft
+	parser *mime.Parser
+	size   int64 // as received
+	limit  int64 // 0: none
+	most   int64 // where patience ends, 0: never
+	over   bool
+	failed error            // of the store; the rest is read and dropped, to stay in step
+	chunks bool             // content by BDAT: ends watches it
+	ends   smtp.LineEnds    // DATA has its own watch
+	normal *smtp.Normalizer // nil unless line ends are mended
+	buf    []byte           // what normal writes
+	meter  meter
+}
+
+func newContent(tx *transaction) (*content, error) {
+	s := tx.s
+	draft, err := s.c.server.Store.NewDraft(s.c.ctx, int64(s.facts.DeclaredSize))
+	if err != nil {
+		return nil, err
+	}
+	b := &content{server: s.c.server, draft: draft, parser: s.c.server.parsers.Get().(*mime.Parser)}
+	b.limit = int64(s.limits().Size)
+	b.most = b.limit + b.limit/2
+	if s.c.settings.BareLineEnds == "normalise" && !tx.binary {
+		b.normal = &smtp.Normalizer{}
+	}
+	b.meter.until = time.Now().Add(s.c.settings.MessageTime)
+	return b, nil
+}
+
+// Write implements io.Writer. Its only error is errFarTooBig.
+func (b *content) Write(p []byte) (int, error) {
+	b.size += int64(len(p))
+	if b.limit > 0 && b.size > b.limit {
+		if b.size > b.most {
+			return 0, errFarTooBig
+		}
+		b.over = true
+	}
+	if b.over || b.failed != nil {
+		return len(p), nil
+	}
+	if b.chunks {
+		b.ends.Note(p)
+	}
+	if b.normal == nil {
+		b.store(p)
+		return len(p), nil
+	}
+	b.buf = b.normal.Append(b.buf[:0], p)
+	b.store(b.buf)
+	return len(p), nil
+}
+
+func (b *content) store(p []byte) {
+	if _, err := b.draft.Write(p); err != nil {
+		b.failed = err
+		return
+	}
+	_, _ = b.parser.Write(p) // never fails
+}
+
+// finish ends the content.
+func (b *content) finish() (*mime.Structure, error) {
+	if b.normal != nil {
+		b.store(b.normal.End(b.buf[:0]))
+	}
+	return b.parser.Close(), b.failed
+}
+
+// close gives draft and parser back; the draft stays with the store if it was
+// accepted.
+func (b *content) close() {
+	b.draft.Discard()
+	b.parser.Reset()
+	b.server.parsers.Put(b.parser)
+}

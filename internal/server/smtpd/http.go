@@ -1,0 +1,4 @@
+package smtpd
+
+// http hangs up on a browser that was tricked into talking to us.
+func (s *session) http(string) outcome { return says(replyHTTP) }

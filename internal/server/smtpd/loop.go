@@ -1,0 +1,232 @@
+package smtpd
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"posthorn/internal/base/event"
+	"posthorn/internal/base/reply"
+	"posthorn/internal/policy"
+	"posthorn/internal/wire/smtp"
+)
+
+// outcome is what a handler comes back with. more are further replies (LMTP
+// answers once for each recipient). A zero reply writes nothing.
+type outcome struct {
+	reply.Reply
+	more []reply.Reply
+}
+
+func says(r reply.Reply) outcome { return outcome{Reply: r} }
+
+// serve runs a connection from the greeting to its end.
+func (c *connection) serve() {
+	defer c.close()
+	c.log.Log(event.SessionOpened, slog.String("listener", c.net.Listener), slog.String("client", c.net.Client.String()))
+	err := c.greet()
+	for err == nil && !c.closing {
+		err = c.step()
+	}
+	if err == nil {
+		err = c.flush()
+	}
+	if err != nil {
+		c.log.Log(event.SessionFailed, event.Err(err))
+	}
+}
+
+// greet asks policy about the client, waits as it says and sends the banner.
+func (c *connection) greet() error {
+	if c.ctx.Err() != nil {
+		return c.end(replyStopping)
+	}
+	d := c.session.judge(policy.Connect)
+	c.session.step("connect", "", d.Reply)
+	if d.Delay > 0 {
+		if err := c.awaitSilence(d.Delay); err != nil {
+			return err
+		}
+	}
+	if d.Refuses() {
+		return c.end(d.Reply)
+	}
+	return c.say(reply.New(220, reply.Enhanced{}, c.greeting()))
+}
+
+func (c *connection) greeting() string {
+	text := c.settings.Banner
+	if text != "" {
+		text = " " + text
+	}
+	if c.lmtp {
+		return c.server.Hostname() + " LMTP" + text
+	}
+	return c.server.Hostname() + " ESMTP" + text
+}
+
+// awaitSilence is the greeting delay. Input before the greeting is noted
+// (B1G-LIM-01); it stays unread.
+func (c *connection) awaitSilence(d time.Duration) error {
+	if !c.enterDelay() {
+		return c.end(replyBusy)
+	}
+	defer c.server.delayed.Add(-1)
+	if err := c.net.SetReadDeadline(time.Now().Add(d)); err != nil {
+		return err
+	}
+	began := time.Now()
+	err := c.in.Await(c.net)
+	if c.ctx.Err() != nil {
+		return c.end(replyStopping)
+	}
+	if err == nil {
+		c.spokeFirst = true
+		c.session.facts.SpokeFirst = true
+		c.pause(d - time.Since(began))
+		return nil
+	}
+	if errors.Is(c.readError(err), errTimeout) {
+		return nil
+	}
+	return err
+}
+
+// step reads one command, runs it and answers.
+func (c *connection) step() error {
+	line, err := c.in.ReadLine(smtp.MaxAuth)
+	if err != nil {
+		return c.unreadable(err)
+	}
+	c.lineSince = time.Time{}
+	c.commands++
+	cmd, err := smtp.ParseCommand(line)
+	var row *command
+	var o outcome
+	if err != nil {
+		o = says(smtp.ReplyTo(err))
+	} else {
+		row = &table[cmd.Verb]
+		o = c.run(row, cmd)
+	}
+	return c.answer(row, cmd.Verb, o)
+}
+
+// run checks that the command may come now and asks its handler.
+func (c *connection) run(row *command, cmd smtp.Command) outcome {
+	if row.handle == nil || row.only == smtpOnly && c.lmtp || row.only == lmtpOnly && !c.lmtp {
+		return says(replyUnknown)
+	}
+	if state := c.session.state(); row.in&state == 0 {
+		return says(outOfOrder(state))
+	}
+	if row.last && c.in.Buffered() > 0 {
+		c.forbiddenInput++
+		c.session.facts.ForbiddenInput = c.forbiddenInput
+	}
+	return row.handle(c.session, cmd.Arg)
+}
+
+// answer writes what came of a command, as long as there is more to come.
+func (c *connection) answer(row *command, verb smtp.Verb, o outcome) error {
+	junk := row != nil && row.junk
+	for {
+		if err := c.deliver(verb, o, junk); err != nil || c.closing {
+			return err
+		}
+		then := c.then
+		if then == nil {
+			return nil
+		}
+		c.then, junk = nil, false
+		o = then()
+		if o.Reply.IsZero() {
+			return nil
+		}
+	}
+}
+
+// deliver counts a reply, holds it back as long as it costs, and writes it.
+func (c *connection) deliver(verb smtp.Verb, o outcome, junk bool) error {
+	hold := c.hold
+	c.hold = 0
+	r, cost := c.penalty.weigh(c, o.Reply, junk)
+	if cost = max(cost, hold); cost > 0 {
+		if !c.enterDelay() {
+			return c.end(replyBusy)
+		}
+		err := c.flush()
+		if err == nil {
+			c.pause(cost)
+		}
+		c.server.delayed.Add(-1)
+		if err != nil {
+			return err
+		}
+	}
+	if c.log.Enabled(event.SessionCommand) {
+		c.log.Log(event.SessionCommand, slog.String("verb", verb.String()), slog.String("reply", r.String()))
+	}
+	if err := c.say(r); err != nil {
+		return err
+	}
+	for i := range o.more {
+		if err := c.say(o.more[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enterDelay takes one of the bounded places for waiting (reliability.md row 12).
+func (c *connection) enterDelay() bool {
+	if c.server.delayed.Add(1) <= int64(c.settings.DelayedSessions) {
+		return true
+	}
+	c.server.delayed.Add(-1)
+	return false
+}
+
+// say collects one reply for writing.
+func (c *connection) say(r reply.Reply) error {
+	c.closing = c.closing || r.Close
+	return c.write(r)
+}
+
+// end says a last word.
+func (c *connection) end(r reply.Reply) error {
+	c.closing = true
+	return c.say(r)
+}
+
+// unreadable answers what could not be read as a line, or ends in silence.
+func (c *connection) unreadable(err error) error {
+	c.closing = true
+	if r := c.lastWord(err); !r.IsZero() {
+		return c.say(r)
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// lastWord is what a client is told after reading from it failed; zero when
+// nobody is there to hear it.
+func (c *connection) lastWord(err error) reply.Reply {
+	switch {
+	case errors.Is(err, errTimeout):
+		c.log.Log(event.SessionTimeout)
+		return replyTimeout
+	case errors.Is(err, errStopping):
+		return replyStopping
+	case errors.Is(err, smtp.ErrLineTooLong):
+		return replyLineTooLong
+	case errors.Is(err, smtp.ErrBareLF):
+		return replyBareLF
+	case errors.Is(err, errFarTooBig):
+		return replyFarTooBig
+	}
+	return reply.Reply{}
+}

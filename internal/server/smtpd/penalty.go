@@ -1,0 +1,77 @@
+package smtpd
+
+import (
+	"log/slog"
+	"time"
+
+	"posthorn/internal/base/event"
+	"posthorn/internal/base/reply"
+	"posthorn/internal/policy"
+)
+
+// penalty counts what a client did wrong on one connection. RSET, EHLO and
+// STARTTLS do not reset it (B1G-LIM-05).
+type penalty struct {
+	errors int
+	junk   int
+	logins int  // failed ones
+	failed bool // the reply under way is that of a failed login
+}
+
+// junkPause is what every junkGroup junk commands cost (M-SEC-ADV-05).
+const (
+	junkGroup = 10
+	junkPause = time.Second
+)
+
+// longestLoginPause ends the doubling of the pause after a failed login.
+const longestLoginPause = 8 * time.Second
+
+// weigh counts the reply and returns what to say and how long to wait before.
+func (p *penalty) weigh(c *connection, r reply.Reply, junk bool) (reply.Reply, time.Duration) {
+	var cost time.Duration
+	if p.failed {
+		p.failed = false
+		cost = p.loginFailed()
+	}
+	if c.session.facts.Trust == policy.TrustedClass {
+		return r, cost
+	}
+	e := &c.settings.Errors
+	wrong := r.Permanent() || e.Count == "all" && r.Temporary()
+	var tarpit time.Duration
+	if junk {
+		tarpit, wrong = p.countJunk(c.settings.JunkLimit, wrong)
+	}
+	if wrong {
+		p.errors++
+	}
+	if wrong || p.errors > e.SoftLimit {
+		cost = max(cost, e.Delay)
+	}
+	if p.errors > e.HardLimit {
+		c.log.Log(event.SessionJunk, slog.Int("errors", p.errors), slog.Int("junk", p.junk))
+		r = replyTooManyErrors
+	}
+	return r, cost + tarpit
+}
+
+func (p *penalty) countJunk(limit int, wrong bool) (time.Duration, bool) {
+	p.junk++
+	if limit == 0 {
+		return 0, wrong
+	}
+	if p.junk%junkGroup == 0 {
+		return junkPause, wrong || p.junk > limit
+	}
+	return 0, wrong || p.junk > limit
+}
+
+// loginFailed returns 1, 2, 4, 8, 8 … seconds.
+func (p *penalty) loginFailed() time.Duration {
+	p.logins++
+	return min(longestLoginPause, time.Second<<min(p.logins-1, 10))
+}
+
+// delivered forgets junk after an accepted message.
+func (p *penalty) delivered() { p.junk = 0 }

@@ -1,0 +1,68 @@
+package smtpd
+
+import (
+	"posthorn/internal/base/mail"
+	"posthorn/internal/base/reply"
+	"posthorn/internal/flow/accept"
+	"posthorn/internal/policy"
+	"posthorn/internal/state/directory"
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/smtp"
+)
+
+// mostRecipients bounds the memory of one transaction, whatever policy says.
+const mostRecipients = 10_000
+
+// rcpt adds a recipient (RFC 5321 §4.1.1.3).
+func (s *session) rcpt(arg string) outcome {
+	tx, f := s.tx, s.facts
+	s.tried++
+	r, err := smtp.ParseRcpt(arg, s.offered, tx.env.SMTPUTF8)
+	if err != nil {
+		f.Refused++
+		return s.rcptStep(arg, smtp.ReplyTo(err))
+	}
+	if s.tried > mostRecipients {
+		return s.rcptStep(arg, replyManyRcpt)
+	}
+	to, err := s.c.server.Directory.Resolve(s.c.ctx, r.Recipient)
+	if err != nil {
+		return s.rcptStep(arg, replyLocalError.Because(err))
+	}
+	f.Recipient, f.Resolution = r.Recipient, to
+	d := s.judge(policy.Rcpt)
+	if d.Refuses() {
+		f.Refused++
+		return s.rcptStep(r.Recipient.String(), d.Reply)
+	}
+	f.Accepted++
+	tx.taken++
+	if d.Action != policy.Discard {
+		tx.env.Recipients = append(tx.env.Recipients, destination(&r, &to))
+	}
+	return s.rcptStep(r.Recipient.String(), replyRcpt)
+}
+
+// destination is where the message goes for a forward-path.
+func destination(r *smtp.Rcpt, to *directory.Resolution) accept.Recipient {
+	d := accept.Recipient{Address: r.Recipient, Original: r.Original, Notify: store.Notify(r.Notify), Remote: to.Forwards, Copies: to.Copies}
+	if !to.Hosted() {
+		d.Remote = []mail.Address{r.Recipient}
+	}
+	for i := range to.Deliveries {
+		d.Accounts = append(d.Accounts, to.Deliveries[i].Account)
+	}
+	return d
+}
+
+// rcptStep notes what became of a recipient and answers.
+func (s *session) rcptStep(addr string, r reply.Reply) outcome {
+	if !r.Positive() {
+		s.tx.refuse(r)
+	}
+	if s.trace != nil {
+		s.trace.Recipients = append(s.trace.Recipients, addr)
+		s.step("RCPT", addr, r)
+	}
+	return says(r)
+}

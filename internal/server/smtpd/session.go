@@ -1,0 +1,93 @@
+package smtpd
+
+import (
+	"time"
+
+	"posthorn/internal/base/ident"
+	"posthorn/internal/base/reply"
+	"posthorn/internal/policy"
+	"posthorn/internal/state/record"
+	"posthorn/internal/wire/sasl"
+	"posthorn/internal/wire/smtp"
+)
+
+// session is what a client has said about itself. It begins with the
+// connection; STARTTLS begins a new one, for what was said in clear text
+// counts for nothing (RFC 3207 §4.2).
+type session struct {
+	c     *connection
+	facts *policy.Facts
+	// greeted is set by HELO, EHLO or LHLO.
+	greeted bool
+	// offered are the parameters EHLO announced; mechanisms those of AUTH.
+	offered    smtp.Param
+	mechanisms []sasl.Mechanism
+	login      sasl.Mechanism // by which the client logged in
+	tried      int            // RCPT commands since the last transaction ended
+	tx         *transaction
+	trace      *record.Trace
+	// judged is what policy last said, until it is in the record.
+	judged policy.Decision
+	asked  bool
+}
+
+func newSession(c *connection) *session {
+	n := c.net
+	f := &policy.Facts{
+		Time: time.Now(), Session: n.Session, Listener: n.Listener, Client: n.Client.Addr(), Port: n.Client.Port(),
+		TLS: n.TLS() != nil, Usage: c.server.Usage, Senders: c.server.Senders,
+	}
+	f.Kind, f.Trust = c.server.Policy.Classify(n.Listener, f.Client)
+	s := &session{c: c, facts: f}
+	s.trace = s.newTrace()
+	return s
+}
+
+// state is where the session stands, for the command table.
+func (s *session) state() state {
+	switch {
+	case !s.greeted:
+		return beforeHello
+	case s.tx == nil:
+		return ready
+	case s.tx.chunked:
+		return chunks
+	}
+	return envelope
+}
+
+// judge asks policy. What it said is kept until the next step of the record.
+func (s *session) judge(stage policy.Stage) *policy.Decision {
+	s.judged, s.asked = s.c.server.Policy.Judge(s.c.ctx, stage, s.facts), true
+	s.c.hold = s.judged.Delay
+	return &s.judged
+}
+
+// drop ends the transaction, if there is one.
+func (s *session) drop() {
+	s.tried = 0
+	if s.tx != nil {
+		s.trace.Close(s.tx.fate())
+		s.tx.discard()
+		s.tx = nil
+	}
+	f := s.facts
+	f.Message, f.Accepted, f.Refused = ident.ID{}, 0, 0
+}
+
+// limits are those in force for the session as it stands.
+func (s *session) limits() policy.Limits { return s.c.server.Policy.Limits(s.facts) }
+
+// local is the answer to a failure of our own; the client may try again.
+func (s *session) local(err error) outcome { return says(replyLocalError.Because(err)) }
+
+// syntax answers an error of the grammar.
+func syntax(err error) outcome { return says(smtp.ReplyTo(err)) }
+
+// nothing refuses an argument where none is allowed.
+func nothing(arg string) (reply.Reply, bool) {
+	if err := smtp.ParseNothing(arg); err != nil {
+		return smtp.ReplyTo(err), false
+	}
+	return reply.Reply{}, true
+}

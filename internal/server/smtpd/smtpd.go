@@ -1,0 +1,140 @@
+// Package smtpd is the door mail comes in by: SMTP on port 25, submission,
+// submissions and LMTP, from the greeting to QUIT.
+//
+// It reads commands with wire/smtp, asks policy what to do, streams content
+// into a draft of the store and hands what was accepted to flow/accept. It does
+// not know which checks there are, where mail is filed, or what a queue is.
+//
+//	connection   a socket: counters of errors and junk, deadlines    (connection.go)
+//	└ session    from EHLO on: names, login, facts; STARTTLS ends it  (session.go)
+//	  └ transaction  from MAIL on: envelope and content; RSET ends it (transaction.go)
+//
+// A verb has a row in table.go and a handler in a file of its own. Handlers
+// return a reply; the loop alone writes, counts, delays and hangs up (loop.go).
+package smtpd
+
+import (
+	"context"
+	"crypto/tls"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"posthorn/internal/base/event"
+	"posthorn/internal/base/ident"
+	"posthorn/internal/base/mail"
+	"posthorn/internal/base/reply"
+	"posthorn/internal/flow/accept"
+	"posthorn/internal/policy"
+	"posthorn/internal/server/listen"
+	"posthorn/internal/state/directory"
+	"posthorn/internal/state/record"
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/mime"
+	"posthorn/internal/wire/sasl"
+)
+
+// Policy judges attempts; *policy.Pipeline does.
+type Policy interface {
+	Classify(listener string, client netip.Addr) (policy.Kind, policy.Trust)
+	Limits(f *policy.Facts) policy.Limits
+	Judge(ctx context.Context, stage policy.Stage, f *policy.Facts) policy.Decision
+}
+
+// Directory says what an address leads to.
+type Directory interface {
+	Resolve(ctx context.Context, addr mail.Address) (directory.Resolution, error)
+}
+
+// Authenticator knows who may log in. Its errors are those of sasl.Verifier.
+type Authenticator interface {
+	sasl.Verifier
+	// Login returns the account of an identity that has proved itself; an
+	// error wrapping sasl.ErrCredentials when it may not act as it wants to.
+	Login(ctx context.Context, id sasl.Identity) (*store.AccountRow, error)
+}
+
+// Store is the part of store.Store a session uses itself.
+type Store interface {
+	NewDraft(ctx context.Context, size int64) (store.Draft, error)
+	Room(ctx context.Context) (store.Room, error)
+}
+
+// Door takes responsibility for a message; *accept.Door does.
+type Door interface {
+	Accept(ctx context.Context, e *accept.Envelope, c *accept.Content) error
+}
+
+// Deps are what a Server works with. Functions are asked again and again, so
+// that a changed setting works for the next session.
+type Deps struct {
+	Settings  func() *Settings
+	Hostname  func() string
+	Policy    Policy
+	Directory Directory
+	Usage     policy.UsageReader
+	Senders   policy.SenderOwner
+	Store     Store
+	Door      Door
+	Idents    *ident.Source
+	// Auth is nil where nobody can log in.
+	Auth Authenticator
+	// Offer says which mechanisms the listener has; TLS and Binding are the
+	// session's to fill. PlaintextWithoutTLS also lifts SCRAM (M-GEN-06).
+	Offer func(listen.Info) sasl.Offer
+	// Secret keys the invented salts of unknown names.
+	Secret []byte
+	// TLS is nil, or returns nil, where STARTTLS is not offered.
+	TLS func() *tls.Config
+	// Tight reports that memory is short; nil means never. New transactions
+	// are then put off (reliability.md row 8).
+	Tight func() bool
+	// Recorder keeps decision records; nil keeps none.
+	Recorder *record.Recorder
+	Log      *event.Logger
+}
+
+// Server speaks SMTP and LMTP. It implements listen.Server.
+type Server struct {
+	Deps
+	delayed atomic.Int64 // sessions that wait for a delay to end
+	room    atomic.Pointer[roomReading]
+	parsers sync.Pool // *mime.Parser
+}
+
+// New returns a Server.
+func New(d Deps) *Server {
+	s := &Server{Deps: d}
+	s.parsers.New = func() any { return mime.NewParser() }
+	return s
+}
+
+// Serve implements listen.Server.
+func (s *Server) Serve(ctx context.Context, c *listen.Conn) { newConnection(ctx, s, c).serve() }
+
+// Refuse implements listen.Server.
+func (s *Server) Refuse(reason listen.Reason, info listen.Info) []byte {
+	if reason == listen.HostFull {
+		return reply.New(421, reply.E(4, 7, 0), "Too many connections from "+info.Client.Addr().String()).Append(nil)
+	}
+	return replyBusy.Append(nil)
+}
+
+// roomReading is what Room said, and when.
+type roomReading struct {
+	room store.Room
+	at   time.Time
+}
+
+// readRoom asks for the free space at most once a second.
+func (s *Server) readRoom(ctx context.Context, now time.Time) (store.Room, error) {
+	if last := s.room.Load(); last != nil && now.Sub(last.at) < time.Second && !now.Before(last.at) {
+		return last.room, nil
+	}
+	room, err := s.Store.Room(ctx)
+	if err == nil {
+		s.room.Store(&roomReading{room, now})
+	}
+	return room, err
+}

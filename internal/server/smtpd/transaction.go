@@ -1,0 +1,155 @@
+package smtpd
+
+import (
+	"log/slog"
+	"time"
+
+	"posthorn/internal/base/event"
+	"posthorn/internal/base/reply"
+	"posthorn/internal/flow/accept"
+	"posthorn/internal/policy"
+	"posthorn/internal/state/record"
+	"posthorn/internal/wire/smtp"
+)
+
+// transaction is one message on its way in, from MAIL to the end of its
+// content.
+type transaction struct {
+	s       *session
+	env     accept.Envelope
+	taken   int // recipients answered with 250, discarded ones too
+	binary  bool
+	chunked bool // BDAT has begun
+	body    *content
+	refusal reply.Reply // the last one, zero when there was none
+}
+
+func newTransaction(s *session, m smtp.Mail, release time.Time) *transaction {
+	f := s.facts
+	tx := &transaction{s: s, binary: m.Body == smtp.BodyBinary}
+	tx.env = accept.Envelope{
+		Key: f.Message, Time: f.Time, Sender: m.Sender, Client: f.Client.String(), Return: m.Return, EnvelopeID: m.EnvelopeID,
+		SMTPUTF8: m.SMTPUTF8, EightBit: m.Body == smtp.Body8Bit, Binary: tx.binary, RequireTLS: m.RequireTLS, Release: release,
+	}
+	if f.Login != nil {
+		tx.env.Account = f.Login.ID
+	}
+	return tx
+}
+
+// discard gives back what the content took.
+func (tx *transaction) discard() {
+	if tx.body != nil {
+		tx.body.close()
+		tx.body = nil
+	}
+}
+
+// refuse remembers the reply that decides about the attempt, should nothing
+// better follow.
+func (tx *transaction) refuse(r reply.Reply) { tx.refusal = r }
+
+// fate is how the attempt ends when no content was judged.
+func (tx *transaction) fate() record.Outcome {
+	if tx.taken > 0 && tx.body != nil || tx.refusal.IsZero() {
+		return record.Aborted
+	}
+	_, o := refusal(tx.refusal)
+	return o
+}
+
+// begin asks policy whether content may come, and opens a place for it.
+func (tx *transaction) begin() (reply.Reply, bool) {
+	d := tx.s.judge(policy.Data)
+	tx.s.step("DATA", "", d.Reply)
+	if d.Refuses() {
+		return d.Reply, false
+	}
+	body, err := newContent(tx)
+	if err != nil {
+		return accept.ReplyTo(err), false
+	}
+	tx.body = body
+	return reply.Reply{}, true
+}
+
+// finish judges the whole message and takes responsibility for it, or says
+// why not. The transaction is over then.
+func (tx *transaction) finish(bare bool) outcome {
+	r, end := tx.verdict(bare)
+	s := tx.s
+	s.contentStep(tx, r)
+	tx.log(r, end)
+	s.trace.Close(end)
+	o := says(r)
+	if s.c.lmtp {
+		for range tx.taken - 1 { // RFC 2033 §4.2: one reply for each recipient
+			o.more = append(o.more, r)
+		}
+	}
+	s.drop()
+	return o
+}
+
+func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
+	s, b := tx.s, tx.body
+	switch {
+	case b.over:
+		return refusal(replyTooBig)
+	case b.failed != nil:
+		return refusal(accept.ReplyTo(b.failed))
+	case bare && !tx.binary && b.normal == nil:
+		return refusal(replyBareInContent)
+	}
+	structure, err := b.finish()
+	if err != nil {
+		return refusal(accept.ReplyTo(err))
+	}
+	s.facts.ReadContent(structure)
+	s.facts.BareCRLF = bare
+	d := s.judge(policy.Content)
+	if d.Refuses() {
+		return refusal(d.Reply)
+	}
+	end := record.Discarded
+	if d.Action != policy.Discard && len(tx.env.Recipients) > 0 {
+		end = record.Accepted
+		c := &accept.Content{Body: b.draft, Structure: structure, Trace: tx.trace(), Complete: s.facts.Kind == policy.Submission, Host: s.c.server.Hostname()}
+		if err := s.c.server.Door.Accept(s.c.ctx, &tx.env, c); err != nil {
+			return refusal(accept.ReplyTo(err))
+		}
+	}
+	s.c.taken++
+	s.c.penalty.delivered()
+	return reply.New(250, reply.E(2, 0, 0), "queued as "+tx.env.Key.String()), end
+}
+
+// refusal pairs a reply with the word of the record.
+func refusal(r reply.Reply) (reply.Reply, record.Outcome) {
+	if r.Temporary() {
+		return r, record.Deferred
+	}
+	return r, record.Refused
+}
+
+// log writes the one line about the message as a whole.
+func (tx *transaction) log(r reply.Reply, end record.Outcome) {
+	what := event.MessageAccepted
+	switch end {
+	case record.Discarded:
+		what = event.MessageDropped
+	case record.Deferred:
+		what = event.MessageDeferred
+	case record.Refused:
+		what = event.MessageRefused
+	}
+	log := tx.s.c.log
+	if !log.Enabled(what) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("sender", tx.env.Sender.String()), slog.Int("recipients", tx.taken), slog.Int64("size", tx.body.size)}
+	if end > record.Discarded {
+		attrs = append(attrs, slog.String("stage", "content"), slog.String("reply", r.String()), event.Err(r.Cause))
+	}
+	log.Message(tx.env.Key).Log(what, attrs...)
+}

@@ -37,6 +37,7 @@ type House struct {
 	Pipeline  *policy.Pipeline
 	Service   *manage.Service
 
+	slog      *slog.Logger
 	passwords *passwd.Verifier
 	box       *seal.Box
 	handles   handles
@@ -63,7 +64,8 @@ const (
 
 // Open opens the data folder and everything that lives in it.
 func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
-	h := &House{Config: c, Log: logger(c.Log, o.Log)}
+	handler := logHandler(c.Log, o.Log)
+	h := &House{Config: c, Log: event.New(handler), slog: slog.New(handler)}
 	fresh, err := prepareFolder(c, o.MustExist)
 	if err != nil {
 		return nil, err
@@ -71,7 +73,7 @@ func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
 	if h.box, err = seal.OpenOrCreate(filepath.Join(c.Data, keyFile), fresh); err != nil {
 		return nil, err
 	}
-	if h.Store, err = openStore(ctx, c, h.Log); err != nil {
+	if h.Store, err = openStore(ctx, c, h.slog); err != nil {
 		return nil, err
 	}
 	if err := h.furnish(ctx, o); err != nil {
@@ -94,19 +96,19 @@ func prepareFolder(c boot.Config, mustExist bool) (fresh bool, err error) {
 	return fresh, nil
 }
 
-func logger(c boot.Log, w io.Writer) *event.Logger {
+func logHandler(c boot.Log, w io.Writer) slog.Handler {
 	if w == nil {
-		return event.New(slog.DiscardHandler)
+		return slog.DiscardHandler
 	}
 	level, err := event.ParseLevel(c.Level)
 	if err != nil {
 		level = slog.LevelInfo
 	}
-	return event.New(event.Handler(w, event.Options{Level: level, JSON: c.Format == "json"}))
+	return event.Handler(w, event.Options{Level: level, Format: logFormat(c)})
 }
 
-func openStore(ctx context.Context, c boot.Config, log *event.Logger) (store.Store, error) {
-	o := sqlstore.Options{Log: log.Slog()}
+func openStore(ctx context.Context, c boot.Config, log *slog.Logger) (store.Store, error) {
+	o := sqlstore.Options{Log: log}
 	if c.Store.Engine == "postgresql" {
 		return sqlstore.OpenPostgres(ctx, c.Store.DSN, o)
 	}
@@ -117,12 +119,12 @@ func openStore(ctx context.Context, c boot.Config, log *event.Logger) (store.Sto
 func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	registry := setting.NewRegistry()
 	h.handles = declareAll(registry)
-	if h.Settings, err = setting.Open(ctx, registry, h.Store.Settings(), h.box, setting.Options{Log: h.Log.Slog()}); err != nil {
+	if h.Settings, err = setting.Open(ctx, registry, h.Store.Settings(), h.box, setting.Options{Log: h.slog}); err != nil {
 		return err
 	}
 	if h.Records, err = record.Open(record.Options{Path: filepath.Join(h.Config.Data, recordFile),
 		Settings: func() record.Settings { return *h.handles.record.Get() },
-		Failed:   func(err error) { h.Log.Log(event.RecordFailed, event.Err(err)) }}); err != nil {
+		Failed:   func(err error) { h.Log.Log(event.RecordsFailed, event.Err(err)) }}); err != nil {
 		return err
 	}
 	h.passwords = passwd.NewVerifier(passwd.Options{})

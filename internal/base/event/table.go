@@ -74,6 +74,7 @@ const (
 	StoreRecovered
 	StoreMigrated
 	StoreMaintained
+	RecordsFailed
 
 	DNSFailed
 	DNSSwitched
@@ -186,6 +187,7 @@ var table = [last]Row{
 	StoreRecovered:  {"store.recovered", info, "There is room again, or the database answers again."},
 	StoreMigrated:   {"store.migrated", info, "The schema was brought to a new version."},
 	StoreMaintained: {"store.maintained", debug, "Expired rows or unused bodies were removed."},
+	RecordsFailed:   {"records.failed", fault, "Decision records could not be written; mail is not affected."},
 
 	DNSFailed:   {"dns.failed", warn, "Name servers do not answer; mail waits, nothing is refused for it."},
 	DNSSwitched: {"dns.switched", info, "The other name server is asked from now on."},

@@ -7,7 +7,9 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -42,6 +44,7 @@ type Box struct {
 	aead cipher.AEAD
 	id   [idSize]byte
 	path string // for error texts
+	root []byte // what Derive starts from
 }
 
 // newBox takes a key of 32 octets.
@@ -51,7 +54,7 @@ func newBox(key []byte, path string) (*Box, error) {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
 	sum := sha256.Sum256(append([]byte("posthorn key file mark\x00"), key...))
-	return &Box{aead: aead, id: [idSize]byte(sum[:idSize]), path: path}, nil
+	return &Box{aead: aead, id: [idSize]byte(sum[:idSize]), path: path, root: bytes.Clone(key)}, nil
 }
 
 // Seal returns the text to store. name is what the secret belongs to (a
@@ -96,3 +99,9 @@ func (b *Box) Open(name, text string) ([]byte, error) {
 
 // IsSealed reports whether a text looks like one of Seal.
 func IsSealed(text string) bool { return strings.HasPrefix(text, prefix) }
+
+// Derive returns 32 octets for one purpose, always the same for the same key
+// file (HKDF, RFC 5869), so that nodes which share the file agree.
+func (b *Box) Derive(purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, b.root, nil, "posthorn "+purpose, 32)
+}

@@ -186,3 +186,10 @@ func (h *House) Close() error {
 func (h *House) Usage(ctx context.Context, id store.AccountID) (store.Usage, error) {
 	return h.Store.Account(id).Usage(ctx)
 }
+
+func logFormat(c boot.Log) event.Format {
+	if c.Format == "json" {
+		return event.JSON
+	}
+	return event.Text
+}

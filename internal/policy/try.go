@@ -3,13 +3,15 @@ package policy
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
-	"slices"
+	"strings"
 	"time"
 
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/state/directory"
+	"posthorn/internal/state/record"
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/mime"
 )
@@ -40,18 +42,14 @@ type World struct {
 
 // Answer is what the rules say, step by step.
 type Answer struct {
-	Kind  Kind
-	Trust Trust
-	Steps []Step
+	Listener string         `json:"listener"`
+	Client   netip.Addr     `json:"client"`
+	Kind     string         `json:"kind"`
+	Trust    string         `json:"trust"`
+	Outcome  record.Outcome `json:"outcome"`
 	// Accepted lists the recipients who would get the mail.
-	Accepted []mail.Address
-}
-
-// Step is one decision of an answer.
-type Step struct {
-	Decision
-	// Recipient is set at stage Rcpt.
-	Recipient mail.Address
+	Accepted []mail.Address `json:"accepted,omitempty"`
+	Steps    []record.Step  `json:"steps"`
 }
 
 // Try judges the mail of a question by the rules in force, as a session would
@@ -72,7 +70,7 @@ func Try(ctx context.Context, p *Pipeline, w World, q Question) (Answer, error) 
 	if q.Login != nil {
 		f.Kind = Submission
 	}
-	a := Answer{Kind: f.Kind, Trust: f.Trust}
+	a := Answer{Listener: q.Listener, Client: f.Client, Kind: f.Kind.String(), Trust: f.Trust.String()}
 	err = a.run(ctx, p, w, q, f)
 	return a, err
 }
@@ -80,7 +78,8 @@ func Try(ctx context.Context, p *Pipeline, w World, q Question) (Answer, error) 
 // run asks one stage after the other until one refuses all.
 func (a *Answer) run(ctx context.Context, p *Pipeline, w World, q Question, f *Facts) error {
 	for _, stage := range []Stage{Connect, Helo, Mail} {
-		if a.judge(ctx, p, stage, f).Refuses() {
+		if d := a.judge(ctx, p, stage, f); d.Refuses() {
+			a.Outcome = outcome(d.Action)
 			return nil
 		}
 	}
@@ -91,42 +90,96 @@ func (a *Answer) run(ctx context.Context, p *Pipeline, w World, q Question, f *F
 		}
 		f.Recipient, f.Resolution = rcpt, r
 		d := a.judge(ctx, p, Rcpt, f)
+		a.Outcome = max(a.Outcome, outcome(d.Action))
 		switch {
 		case d.Action == Drop:
 			return nil
 		case d.Refuses():
 			f.Refused++
-		default:
-			f.Accepted++
-			if d.Action == Pass {
-				a.Accepted = append(a.Accepted, rcpt)
-			}
+			continue
+		case d.Action == Pass:
+			a.Accepted = append(a.Accepted, rcpt)
 		}
+		f.Accepted++
 	}
-	if f.Accepted == 0 {
-		return nil
-	}
-	end := a.judge(ctx, p, Data, f)
-	if !end.Refuses() && q.Message != nil {
-		f.ReadContent(q.Message)
-		end = a.judge(ctx, p, Content, f)
-	}
-	if end.Action != Pass {
-		a.Accepted = nil
+	if f.Accepted > 0 {
+		a.end(ctx, p, q, f)
 	}
 	return nil
 }
 
-func (a *Answer) judge(ctx context.Context, p *Pipeline, stage Stage, f *Facts) *Decision {
+// end judges what follows the recipients.
+func (a *Answer) end(ctx context.Context, p *Pipeline, q Question, f *Facts) {
+	d := a.judge(ctx, p, Data, f)
+	if !d.Refuses() && q.Message != nil {
+		f.ReadContent(q.Message)
+		d = a.judge(ctx, p, Content, f)
+	}
+	switch {
+	case d.Action != Pass:
+		a.Outcome, a.Accepted = outcome(d.Action), nil
+	case len(a.Accepted) > 0:
+		a.Outcome = record.Accepted
+	default:
+		a.Outcome = record.Discarded
+	}
+}
+
+// outcome is the record's word for what an action leads to.
+func outcome(a Action) record.Outcome {
+	return [...]record.Outcome{Pass: record.Aborted, Discard: record.Discarded, Defer: record.Deferred, Reject: record.Refused, Drop: record.Refused}[a]
+}
+
+// verbs are the commands of the stages.
+var verbs = [...]string{"connect", "EHLO", "MAIL", "RCPT", "DATA", "content"}
+
+// judge asks one stage and keeps the step.
+func (a *Answer) judge(ctx context.Context, p *Pipeline, stage Stage, f *Facts) Decision {
 	d := p.Judge(ctx, stage, f)
-	d.Results = slices.Clone(d.Results)
-	for i := range d.Results {
-		d.Results[i].Inputs = slices.Clone(d.Results[i].Inputs)
+	step := record.Step{Verb: verbs[stage]}
+	switch stage {
+	case Helo:
+		step.Argument = f.Helo
+	case Mail:
+		step.Argument = f.Sender.Path()
+	case Rcpt:
+		step.Argument = f.Recipient.Path()
 	}
-	step := Step{Decision: d}
-	if stage == Rcpt {
-		step.Recipient = f.Recipient
+	if d.Refuses() {
+		step.Reply = d.Reply.String()
 	}
+	d.Record(&step)
 	a.Steps = append(a.Steps, step)
-	return &a.Steps[len(a.Steps)-1].Decision
+	return d
+}
+
+// Text writes the answer for people; all shows the checks that had nothing to
+// say as well.
+func (a Answer) Text(w io.Writer, all bool) error {
+	_, err := fmt.Fprintf(w, "A client at %s on %s: session kind %s, %s.\n", a.Client, a.Listener, a.Kind, a.Trust)
+	if err == nil {
+		_, err = fmt.Fprintln(w, a.sentence())
+	}
+	if err == nil {
+		err = record.View{All: all}.Steps(w, a.Steps)
+	}
+	return err
+}
+
+func (a Answer) sentence() string {
+	switch a.Outcome {
+	case record.Accepted:
+		list := make([]string, len(a.Accepted))
+		for i, addr := range a.Accepted {
+			list[i] = addr.Path()
+		}
+		return "The mail would be accepted for " + strings.Join(list, ", ") + "."
+	case record.Discarded:
+		return "The mail would be answered as if it were accepted, and thrown away."
+	case record.Deferred:
+		return "The mail would be refused for now."
+	case record.Refused:
+		return "The mail would be refused."
+	}
+	return "No recipient was given; nothing before that would be refused."
 }

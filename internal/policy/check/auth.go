@@ -26,7 +26,7 @@ func (a *Auth) Check(_ context.Context, f *policy.Facts) policy.Verdict {
 	case f.Kind == policy.Trusted:
 		return policy.Passed("the client is trusted")
 	case f.Kind == policy.Submission:
-		return loginRequired("submission always needs a login")
+		return loginRequired("submission always needs a login").By("policy.trust.local")
 	case a.Everywhere:
 		return loginRequired("every session needs a login").By("policy.auth.everywhere")
 	}

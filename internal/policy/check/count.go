@@ -72,10 +72,11 @@ func (r *Recipients) atRcpt(_ context.Context, f *policy.Facts) policy.Verdict {
 // atData refuses the message of which recipients were refused, so that the
 // author sees one clear failure instead of a partly sent message.
 func (r *Recipients) atData(_ context.Context, f *policy.Facts) policy.Verdict {
+	_, setting := r.limit(f.Outbound())
 	f.SawNumber("over the limit", int64(f.OverLimit))
 	if f.OverLimit == 0 || !r.whole(f) {
 		return policy.Passed("few enough recipients")
 	}
 	return policy.Refused(reply.New(554, reply.E(5, 5, 3), "Too many recipients, message refused"),
-		fmt.Sprintf("%d recipients were above the limit, so the whole message is refused", f.OverLimit))
+		fmt.Sprintf("%d recipients were above the limit, so the whole message is refused", f.OverLimit)).By(setting)
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -57,7 +58,7 @@ func (v View) Text(w io.Writer, b Biography) error {
 	}
 	p.fate(b)
 	if b.Attempt != nil {
-		p.story(b.Attempt)
+		p.story(b.Attempt.Steps)
 	}
 	p.later(b.Events)
 	return p.err
@@ -153,9 +154,23 @@ func (p *printer) verdict(a *Attempt) {
 	case Aborted:
 		p.f("The client ended the transaction before the message was complete.\n")
 	}
+	p.decisions(a.Steps)
+}
+
+// Steps explains the decisions of steps and tells them one by one; rehearsals
+// are written so.
+func (v View) Steps(w io.Writer, steps []Step) error {
+	p := &printer{w: w, v: v}
+	p.decisions(steps)
+	p.story(steps)
+	return p.err
+}
+
+// decisions explains each different decision once.
+func (p *printer) decisions(steps []Step) {
 	told := map[string]bool{}
-	for i := range a.Steps {
-		s := &a.Steps[i]
+	for i := range steps {
+		s := &steps[i]
 		if s.Check == "" || told[s.Reply+s.Reason] || len(told) == 10 {
 			continue
 		}
@@ -189,14 +204,19 @@ func (a *Attempt) deciding() *Step {
 }
 
 // story tells step by step what was said and what each check thought of it.
-func (p *printer) story(a *Attempt) {
-	if len(a.Steps) == 0 {
+func (p *printer) story(steps []Step) {
+	if len(steps) == 0 {
 		return
 	}
+	// A rehearsal takes no time.
+	timed := slices.ContainsFunc(steps, func(s Step) bool { return s.After > 0 })
 	p.f("\nStep by step\n")
-	for i := range a.Steps {
-		s := &a.Steps[i]
-		p.f("  %9s  %s", "+"+short(s.After), said(s))
+	for i := range steps {
+		s := &steps[i]
+		if timed {
+			p.f("  %9s", "+"+short(s.After))
+		}
+		p.f("  %s", said(s))
 		if s.Reply != "" {
 			p.f("  ->  %s", clean(s.Reply))
 		}

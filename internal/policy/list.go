@@ -1,0 +1,102 @@
+package policy
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// Row is one check as lists and documents show it.
+type Row struct {
+	Stage   string   `json:"stage"`
+	Name    string   `json:"name"`
+	Mode    string   `json:"mode"`
+	Fixed   bool     `json:"fixed"` // always enforced
+	Setting string   `json:"setting"`
+	Worst   string   `json:"worst"`
+	IDs     []string `json:"requirements"`
+	Replies []string `json:"replies"`
+	Exempt  []string `json:"exempt,omitempty"`
+	Doc     string   `json:"description"`
+}
+
+// List returns the checks in the order they are asked.
+func (r Rules) List() []Row {
+	rows := make([]Row, len(r.Table))
+	for i := range r.Table {
+		e := &r.Table[i]
+		rows[i] = Row{
+			Stage: e.Stage.String(), Name: e.Name, Mode: e.Mode.String(), Fixed: e.Fixed, Setting: e.Setting,
+			Worst: e.Worst.String(), IDs: e.IDs, Replies: e.Replies, Exempt: e.Exempt.Texts(), Doc: e.Doc,
+		}
+	}
+	return rows
+}
+
+// WriteList writes the checks as a table for people.
+func (r Rules) WriteList(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	if _, err := fmt.Fprintln(t, "STAGE\tCHECK\tMODE\tWORST\tSETTING\tREQUIREMENTS"); err != nil {
+		return err
+	}
+	for _, row := range r.List() {
+		mode := row.Mode
+		if row.Fixed {
+			mode = "always"
+		}
+		if _, err := fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", row.Stage, row.Name, mode, row.Worst, row.Setting, strings.Join(row.IDs, " ")); err != nil {
+			return err
+		}
+	}
+	return t.Flush()
+}
+
+// Document returns docs/policies.md.
+func (r Rules) Document() string {
+	var b strings.Builder
+	b.WriteString(`# Policy checks
+
+These are the house rules: every check, in the order it is asked. At each stage of a session the first
+check that refuses for good decides; a refusal for now is remembered while later checks may still refuse for
+good. What checks at *connect*, *helo* and *mail* refuse is told to the client at RCPT, so that the record
+names sender and recipient and postmaster can always be reached; those marked "at once" are answered where
+they occur. A check in mode *observe* is recorded and has no effect.
+
+This page is made from internal/policy/check/table.go; do not edit it.
+`)
+	stage := ""
+	for i := range r.Table {
+		e := &r.Table[i]
+		if s := e.Stage.String(); s != stage {
+			stage = s
+			fmt.Fprintf(&b, "\n## Stage %s\n", s)
+		}
+		e.document(&b)
+	}
+	return b.String()
+}
+
+func (e *Entry) document(b *strings.Builder) {
+	fmt.Fprintf(b, "\n### %s\n\n%s\n\n", e.Name, e.Doc)
+	point := ""
+	if e.AtOnce && e.Stage < Rcpt {
+		point = ", at once"
+	}
+	fmt.Fprintf(b, "- Replies: %s%s\n", strings.Join(e.Replies, ", "), point)
+	fmt.Fprintf(b, "- Worst verdict: %s\n", e.Worst)
+	if e.Fixed {
+		b.WriteString("- Mode: always enforced\n")
+	} else {
+		fmt.Fprintf(b, "- Mode: %s by default\n", e.Default)
+	}
+	if strings.Contains(e.Setting, " ") {
+		fmt.Fprintf(b, "- Goes by: %s\n", e.Setting)
+	} else {
+		fmt.Fprintf(b, "- Setting: `%s`\n", e.Setting)
+	}
+	if exempt := e.Exempt.Texts(); len(exempt) > 0 {
+		fmt.Fprintf(b, "- Not asked when %s\n", strings.Join(exempt, "; or "))
+	}
+	fmt.Fprintf(b, "- Requirements: %s\n", strings.Join(e.IDs, ", "))
+}

@@ -13,7 +13,7 @@ func TestEntriesNameSettingsThatExist(t *testing.T) {
 	setting.Register[Settings](r, "policy")
 	known := string(r.Markdown())
 	for _, e := range Table(defaults()) {
-		if !strings.Contains(e.Setting, " ") && !strings.Contains(known, "`"+e.Setting+"`") {
+		if !strings.Contains(e.Setting, " ") && !strings.Contains(known, "### "+e.Setting+"\n") {
 			t.Errorf("%s: there is no setting %s", e.Name, e.Setting)
 		}
 	}

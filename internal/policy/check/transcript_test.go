@@ -21,7 +21,8 @@ import (
 )
 
 // A transcript hands facts to the checks and reads verdicts; there is no
-// connection. One step a line, its verdict on the next:
+// connection. The first line of a file names the requirements it shows. One
+// step a line, its verdict on the next:
 //
 //	set size.inbound 10MB          change a setting (group policy)
 //	connect 192.0.2.1 smtp         begin a session; "class-trusted" may follow
@@ -46,6 +47,9 @@ func TestTranscripts(t *testing.T) {
 			a, err := txtar.ParseFile(file)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if !strings.HasPrefix(string(a.Comment), "ids: ") {
+				t.Error("the first line does not name requirements (ids: …)")
 			}
 			for _, part := range a.Files {
 				t.Run(part.Name, func(t *testing.T) {

@@ -37,6 +37,7 @@ const (
 	AuthSucceeded
 	AuthFailed
 	AuthBlocked
+	AuthRenewed
 
 	PolicyDecision
 	PolicyFailed
@@ -150,6 +151,7 @@ var table = [last]Row{
 	AuthSucceeded: {"auth.succeeded", info, "A login succeeded: account, mechanism, client."},
 	AuthFailed:    {"auth.failed", warn, "A login failed: name as typed, mechanism, client, reason."},
 	AuthBlocked:   {"auth.blocked", warn, "A login was not tried because address or account had too many failures."},
+	AuthRenewed:   {"auth.renewed", info, "A password hash was made anew with today's cost after a login, or that failed."},
 
 	PolicyDecision: {"policy.decision", info, "A check judged: check, stage, action, mode, reason."},
 	PolicyFailed:   {"policy.failed", warn, "A check could not judge, for example because DNS failed; the mail was treated as its class says."},

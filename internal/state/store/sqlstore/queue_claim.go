@@ -17,11 +17,12 @@ const (
 )
 
 const (
-	// The subquery keeps the planner on the index (is_local, due, id).
+	// The subquery keeps the planner on the index (is_local, due, id), the
+	// plus signs of the other keep it on (queue_id).
 	selectDue = `SELECT ` + recipientColumns + `, r.fence, ` + messageColumns + ` FROM (SELECT * FROM queue_recipient
 		WHERE is_local = ? AND state = 0 AND due <= ? ORDER BY due, id LIMIT ?) r JOIN queue q ON q.id = r.queue_id` + withBody + `ORDER BY r.due, r.id`
 	selectDueOf = `SELECT ` + recipientColumns + `, r.fence, ` + messageColumns + ` FROM queue_recipient r JOIN queue q ON q.id = r.queue_id` + withBody + `
-		WHERE r.is_local = ? AND r.state = 0 AND r.due <= ? AND r.queue_id = ? ORDER BY r.id LIMIT ?`
+		WHERE +r.is_local = ? AND r.state = 0 AND +r.due <= ? AND r.queue_id = ? ORDER BY r.id LIMIT ?`
 	recipientWidth = 11 // recipientColumns and fence
 )
 

@@ -1,0 +1,145 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"posthorn/internal/testkit/daemon"
+	"posthorn/internal/testkit/ledger"
+)
+
+// soak reports whether the long figures are asked for (make soak).
+func soak() bool { return os.Getenv("POSTHORN_SOAK") != "" }
+
+// pick returns the short figure, or the long one of a soak.
+func pick(short, long int) int {
+	if soak() {
+		return long
+	}
+	return short
+}
+
+// needRoot skips tests that mount or trace, which a container build may not.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("this test needs root")
+		}
+		t.Skip("needs root (mount, strace)")
+	}
+}
+
+// options are those of all servers here.
+func options(data string, args ...string) daemon.Options {
+	return daemon.Options{Data: data, Listen: []string{"smtp", "imap"}, Args: append([]string{"--plaintext-login"}, args...)}
+}
+
+// addAccounts makes accounts with the daemon's password.
+func addAccounts(t *testing.T, d *daemon.Daemon, n int) []string {
+	t.Helper()
+	var names []string
+	for i := range n {
+		name := fmt.Sprintf("box%d@example.test", i)
+		if out, err := d.Run(daemon.Password+"\n", "account", "add", name, "--password-stdin"); err != nil {
+			t.Fatalf("account %s: %v %s", name, err, out)
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// site is a server that comes and goes while senders keep trying.
+type site struct {
+	t        *testing.T
+	d        *daemon.Daemon
+	addr     atomic.Pointer[string]
+	books    *ledger.Ledger
+	accounts []string
+	earlier  map[string]ledger.Reading
+}
+
+func newSite(t *testing.T, o daemon.Options, accounts int) *site {
+	s := &site{t: t, d: daemon.Start(t, o), books: ledger.New(), earlier: map[string]ledger.Reading{}}
+	s.accounts = addAccounts(t, s.d, accounts)
+	s.publish()
+	return s
+}
+
+func (s *site) publish() {
+	a := s.d.Addr("smtp")
+	s.addr.Store(&a)
+}
+
+// load sends until the returned function is called, which waits for the end.
+func (s *site) load(l ledger.Load) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.Addr = func() string { return *s.addr.Load() }
+	l.Accounts = s.accounts
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ledger.Send(ctx, s.books, l)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// again starts the server on the same data after a kill or a stop.
+func (s *site) again() {
+	s.d = s.d.Again()
+	s.publish()
+}
+
+// drained waits until the queue holds nothing for mailboxes here.
+func (s *site) drained() {
+	s.t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		out, err := s.d.Run("", "queue", "list")
+		if err == nil && strings.HasPrefix(out, "The queue is empty") {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("the queue does not drain: %v\n%s", err, out)
+		}
+	}
+}
+
+// read enters all mailboxes into the books and checks that UIDs mean what
+// they meant before.
+func (s *site) read() {
+	s.t.Helper()
+	s.books.Forget()
+	for _, a := range s.accounts {
+		r, err := ledger.ReadInbox(s.books, s.d.Addr("imap"), a, daemon.Password)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if old, ok := s.earlier[a]; ok {
+			if err := old.Later(r); err != nil {
+				s.t.Errorf("%s: %v", a, err)
+			}
+		}
+		s.earlier[a] = r
+	}
+}
+
+// balance reads everything and fails the test unless the books balance.
+func (s *site) balance() ledger.Verdict {
+	s.t.Helper()
+	s.drained()
+	s.read()
+	v := s.books.Balance()
+	s.t.Log(v)
+	if !v.OK() {
+		s.t.Error("the books do not balance")
+	}
+	return v
+}

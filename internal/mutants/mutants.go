@@ -1,0 +1,99 @@
+// Package mutants proves that the tests would notice if a rule stopped
+// working. A table names every requirement with the tests that show it, and a
+// list of mutations each switches one check or counter off, or moves one
+// limit by one; `make mutants` builds the program with one mutation at a time
+// and demands that the test named with it fails.
+//
+// The product knows nothing of this: a mutation replaces a file only in the
+// build (go test -overlay). The package is used by its own tests alone.
+package mutants
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strings"
+)
+
+// Test is a test of the program.
+type Test struct {
+	// Package is its folder in the repository.
+	Package string
+	// Name is as go test -run takes it: "TestTranscripts/size". A part after
+	// the slash is a transcript in the package's testdata.
+	Name string
+}
+
+// Mutation is one change that a test must notice.
+type Mutation struct {
+	// Name says what the mutant does wrong.
+	Name string
+	// File is its path in the repository, Func the function that is changed:
+	// "name" or "Type.name".
+	File, Func string
+	// Insert is put at the beginning of the function. When empty, Old, which
+	// stands in the function exactly once, becomes New.
+	Insert   string
+	Old, New string
+	// Killer must fail.
+	Killer Test
+}
+
+// Apply returns the source with the mutation.
+func (m Mutation) Apply(src []byte) ([]byte, error) {
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, m.File, src, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	fn := find(file, m.Func)
+	if fn == nil {
+		return nil, fmt.Errorf("%s has no function %s", m.File, m.Func)
+	}
+	begin, end := set.Position(fn.Body.Lbrace).Offset+1, set.Position(fn.Body.Rbrace).Offset
+	body := src[begin:end]
+	changed := []byte(" " + m.Insert + "\n" + string(body))
+	if m.Insert == "" {
+		if n := bytes.Count(body, []byte(m.Old)); n != 1 || m.Old == m.New {
+			return nil, fmt.Errorf("%q stands %d times in %s of %s", m.Old, n, m.Func, m.File)
+		}
+		changed = bytes.Replace(body, []byte(m.Old), []byte(m.New), 1)
+	}
+	out := append(append(append([]byte(nil), src[:begin]...), changed...), src[end:]...)
+	if _, err := parser.ParseFile(set, m.File, out, 0); err != nil {
+		return nil, errors.Join(errors.New("the mutant is no Go"), err)
+	}
+	return out, nil
+}
+
+// find returns the function of the name.
+func find(file *ast.File, name string) *ast.FuncDecl {
+	typ, method, isMethod := strings.Cut(name, ".")
+	for _, decl := range file.Decls {
+		fn, ok := decl.(*ast.FuncDecl)
+		if !ok || fn.Body == nil {
+			continue
+		}
+		switch {
+		case fn.Recv == nil && !isMethod && fn.Name.Name == name:
+			return fn
+		case fn.Recv != nil && isMethod && fn.Name.Name == method && receiver(fn) == typ:
+			return fn
+		}
+	}
+	return nil
+}
+
+func receiver(fn *ast.FuncDecl) string {
+	t := fn.Recv.List[0].Type
+	if p, ok := t.(*ast.StarExpr); ok {
+		t = p.X
+	}
+	if id, ok := t.(*ast.Ident); ok {
+		return id.Name
+	}
+	return ""
+}

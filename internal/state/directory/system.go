@@ -10,8 +10,8 @@ import (
 
 // isSystemLocal reports postmaster and mailer-daemon, also with a detail.
 func isSystemLocal(local, separator string) bool {
-	if base, _, ok := cutDetail(local, separator); ok {
-		local = base
+	if base, _, ok := cutDetail(local, separator); ok && isSystemLocal(base, "") {
+		return true
 	}
 	return strings.EqualFold(local, "postmaster") || strings.EqualFold(local, "mailer-daemon")
 }

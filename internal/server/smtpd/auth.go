@@ -60,7 +60,7 @@ func notOffered(m sasl.Mechanism, tls bool) reply.Reply {
 // exchange gives the client's response to the mechanism and sends what comes
 // back, or ends the exchange.
 func (s *session) exchange(server sasl.Server, m sasl.Mechanism, response []byte) outcome {
-	challenge, done, err := server.Next(s.c.ctx, response)
+	challenge, done, err := server.Next(s.c.work, response)
 	if errors.Is(err, sasl.ErrProtocol) && response != nil && len(response) == 0 {
 		return s.wrongLogin(m, err) // nothing at all is a wrong password, not a fault of the program
 	}
@@ -89,7 +89,7 @@ func (s *session) respond(server sasl.Server, m sasl.Mechanism) outcome {
 }
 
 func (s *session) loggedIn(id sasl.Identity) outcome {
-	account, err := s.c.server.Auth.Login(s.c.ctx, id)
+	account, err := s.c.server.Auth.Login(s.c.work, id)
 	if err != nil {
 		return s.authFailed(id.Mechanism, err)
 	}

@@ -18,7 +18,8 @@ import (
 // client did wrong before STARTTLS still counts after it (B1G-LIM-05).
 type connection struct {
 	server   *Server
-	ctx      context.Context
+	ctx      context.Context // done when the server ends sessions
+	work     context.Context // of what is done for a message; a stop lets it finish
 	settings *Settings // as they stood when the client connected
 	net      *listen.Conn
 	lmtp     bool
@@ -60,7 +61,7 @@ var outBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return 
 
 func newConnection(ctx context.Context, s *Server, n *listen.Conn) *connection {
 	c := &connection{
-		server: s, ctx: ctx, settings: s.Settings(), net: n, lmtp: n.Listener == "lmtp", opened: time.Now(),
+		server: s, ctx: ctx, work: context.WithoutCancel(ctx), settings: s.Settings(), net: n, lmtp: n.Listener == "lmtp", opened: time.Now(),
 		log: s.Log.Session(n.Session),
 	}
 	c.in = smtp.NewReader(c)

@@ -32,7 +32,7 @@ type content struct {
 
 func newContent(tx *transaction) (*content, error) {
 	s := tx.s
-	draft, err := s.c.server.Store.NewDraft(s.c.ctx, int64(s.facts.DeclaredSize))
+	draft, err := s.c.server.Store.NewDraft(s.c.work, int64(s.facts.DeclaredSize))
 	if err != nil {
 		return nil, err
 	}

@@ -131,7 +131,7 @@ func (c *connection) run(row *command, cmd smtp.Command) outcome {
 // answer writes what came of a command, as long as there is more to come.
 func (c *connection) answer(row *command, verb smtp.Verb, o outcome) error {
 	junk := row != nil && row.junk
-	for {
+	for !o.Reply.IsZero() {
 		if err := c.deliver(verb, o, junk); err != nil || c.closing {
 			return err
 		}
@@ -141,10 +141,8 @@ func (c *connection) answer(row *command, verb smtp.Verb, o outcome) error {
 		}
 		c.then, junk = nil, false
 		o = then()
-		if o.Reply.IsZero() {
-			return nil
-		}
 	}
+	return nil
 }
 
 // deliver counts a reply, holds it back as long as it costs, and writes it.

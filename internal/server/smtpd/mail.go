@@ -27,7 +27,7 @@ func (s *session) mail(arg string) outcome {
 	if c.server.Tight != nil && c.server.Tight() {
 		return says(replyTight)
 	}
-	room, err := c.server.readRoom(c.ctx, now)
+	room, err := c.server.readRoom(c.work, now)
 	if err != nil {
 		return s.local(err)
 	}

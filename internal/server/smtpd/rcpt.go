@@ -25,7 +25,7 @@ func (s *session) rcpt(arg string) outcome {
 	if s.tried > mostRecipients {
 		return s.rcptStep(arg, replyManyRcpt)
 	}
-	to, err := s.c.server.Directory.Resolve(s.c.ctx, r.Recipient)
+	to, err := s.c.server.Directory.Resolve(s.c.work, r.Recipient)
 	if err != nil {
 		return s.rcptStep(arg, replyLocalError.Because(err))
 	}

@@ -58,7 +58,7 @@ func (s *session) state() state {
 
 // judge asks policy. What it said is kept until the next step of the record.
 func (s *session) judge(stage policy.Stage) *policy.Decision {
-	s.judged, s.asked = s.c.server.Policy.Judge(s.c.ctx, stage, s.facts), true
+	s.judged, s.asked = s.c.server.Policy.Judge(s.c.work, stage, s.facts), true
 	s.c.hold = s.judged.Delay
 	return &s.judged
 }

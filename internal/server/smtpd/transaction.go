@@ -115,7 +115,7 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 	if d.Action != policy.Discard && len(tx.env.Recipients) > 0 {
 		end = record.Accepted
 		c := &accept.Content{Body: b.draft, Structure: structure, Trace: tx.trace(), Complete: s.facts.Kind == policy.Submission, Host: s.c.server.Hostname()}
-		if err := s.c.server.Door.Accept(s.c.ctx, &tx.env, c); err != nil {
+		if err := s.c.server.Door.Accept(s.c.work, &tx.env, c); err != nil {
 			return refusal(accept.ReplyTo(err))
 		}
 	}

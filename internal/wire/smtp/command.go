@@ -146,7 +146,7 @@ type Chunk struct {
 // as the largest one, for the caller to find too big.
 func ParseChunk(arg string) (Chunk, error) {
 	number, word, more := strings.Cut(arg, " ")
-	size, ok := parseNumber(number, 20)
+	size, ok := parseNumber(number, 100)
 	if !ok {
 		return Chunk{}, badArgument("BDAT needs a size in octets")
 	}

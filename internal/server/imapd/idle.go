@@ -1,0 +1,65 @@
+package imapd
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"posthorn/internal/wire/imap"
+)
+
+// runIdle is IDLE (RFC 2177). The goroutine of the connection waits for the
+// client; the mailbox interrupts that wait when there is news. While it waits
+// the connection holds no buffers.
+func runIdle(ctx context.Context, c *conn, _ imap.Command) imap.Response {
+	if err := c.dec.End(); err != nil {
+		return failed(err)
+	}
+	if v := c.session.view; v != nil {
+		sub := v.box.Subscribe(c.in.wake)
+		defer sub.Close()
+		if err := v.refresh(ctx); err != nil { // from here on the subscription tells
+			return failed(err)
+		}
+	}
+	c.enc.Continue("idling")
+	if err := c.idle(ctx); err != nil {
+		return c.endIdle(ctx, err)
+	}
+	return completed("IDLE")
+}
+
+// idle tells news until the client says DONE.
+func (c *conn) idle(ctx context.Context) error {
+	until := c.idleUntil()
+	for {
+		c.tell(ctx, tellAll)
+		if err := c.enc.Flush(); err != nil {
+			return err
+		}
+		if c.closing {
+			return io.EOF
+		}
+		if c.dec.Buffered() > 0 {
+			return c.dec.Done()
+		}
+		c.in.idle(until, c.set.CommandTime)
+		err := c.in.await()
+		if err == nil {
+			return c.dec.Done()
+		}
+		if !errors.Is(err, errWoken) {
+			return err
+		}
+	}
+}
+
+// endIdle answers an IDLE that did not end as it should.
+func (c *conn) endIdle(ctx context.Context, err error) imap.Response {
+	var e *imap.Error
+	if !errors.As(err, &e) {
+		c.fault(ctx, "", err)
+		return imap.Response{}
+	}
+	return e.Response
+}

@@ -1,0 +1,59 @@
+package imapd
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"posthorn/internal/testkit/transcript"
+)
+
+// TestTranscripts plays testdata/*.txtar: each part is a dialogue with a server
+// over the real store, in virtual time. The first line of a file names what
+// it shows.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			a, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(string(a.Comment), "ids: ") {
+				t.Error("the first line does not name requirements (ids: …)")
+			}
+			for _, part := range a.Files {
+				t.Run(part.Name, func(t *testing.T) { play(t, string(part.Data)) })
+			}
+		})
+	}
+}
+
+func play(t *testing.T, dialogue string) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.close()
+		ca, pool := certificate(t)
+		w.tls = ca
+		err := transcript.Run(expand(dialogue), transcript.Options{
+			Serve: w.serve,
+			TLS:   pool,
+			Commands: map[string]func(string) error{
+				"deliver": w.deliver,
+				"fail":    func(name string) error { w.faults.fail(failures[name]); return nil },
+				"secure":  func(string) error { w.offer.PlaintextWithoutTLS = false; return nil },
+				"limit":   func(string) error { w.settings.MessageSize = 1000; return nil },
+			},
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,201 @@
+package imapd
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/imap"
+)
+
+// folder is one name LIST can show.
+type folder struct {
+	name       string
+	mailbox    *store.Mailbox // nil: only a level above others, or subscribed without being there
+	subscribed bool
+	children   bool // a mailbox lies below it
+	// below: a subscribed name lies below it (RFC 5258 §4).
+	below bool
+}
+
+// folders lists all names of the account, sorted: mailboxes, subscriptions
+// and the levels above them.
+func (c *conn) folders(ctx context.Context) ([]folder, error) {
+	mailboxes, err := c.session.account.Mailboxes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	subscriptions, err := c.session.account.Subscriptions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tree := make(map[string]*folder, len(mailboxes))
+	at := func(name string) *folder {
+		f := tree[name]
+		if f == nil {
+			f = &folder{name: name}
+			tree[name] = f
+		}
+		return f
+	}
+	for i := range mailboxes {
+		at(mailboxes[i].Name).mailbox = &mailboxes[i]
+		for p := range parents(mailboxes[i].Name) {
+			at(p).children = true
+		}
+	}
+	for _, name := range subscriptions {
+		at(name).subscribed = true
+		for p := range parents(name) {
+			at(p).below = true
+		}
+	}
+	out := make([]folder, 0, len(tree))
+	for _, name := range slices.Sorted(maps.Keys(tree)) {
+		out = append(out, *tree[name])
+	}
+	return out, nil
+}
+
+// parents yields the levels above a name.
+func parents(name string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for i := strings.LastIndexByte(name, imap.Delimiter); i > 0; i = strings.LastIndexByte(name[:i], imap.Delimiter) {
+			if !yield(name[:i]) {
+				return
+			}
+		}
+	}
+}
+
+// runList is LIST (RFC 3501 §6.3.8, RFC 5258, RFC 6154, RFC 5819).
+func runList(ctx context.Context, c *conn, _ imap.Command) imap.Response {
+	arg, err := c.dec.List()
+	if err != nil {
+		return failed(err)
+	}
+	if !arg.Extended && arg.Patterns[0] == "" { // asks for the delimiter
+		c.listLine("LIST", []string{`\Noselect`}, "", "")
+		return completed("LIST")
+	}
+	all, err := c.folders(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	l := lister{List: arg}
+	for _, p := range arg.Patterns {
+		l.patterns = append(l.patterns, imap.NewPattern(arg.Reference, p))
+	}
+	for i := range all {
+		f := &all[i]
+		attrs, child, ok := l.show(f)
+		if !ok {
+			continue
+		}
+		c.listLine("LIST", attrs, f.name, child)
+		if l.Return&imap.ReturnStatus != 0 && f.mailbox != nil {
+			c.statusLine(f.mailbox, l.Status)
+		}
+	}
+	return completed("LIST")
+}
+
+// lister decides which names a LIST shows and how.
+type lister struct {
+	imap.List
+	patterns []imap.Pattern
+}
+
+func (l *lister) matches(name string) bool {
+	return slices.ContainsFunc(l.patterns, func(p imap.Pattern) bool { return p.Match(name) })
+}
+
+// show returns the attributes of a name and, for RECURSIVEMATCH, what made it
+// appear.
+func (l *lister) show(f *folder) (attrs []string, child string, ok bool) {
+	if !l.matches(f.name) {
+		return nil, "", false
+	}
+	switch {
+	case l.Select&imap.SelectSubscribed != 0:
+		ok = f.subscribed
+		if !ok && f.below && l.Select&imap.SelectRecursiveMatch != 0 {
+			ok, child = true, `("CHILDINFO" ("SUBSCRIBED"))`
+		}
+	default:
+		ok = f.mailbox != nil || f.children
+	}
+	if l.Select&imap.SelectSpecialUse != 0 && (f.mailbox == nil || f.mailbox.Role.Attribute() == "") {
+		ok = false
+	}
+	return l.attributes(f), child, ok
+}
+
+func (l *lister) attributes(f *folder) []string {
+	var attrs []string
+	switch {
+	case f.mailbox != nil:
+	case l.Extended:
+		attrs = append(attrs, `\NonExistent`)
+	default:
+		attrs = append(attrs, `\Noselect`)
+	}
+	if f.children {
+		attrs = append(attrs, `\HasChildren`)
+	} else {
+		attrs = append(attrs, `\HasNoChildren`)
+	}
+	if f.subscribed && (l.Select&imap.SelectSubscribed != 0 || l.Return&imap.ReturnSubscribed != 0) {
+		attrs = append(attrs, `\Subscribed`)
+	}
+	if f.mailbox != nil {
+		if use := f.mailbox.Role.Attribute(); use != "" {
+			attrs = append(attrs, use)
+		}
+	}
+	return attrs
+}
+
+func (c *conn) listLine(verb string, attrs []string, name, extended string) {
+	c.enc.Untagged()
+	c.enc.Atom(verb)
+	c.enc.Flags(attrs)
+	c.enc.Text(string(imap.Delimiter))
+	if name == "" {
+		c.enc.Text("")
+	} else {
+		c.enc.Mailbox(name)
+	}
+	if extended != "" {
+		c.enc.Atom(extended)
+	}
+	c.enc.End()
+}
+
+// runLsub is LSUB. A name that only has subscribed names below it is shown,
+// as \Noselect, where the pattern stops at its level (RFC 3501 §6.3.9).
+func runLsub(ctx context.Context, c *conn, _ imap.Command) imap.Response {
+	arg, err := c.dec.Lsub()
+	if err != nil {
+		return failed(err)
+	}
+	all, err := c.folders(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	p := imap.NewPattern(arg.Reference, arg.Patterns[0])
+	levels := strings.HasSuffix(p.String(), "%")
+	for i := range all {
+		f := &all[i]
+		switch {
+		case !p.Match(f.name):
+		case f.subscribed:
+			c.listLine("LSUB", nil, f.name, "")
+		case f.below && levels:
+			c.listLine("LSUB", []string{`\Noselect`}, f.name, "")
+		}
+	}
+	return completed("LSUB")
+}

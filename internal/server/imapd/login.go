@@ -1,0 +1,104 @@
+package imapd
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"posthorn/internal/wire/imap"
+	"posthorn/internal/wire/sasl"
+)
+
+// runLogin is LOGIN (RFC 3501 §6.2.3). Before TLS it is refused without
+// looking at the password (M-GEN-06).
+func runLogin(ctx context.Context, c *conn, _ imap.Command) imap.Response {
+	if !c.mayLogin() {
+		return no(imap.CodePrivacyRequired, "Use STARTTLS first")
+	}
+	user, password, err := c.dec.Login()
+	if err != nil {
+		return failed(err)
+	}
+	// PLAIN has the checks of names and of empty passwords that LOGIN needs too.
+	server, err := c.guard.Begin(string(sasl.Plain), sasl.ChannelBinding{}, []sasl.Mechanism{sasl.Plain})
+	if err != nil {
+		return failed(err)
+	}
+	r := c.exchange(ctx, server, []byte("\x00"+user+"\x00"+password))
+	if r.Status == imap.BAD { // a name no account has, not a syntax fault
+		return c.refuseLogin(ctx, sasl.ErrCredentials)
+	}
+	return r
+}
+
+// runAuthenticate is AUTHENTICATE with or without initial response (RFC 3501
+// §6.2.2, RFC 4959).
+func runAuthenticate(ctx context.Context, c *conn, _ imap.Command) imap.Response {
+	arg, err := c.dec.Authenticate()
+	if err != nil {
+		return failed(err)
+	}
+	server, err := c.guard.Begin(arg.Mechanism, c.binding(), c.mechanisms())
+	switch {
+	case err == nil:
+		return c.exchange(ctx, server, arg.Initial)
+	case sasl.Mechanism(arg.Mechanism).Plaintext() && !c.mayLogin():
+		return no(imap.CodePrivacyRequired, "Use STARTTLS first")
+	case errors.Is(err, sasl.ErrMechanism):
+		return no(imap.CodeCannot, "Mechanism is not offered")
+	}
+	return failed(err)
+}
+
+// exchange runs an authentication to its end.
+func (c *conn) exchange(ctx context.Context, server sasl.Server, response []byte) imap.Response {
+	for {
+		challenge, done, err := server.Next(ctx, response)
+		switch {
+		case err != nil:
+			return c.refuseLogin(ctx, err)
+		case done:
+			return c.enter()
+		}
+		c.enc.Continue(sasl.Encode(challenge))
+		if err := c.enc.Flush(); err != nil {
+			return failed(err)
+		}
+		if response, err = c.dec.AuthResponse(); err != nil {
+			if errors.Is(err, imap.ErrCancelled) {
+				return imap.Response{Status: imap.BAD, Text: "Authentication cancelled"}
+			}
+			return failed(err)
+		}
+	}
+}
+
+// refuseLogin answers a failed login after the delay it costs; the words are
+// the same for unknown names and wrong passwords.
+func (c *conn) refuseLogin(ctx context.Context, err error) imap.Response {
+	delay, last := c.guard.Penalty()
+	select {
+	case <-ctx.Done():
+	case <-time.After(delay):
+	}
+	r := no(imap.CodeAuthenticationFailed, "Authentication failed")
+	switch {
+	case errors.Is(err, sasl.ErrProtocol):
+		return imap.Response{Status: imap.BAD, Text: "Malformed response"}
+	case !errors.Is(err, sasl.ErrCredentials) && !errors.Is(err, sasl.ErrBinding):
+		r = no(imap.CodeUnavailable, "Cannot check that now, try again later")
+	}
+	if last {
+		r.Close, r.Text = true, "Too many failed logins"
+	}
+	return r
+}
+
+// enter begins the session of whoever proved to be the owner of an account.
+func (c *conn) enter() imap.Response {
+	c.session = &session{c: c, account: c.s.d.Store.Account(c.guard.Account().ID)}
+	c.net.LoggedIn()
+	c.errors = 0
+	c.dec.SetLimits(imap.AfterLogin(int64(c.set.MessageSize) * 2))
+	return imap.Response{Status: imap.OK, Code: imap.CodeCapability(c.capabilities()), Text: "Logged in"}
+}

@@ -1,0 +1,264 @@
+package imapd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/imap"
+	"posthorn/internal/wire/mime"
+)
+
+// truth is what is known of a key for one message.
+type truth uint8
+
+const (
+	isFalse truth = iota
+	isTrue
+	unknown // more of the message has to be read
+)
+
+func truthOf(b bool) truth {
+	if b {
+		return isTrue
+	}
+	return isFalse
+}
+
+// candidate is one message under examination, with as much of it as has been
+// read: first the entry, then the structure, then the text.
+type candidate struct {
+	index     int
+	entry     *store.Entry
+	structure *mime.Structure
+	text      *texts
+	err       error
+}
+
+// searcher evaluates a program. Each message is asked three times at most,
+// each time with more at hand, and only as far as its answer is still open.
+type searcher struct {
+	v      *view
+	key    *imap.SearchKey
+	now    time.Time
+	flags  []string // keywords
+	seqs   map[*imap.SearchKey]map[int]bool
+	last   uint32 // greatest UID
+	needle map[string]*needle
+}
+
+// search returns the indexes that match, ascending.
+func (v *view) search(ctx context.Context, key *imap.SearchKey) ([]int, error) {
+	ctx, cancel := context.WithTimeout(ctx, v.c.set.SearchTime)
+	defer cancel()
+	s := &searcher{v: v, key: key, now: time.Now(), flags: v.told.Keywords, last: uint32(v.told.Last()), needle: map[string]*needle{}}
+	if err := s.check(key); err != nil {
+		return nil, err
+	}
+	found := make([]truth, v.exists())
+	var open []int
+	v.told.Range(0, v.exists(), func(i int, e *store.Entry) bool {
+		c := candidate{index: i, entry: e}
+		if found[i] = s.eval(key, &c); found[i] == unknown {
+			open = append(open, i)
+		}
+		return true
+	})
+	if err := s.read(ctx, open, found); err != nil {
+		return nil, err
+	}
+	var out []int
+	for i, t := range found {
+		if t == isTrue {
+			out = append(out, i)
+		}
+	}
+	return out, nil
+}
+
+// check refuses sequence numbers beyond the mailbox and keys of extensions
+// that are not offered.
+func (s *searcher) check(k *imap.SearchKey) error {
+	switch k.Op {
+	case imap.KeySeq:
+		n := uint32(s.v.exists())
+		if !k.Set.Saved() && (k.Set.Highest() > n || k.Set.HasStar() && n == 0) {
+			return errBeyond
+		}
+	case imap.KeySavedBefore, imap.KeySavedOn, imap.KeySavedSince, imap.KeySaveDateSupported:
+		return &imap.Error{Response: imap.Response{Status: imap.BAD, Text: "SAVEDATE is not offered"}}
+	}
+	for i := range k.Keys {
+		if err := s.check(&k.Keys[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eval evaluates a key with what is at hand.
+func (s *searcher) eval(k *imap.SearchKey, c *candidate) truth {
+	switch k.Op {
+	case imap.KeyAnd:
+		return s.all(k.Keys, c)
+	case imap.KeyOr:
+		return s.any(k.Keys, c)
+	case imap.KeyNot:
+		switch s.eval(&k.Keys[0], c) {
+		case isTrue:
+			return isFalse
+		case isFalse:
+			return isTrue
+		}
+		return unknown
+	case imap.KeyHeader, imap.KeyBody, imap.KeyText, imap.KeySentBefore, imap.KeySentOn, imap.KeySentSince:
+		return s.content(k, c)
+	}
+	return truthOf(s.entry(k, c))
+}
+
+func (s *searcher) all(keys []imap.SearchKey, c *candidate) truth {
+	result := isTrue
+	for i := range keys {
+		switch s.eval(&keys[i], c) {
+		case isFalse:
+			return isFalse
+		case unknown:
+			result = unknown
+		}
+	}
+	return result
+}
+
+func (s *searcher) any(keys []imap.SearchKey, c *candidate) truth {
+	result := isFalse
+	for i := range keys {
+		switch s.eval(&keys[i], c) {
+		case isTrue:
+			return isTrue
+		case unknown:
+			result = unknown
+		}
+	}
+	return result
+}
+
+// entry evaluates what the mailbox index knows.
+func (s *searcher) entry(k *imap.SearchKey, c *candidate) bool {
+	e := c.entry
+	switch k.Op {
+	case imap.KeyAll:
+		return true
+	case imap.KeySeq:
+		if k.Set.Saved() {
+			return s.v.saved.Contains(uint32(e.UID), s.last)
+		}
+		return k.Set.Contains(uint32(c.index+1), uint32(s.v.exists()))
+	case imap.KeyUID:
+		if k.Set.Saved() {
+			return s.v.saved.Contains(uint32(e.UID), s.last)
+		}
+		return k.Set.Contains(uint32(e.UID), s.last)
+	case imap.KeyFlag:
+		return s.hasFlag(k.Text, e)
+	case imap.KeyUnflag:
+		return !s.hasFlag(k.Text, e)
+	case imap.KeyLarger:
+		return e.Size > int64(k.Number)
+	case imap.KeySmaller:
+		return e.Size < int64(k.Number)
+	case imap.KeyBefore, imap.KeyOn, imap.KeySince:
+		return onDay(k.Op-imap.KeyBefore, time.UnixMicro(e.Internal).UTC(), k.Date)
+	case imap.KeyOlder:
+		return s.age(e) >= time.Duration(k.Number)*time.Second
+	case imap.KeyYounger:
+		return s.age(e) <= time.Duration(k.Number)*time.Second
+	case imap.KeyModSeq:
+		return uint64(e.ModSeq) >= k.Number
+	case imap.KeyEmailID:
+		return k.Text == emailID(e.Message)
+	}
+	return false // THREADID: there are no threads
+}
+
+func (s *searcher) age(e *store.Entry) time.Duration { return s.now.Sub(time.UnixMicro(e.Internal)) }
+
+func (s *searcher) hasFlag(name string, e *store.Entry) bool {
+	if strings.EqualFold(name, imap.FlagRecent) {
+		return s.v.isRecent(e.UID)
+	}
+	return e.Flags&flagBits(name, s.flags) != 0
+}
+
+// onDay compares days as they are written, without zone (RFC 3501 §6.4.4); op
+// is 0 for before, 1 for on, 2 for since.
+func onDay(op imap.SearchOp, t, day time.Time) bool {
+	y, m, d := t.Date()
+	t = time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	switch op {
+	case 0:
+		return t.Before(day)
+	case 1:
+		return t.Equal(day)
+	}
+	return !t.Before(day)
+}
+
+// errSearchTime is context.DeadlineExceeded in the client's words.
+func searchTime(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("search: %w", err)
+	}
+	return nil
+}
+
+// read answers for messages that the index could not decide.
+func (s *searcher) read(ctx context.Context, open []int, found []truth) error {
+	f := fetcher{c: s.v.c, v: s.v}
+	for len(open) > 0 {
+		if err := searchTime(ctx); err != nil {
+			return err
+		}
+		batch := open[:min(len(open), metaBatch)]
+		open = open[len(batch):]
+		metas, err := f.metas(ctx, batch)
+		if err != nil {
+			return err
+		}
+		for _, i := range batch {
+			if found[i], err = s.examine(ctx, i, metas[s.v.told.At(i).Message]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// examine asks a message again with its structure, then with its text. One
+// that is gone matches nothing.
+func (s *searcher) examine(ctx context.Context, i int, meta []byte) (truth, error) {
+	if meta == nil {
+		return isFalse, nil
+	}
+	c := candidate{index: i, entry: s.v.told.At(i), structure: new(mime.Structure)}
+	if err := c.structure.UnmarshalBinary(meta); err != nil {
+		return isFalse, err
+	}
+	t := s.eval(s.key, &c)
+	if t != unknown {
+		return t, nil
+	}
+	if err := searchTime(ctx); err != nil {
+		return isFalse, err
+	}
+	body, err := s.v.c.openBody(ctx, c.entry.Message)
+	if err != nil || body == nil {
+		return isFalse, err
+	}
+	defer closeBody(s.v.c, body)
+	c.text = &texts{ctx: ctx, body: body, structure: c.structure}
+	t = s.eval(s.key, &c)
+	return t, c.text.err
+}

@@ -1,0 +1,153 @@
+package imapd
+
+import (
+	"context"
+
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/imap"
+)
+
+// runSearch is SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182,
+// RFC 7162 §3.1.5, RFC 9394).
+func runSearch(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
+	arg, err := c.dec.Search()
+	if err != nil {
+		return failed(err)
+	}
+	v := c.session.view
+	modSeq := arg.Key.Uses(imap.KeyModSeq)
+	c.session.condStore = c.session.condStore || modSeq
+	found, err := v.search(ctx, &arg.Key)
+	if err != nil {
+		if arg.Return.Save {
+			v.saved = imap.SeqSet{} // RFC 5182 §2.1
+		}
+		return failed(err)
+	}
+	h := hits{v: v, uid: cmd.UID, indexes: found}
+	if modSeq {
+		h.modSeq = v.greatestModSeq(found)
+	}
+	if arg.Return.Given {
+		h.extended(cmd.Tag, arg.Return)
+	} else {
+		h.plain()
+	}
+	return completed("SEARCH")
+}
+
+func (v *view) greatestModSeq(indexes []int) store.ModSeq {
+	var m store.ModSeq
+	for _, i := range indexes {
+		m = max(m, v.told.At(i).ModSeq)
+	}
+	return m
+}
+
+// hits are the result of a search.
+type hits struct {
+	v       *view
+	uid     bool
+	indexes []int
+	modSeq  store.ModSeq
+}
+
+func (h *hits) number(k int) uint32 {
+	i := h.indexes[k]
+	if h.uid {
+		return uint32(h.v.told.At(i).UID)
+	}
+	return uint32(i + 1)
+}
+
+// plain writes the response of RFC 3501.
+func (h *hits) plain() {
+	enc := h.v.c.enc
+	enc.Untagged()
+	enc.Atom("SEARCH")
+	for k := range h.indexes {
+		enc.Number(uint64(h.number(k)))
+	}
+	if h.modSeq > 0 {
+		enc.Open()
+		enc.Atom("MODSEQ")
+		enc.Number(uint64(h.modSeq))
+		enc.Close()
+	}
+	enc.End()
+}
+
+func (h *hits) set(lo, hi int) imap.SeqSet {
+	var s imap.SeqSet
+	for k := lo; k < hi; k++ {
+		s.Add(h.number(k))
+	}
+	return s
+}
+
+// extended writes ESEARCH and saves the result if asked to.
+func (h *hits) extended(tag string, r imap.SearchReturn) {
+	if r.Save {
+		h.save(r)
+		if r == (imap.SearchReturn{Given: true, Save: true}) {
+			return // RFC 5182 §2.1: nothing is sent
+		}
+	}
+	enc, n := h.v.c.enc, len(h.indexes)
+	enc.Untagged()
+	enc.Atom("ESEARCH")
+	enc.Open()
+	enc.Atom("TAG")
+	enc.Text(tag)
+	enc.Close()
+	if h.uid {
+		enc.Atom("UID")
+	}
+	h.item(r.Min && n > 0, "MIN", func() { enc.Number(uint64(h.number(0))) })
+	h.item(r.Max && n > 0, "MAX", func() { enc.Number(uint64(h.number(n - 1))) })
+	h.item(r.All && n > 0, "ALL", func() { enc.Set(h.set(0, n)) })
+	h.item(r.Count, "COUNT", func() { enc.Number(uint64(n)) })
+	h.item(r.Window != (imap.Window{}), "PARTIAL", func() { h.window(r.Window) })
+	h.item(h.modSeq > 0, "MODSEQ", func() { enc.Number(uint64(h.modSeq)) })
+	enc.End()
+}
+
+func (h *hits) item(wanted bool, name string, value func()) {
+	if wanted {
+		h.v.c.enc.Atom(name)
+		value()
+	}
+}
+
+// window writes "(1:100 set)" or "(1:100 NIL)".
+func (h *hits) window(w imap.Window) {
+	enc := h.v.c.enc
+	enc.Open()
+	enc.Appended(w.Append)
+	if lo, hi := w.Of(len(h.indexes)); lo < hi {
+		enc.Set(h.set(lo, hi))
+	} else {
+		enc.Nil()
+	}
+	enc.Close()
+}
+
+// save keeps the result for "$". With only MIN or MAX, only those are kept
+// (RFC 5182 §2.1 table).
+func (h *hits) save(r imap.SearchReturn) {
+	uids := hits{v: h.v, uid: true, indexes: h.indexes}
+	n := len(h.indexes)
+	var s imap.SeqSet
+	switch {
+	case r.All || r.Count || !r.Min && !r.Max || n == 0:
+		s = uids.set(0, n)
+	default:
+		if r.Min {
+			s.Add(uids.number(0))
+		}
+		if r.Max {
+			s.Add(uids.number(n - 1))
+		}
+	}
+	h.v.saved = s
+}

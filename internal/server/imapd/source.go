@@ -1,0 +1,131 @@
+package imapd
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// errWoken says that a wait ended because there is something to tell.
+var errWoken = errors.New("imapd: woken")
+
+// perOctet is what each octet received adds to a command's time: 500 octets
+// a second is the slowest client that is waited for (reliability row 11).
+const perOctet = time.Second / 500
+
+// source reads from a connection under two clocks: how long a client may be
+// silent between commands, and how long a command may take in all. While
+// nobody reads a command, wake interrupts the wait; that is how IDLE hears of
+// news without a goroutine of its own.
+type source struct {
+	conn net.Conn
+	// idleUntil bounds the wait for the first octet; busyUntil the rest.
+	idleUntil, busyUntil time.Time
+	command              time.Duration
+	busy                 bool
+
+	ahead [1]byte // read by await
+	has   bool
+
+	mu      sync.Mutex
+	waiting bool
+	woken   bool
+}
+
+// idle begins the wait for a command.
+func (s *source) idle(until time.Time, command time.Duration) {
+	s.idleUntil, s.command, s.busy = until, command, false
+}
+
+// Read implements io.Reader for the decoder.
+func (s *source) Read(p []byte) (int, error) {
+	if s.has {
+		s.has = false
+		p[0] = s.ahead[0]
+		return 1, nil
+	}
+	until := s.idleUntil
+	if s.busy {
+		until = s.busyUntil
+	}
+	if err := s.conn.SetReadDeadline(until); err != nil {
+		return 0, err
+	}
+	n, err := s.conn.Read(p)
+	s.received(n)
+	return n, err
+}
+
+func (s *source) received(n int) {
+	if n == 0 {
+		return
+	}
+	if !s.busy {
+		s.busy, s.busyUntil = true, time.Now().Add(s.command)
+	}
+	s.busyUntil = s.busyUntil.Add(time.Duration(n) * perOctet)
+}
+
+// await waits until the client sends something, which stays to be read. It
+// returns errWoken if wake was called since the last await returned.
+func (s *source) await() error {
+	if s.has {
+		return nil
+	}
+	s.mu.Lock()
+	if s.woken {
+		s.woken = false
+		s.mu.Unlock()
+		return errWoken
+	}
+	s.waiting = true
+	err := s.conn.SetReadDeadline(s.idleUntil)
+	s.mu.Unlock()
+	n := 0
+	if err == nil {
+		n, err = s.conn.Read(s.ahead[:])
+	}
+	s.has = n == 1
+	s.received(n)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = false
+	switch {
+	case s.has:
+		return nil
+	case s.woken && errors.Is(err, os.ErrDeadlineExceeded):
+		s.woken = false
+		return errWoken
+	}
+	return err
+}
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
+// wake ends await, the one that runs or else the next.
+func (s *source) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.woken = true
+	if s.waiting {
+		_ = s.conn.SetReadDeadline(past) // fails only on a closed connection, where await has ended
+	}
+}
+
+// sink writes to a connection and gives each piece its time.
+type sink struct {
+	conn net.Conn
+	time time.Duration
+}
+
+// Write implements io.Writer for the encoder.
+func (s *sink) Write(p []byte) (int, error) {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.time)); err != nil {
+		return 0, err
+	}
+	return s.conn.Write(p)
+}

@@ -1,0 +1,118 @@
+package imapd
+
+import (
+	"context"
+
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/imap"
+)
+
+// flagOps maps the modes of STORE to the store's.
+var flagOps = [...]store.FlagOp{
+	imap.StoreReplace: store.FlagsReplace,
+	imap.StoreAdd:     store.FlagsAdd,
+	imap.StoreRemove:  store.FlagsRemove,
+}
+
+// runStore is STORE and UID STORE, conditional or not (RFC 3501 §6.4.6,
+// RFC 7162 §3.1.3).
+func runStore(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
+	arg, err := c.dec.Store()
+	if err != nil {
+		return failed(err)
+	}
+	v := c.session.view
+	c.session.condStore = c.session.condStore || arg.Conditional
+	indexes, err := v.resolve(arg.Set, cmd.UID)
+	if err != nil {
+		return failed(err)
+	}
+	update := store.FlagUpdate{UIDs: v.told.UIDs(indexes), Op: flagOps[arg.Mode],
+		UnchangedSince: store.ModSeq(arg.UnchangedSince), HasUnchangedSince: arg.Conditional}
+	if update.Flags, update.Keywords, err = splitFlags(arg.Flags); err != nil {
+		return failed(err)
+	}
+	if v.readOnly {
+		return readOnly()
+	}
+	missing := v.gone(indexes)
+	var result store.FlagResult
+	if len(indexes) > 0 {
+		if result, err = c.session.account.SetFlags(ctx, v.id, update); err == nil {
+			err = v.refresh(ctx)
+		}
+		if err != nil {
+			return failed(err)
+		}
+	}
+	v.stored(arg.Silent, cmd.UID, indexes, &result)
+	return storeResponse(v, arg, cmd.UID, missing, result.Modified)
+}
+
+// stored tells the outcome of a STORE: all flags of the messages named, or,
+// when silent, at most their new modseq.
+func (v *view) stored(silent, uid bool, indexes []int, result *store.FlagResult) {
+	v.tellKeywords(result.Keywords)
+	v.note(result.Changed)
+	if len(result.Keywords) > len(v.told.Keywords) {
+		v.told = v.told.WithKeywords(result.Keywords)
+	}
+	if !silent {
+		v.storedFlags(uid, indexes, result.Modified)
+		return
+	}
+	if !v.c.session.condStore {
+		return
+	}
+	for _, e := range result.Changed {
+		if at, ok := v.told.Find(e.UID); ok {
+			v.tellModSeq(at, &e, uid)
+		}
+	}
+}
+
+// storedFlags tells the flags of all messages that were not left alone.
+func (v *view) storedFlags(uid bool, indexes []int, modified []store.UID) {
+	w := v.flagWriter()
+	now := v.box.Snapshot()
+	for _, i := range indexes {
+		e := v.told.At(i)
+		if len(modified) > 0 && modified[0] == e.UID {
+			modified = modified[1:]
+			continue
+		}
+		if _, ok := now.Find(e.UID); ok {
+			v.tellFlags(i, e, w, uid || v.c.session.condStore)
+		}
+	}
+}
+
+// tellModSeq tells what a silent STORE made of a modseq.
+func (v *view) tellModSeq(at int, e *store.Entry, uid bool) {
+	enc := v.c.enc
+	enc.Untagged()
+	enc.Number(uint64(at + 1))
+	enc.Atom("FETCH")
+	enc.Open()
+	if uid {
+		enc.Atom("UID")
+		enc.Number(uint64(e.UID))
+	}
+	v.writeModSeq(e.ModSeq)
+	enc.Close()
+	enc.End()
+}
+
+// storeResponse is the tagged response. Messages that are expunged already
+// are no fault of a silent STORE or of one by UID (RFC 2180 §4.2).
+func storeResponse(v *view, arg imap.Store, uid, missing bool, modified []store.UID) imap.Response {
+	r := completed("STORE")
+	if missing && !uid && !arg.Silent {
+		r = no(codeExpungeIssued, "Some of the messages are expunged")
+	}
+	if len(modified) > 0 {
+		r.Code = imap.CodeModified(v.setOf(modified, uid))
+		r.Text = "Conditional STORE left some alone"
+	}
+	return r
+}

@@ -1,0 +1,21 @@
+package pop3d
+
+import "posthorn/internal/wire/pop3"
+
+// quit ends the session. After a login it removes what is marked first
+// (RFC 1939 §6), and gives the maildrop back before the client can hear of it.
+func (c *connection) quit(pop3.Command) outcome {
+	if c.drop == nil {
+		return says(pop3.OK("Bye").Closing())
+	}
+	marked := c.drop.marked
+	err := c.drop.commit(c.ctx, c.settings.DeleteToTrash)
+	c.leave()
+	if err != nil {
+		o := c.trouble(err)
+		o.Response = pop3.Err(pop3.SysTemp, "Nothing was deleted, try again later").Because(err).Closing()
+		return o
+	}
+	c.deleted = marked
+	return says(pop3.OK("Bye").Closing())
+}

@@ -63,9 +63,7 @@ func (v *view) describe() {
 	s := v.told
 	v.keywords = len(s.Keywords)
 	v.tellFlagNames(s.Keywords)
-	v.tellNumber(s.Len(), "EXISTS")
-	v.recentTold = v.countRecent()
-	v.tellNumber(v.recentTold, "RECENT")
+	v.tellExists()
 	if first := v.firstUnseen(); first > 0 {
 		v.tellCode(imap.CodeNumber("UNSEEN", uint64(first)), "First unseen message")
 	}

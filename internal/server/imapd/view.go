@@ -27,8 +27,6 @@ type view struct {
 	keywords int
 	// recent are the messages \Recent in this session, ascending.
 	recent []store.UIDRange
-	// recentTold is the last RECENT.
-	recentTold int
 	// saved is the result of SEARCH RETURN (SAVE), as UIDs (RFC 5182).
 	saved imap.SeqSet
 }
@@ -110,13 +108,10 @@ func (v *view) tellExpunged(indexes []int) {
 	}
 }
 
-// tellExists tells EXISTS, and RECENT if that changed.
+// tellExists tells EXISTS and RECENT.
 func (v *view) tellExists() {
 	v.tellNumber(v.exists(), "EXISTS")
-	if n := v.countRecent(); n != v.recentTold {
-		v.recentTold = n
-		v.tellNumber(n, "RECENT")
-	}
+	v.tellNumber(v.countRecent(), "RECENT")
 }
 
 func (v *view) tellNumber(n int, what string) {

@@ -222,7 +222,8 @@ var failures = map[string]error{
 }
 
 // expand writes out the short forms of transcripts: "A enter alice" connects
-// and logs in, "A append INBOX (\Seen) text" stores a message.
+// and logs in, "A append INBOX (\Seen) text" stores a message, "A load INBOX …" one
+// written out.
 func expand(dialogue string) string {
 	var b strings.Builder
 	for line := range strings.Lines(dialogue) {
@@ -245,9 +246,25 @@ func expand(dialogue string) string {
 			text := "Subject: " + rest + "\r\n\r\n" + rest + "\r\n"
 			fmt.Fprintf(&b, "%sC- ap APPEND %s%s {%s+}\\r\\nSubject: %s\\r\\n\\r\\n%s\\r\\n\\r\\n\n%sS* ap OK …\n",
 				who, box, flags, strconv.Itoa(len(text)), rest, rest, who)
+		case "load":
+			box, text, _ := strings.Cut(rest, " ")
+			fmt.Fprintf(&b, "%sC- ap APPEND %s {%d+}\\r\\n%s\\r\\n\n%sS* ap OK …\n", who, box, octets(text), text, who)
 		default:
 			b.WriteString(line + "\n")
 		}
 	}
 	return b.String()
+}
+
+// octets counts what a text with escapes stands for.
+func octets(text string) int {
+	n := 0
+	for i := 0; i < len(text); i, n = i+1, n+1 {
+		if text[i] == '\\' {
+			if i++; text[i] == 'x' {
+				i += 2
+			}
+		}
+	}
+	return n
 }

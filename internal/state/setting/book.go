@@ -124,7 +124,7 @@ func (b *Book) Refresh(ctx context.Context) error {
 func (b *Book) Run(ctx context.Context) error {
 	tick := time.NewTicker(b.o.Poll)
 	defer tick.Stop()
-	for {
+	for failing := false; ; {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -137,9 +137,10 @@ func (b *Book) Run(ctx context.Context) error {
 			err = b.endTrial(ctx)
 			b.mu.Unlock()
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil && !failing && ctx.Err() == nil { // once an outage
 			b.o.Log.Log(event.SettingInvalid, slog.String("problem", "settings could not be refreshed; the last ones stay in force"), event.Err(err))
 		}
+		failing = err != nil
 	}
 }
 

@@ -306,7 +306,11 @@ func TestAnotherNodeSeesAChangeWithinASecond(t *testing.T) {
 		mem.mu.Lock()
 		mem.fail = store.ErrUnavailable
 		mem.mu.Unlock()
-		time.Sleep(2 * time.Second)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if strings.Count(b.log.String(), "setting.invalid") != 1 {
+			t.Errorf("an outage is logged again and again:\n%s", b.log)
+		}
 		if b.door.Get().Count != 21 || !strings.Contains(b.log.String(), "stay in force") {
 			t.Error("a store that is down changed the settings")
 		}

@@ -119,7 +119,7 @@ func openStore(ctx context.Context, c boot.Config, log *slog.Logger) (store.Stor
 func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	registry := setting.NewRegistry()
 	h.handles = declareAll(registry)
-	if h.Settings, err = setting.Open(ctx, registry, h.Store.Settings(), h.box, setting.Options{Log: h.slog}); err != nil {
+	if h.Settings, err = setting.Open(ctx, registry, h.Store.Settings(), h.box, setting.Options{Log: h.Log}); err != nil {
 		return err
 	}
 	if h.Records, err = record.Open(record.Options{Path: filepath.Join(h.Config.Data, recordFile),

@@ -30,6 +30,7 @@ import (
 	"posthorn/internal/server/smtpd"
 	"posthorn/internal/state/cert"
 	"posthorn/internal/state/mailbox"
+	"posthorn/internal/wire/sasl"
 )
 
 // ServeOptions say how the doors are opened.
@@ -108,9 +109,8 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 	if err != nil {
 		return nil, err
 	}
-	who := auth.New(auth.Options{Directory: h.Directory, Passwords: h.passwords, Secret: secret, Log: h.Log,
-		PlaintextWithoutTLS: func() bool { return h.handles.login.Get().PlaintextWithoutTLS },
-		ScramSHA1:           func() bool { return h.handles.directory.Get().ScramSHA1 }})
+	who := auth.New(auth.Options{Directory: h.Directory, Accounts: h.Store.Directory(), Passwords: h.passwords, Settings: h.handles.login.Get,
+		Secret: secret, DefaultDomain: func() string { return h.handles.directory.Get().DefaultDomain }, Log: h.Log})
 	budget := limit.NewBudget(h.handles.server.Get().Memory)
 	idents := ident.NewSource()
 	d.group = listen.NewGroup(listen.Options{Log: h.Log, Sessions: idents, Limits: h.limits,
@@ -118,10 +118,13 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 	d.boxes = mailbox.NewRegistry(h.Store, mailbox.Options{})
 	tlsFor := func(p cert.Purpose) func() *tls.Config { return func() *tls.Config { return d.certs.TLS(p) } }
 	smtp := smtpd.New(smtpd.Deps{Settings: h.handles.smtp.Get, Hostname: h.handles.hostname, Policy: h.Pipeline, Directory: h.Directory,
-		Usage: h, Senders: h.Directory, Store: h.Store, Door: accept.New(accept.Deps{Store: h.Store, Hostname: h.handles.hostname, Log: h.Log}),
-		Idents: idents, Auth: who.SMTP(), Offer: who.Offer, Secret: secret, TLS: tlsFor(cert.SMTP), Tight: budget.Tight, Recorder: h.Records, Log: h.Log})
-	imap := imapd.New(imapd.Deps{Store: h.Store, Mailboxes: d.boxes, Auth: who.IMAP(), Settings: h.handles.imap.Get, TLS: tlsFor(cert.IMAP), Log: h.Log})
-	pop3 := pop3d.New(pop3d.Deps{Store: h.Store, Auth: who, Settings: h.handles.pop3.Get, TLS: tlsFor(cert.POP3), Log: h.Log})
+		Usage: h, Senders: h.Directory, Store: h.Store, Door: accept.New(h.Store, accept.Options{Filed: h.filed}),
+		Idents: idents, Auth: who, Offer: func(listen.Info) sasl.Offer { return who.Offer() }, Secret: secret, TLS: tlsFor(cert.SMTP), Tight: budget.Tight, Recorder: h.Records, Log: h.Log})
+	imap := imapd.New(imapd.Deps{Store: h.Store, Mailboxes: d.boxes, Settings: h.handles.imap.Get, Offer: who.Offer, TLS: tlsFor(cert.IMAP), Log: h.Log,
+		Guard: func(client netip.Addr, listener string, log *event.Logger) imapd.Guard { return who.Guard(client, listener, log) }})
+	pop3 := pop3d.New(pop3d.Deps{Store: h.Store, Settings: h.handles.pop3.Get, TLS: tlsFor(cert.POP3), Log: h.Log,
+		Offer: func(listen.Info) sasl.Offer { return who.Offer() },
+		Guard: func(client netip.Addr, listener string, log *event.Logger) pop3d.Guard { return who.Guard(client, listener, log) }})
 	d.http = listen.NewHTTP(&http.Server{Handler: api.New(h.Service, who, h.Log), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}, h.Log)
 	d.servers = map[string]listen.Server{"smtp": smtp, "submission": smtp, "submissions": smtp, "lmtp": smtp,
 		"imap": imap, "imaps": imap, "pop3": pop3, "pop3s": pop3, "http": d.http}

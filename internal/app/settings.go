@@ -9,6 +9,7 @@ import (
 
 	"posthorn/internal/base/unit"
 	"posthorn/internal/policy/check"
+	"posthorn/internal/server/auth"
 	"posthorn/internal/server/imapd"
 	"posthorn/internal/server/pop3d"
 	"posthorn/internal/server/smtpd"
@@ -68,18 +69,11 @@ func (c *Connections) Validate() error {
 	return nil
 }
 
-// Login says how people prove who they are.
-type Login struct {
-	// PlaintextWithoutTLS lets clients send passwords over connections that
-	// are not encrypted (M-GEN-06 is the prohibition, in force by default).
-	PlaintextWithoutTLS bool `default:"false"`
-}
-
 // handles read the settings in force.
 type handles struct {
 	server      *setting.Handle[Server]
 	connections *setting.Handle[Connections]
-	login       *setting.Handle[Login]
+	login       *setting.Handle[auth.Settings]
 	directory   *setting.Handle[directory.Settings]
 	policy      *setting.Handle[check.Settings]
 	smtp        *setting.Handle[smtpd.Settings]
@@ -97,7 +91,7 @@ func declareAll(r *setting.Registry) handles {
 	return handles{
 		server:      setting.Register[Server](r, "server"),
 		connections: setting.Register[Connections](r, "connections"),
-		login:       setting.Register[Login](r, "login"),
+		login:       setting.Register[auth.Settings](r, "login"),
 		directory:   setting.Register[directory.Settings](r, "directory"),
 		policy:      setting.Register[check.Settings](r, "policy"),
 		smtp:        setting.Register[smtpd.Settings](r, "smtp"),

@@ -131,7 +131,7 @@ func (t *trial) remember(h *app.House) error {
 
 // settings takes the trial profile at the first start (PROF-01).
 func (t *trial) settings(ctx context.Context, h *app.House) error {
-	want := map[string]string{"login.plaintext_without_tls": fmt.Sprint(t.c.PlaintextLogin)}
+	want := map[string]string{"login.plaintext_needs_tls": fmt.Sprint(!t.c.PlaintextLogin)}
 	if h.Settings.Registry().Version() == 0 {
 		want["profile"] = string(setting.Trial)
 		want["server.hostname"] = "mx." + t.domain

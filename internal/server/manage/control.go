@@ -55,7 +55,7 @@ func (s *Service) control(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(Status(err))
+	w.WriteHeader(StatusOf(err))
 	_ = json.NewEncoder(w).Encode(failure{Error: err.Error()})
 }
 

@@ -27,8 +27,8 @@ var statuses = []struct {
 	{store.ErrUnavailable, http.StatusServiceUnavailable},
 }
 
-// Status returns the HTTP status of an operation's error.
-func Status(err error) int {
+// StatusOf returns the HTTP status of an operation's error.
+func StatusOf(err error) int {
 	for _, s := range statuses {
 		if errors.Is(err, s.err) {
 			return s.code

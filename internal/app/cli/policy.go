@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"posthorn/internal/base/unit"
+	"posthorn/internal/policy"
+	"posthorn/internal/server/manage"
+)
+
+type policyCmd struct {
+	List policyListCmd `cmd:"" help:"List the checks in the order they are asked."`
+	Try  policyTryCmd  `cmd:"" help:"What would happen to this mail?"`
+}
+
+type policyListCmd struct {
+	Long bool `help:"Say what each check is for."`
+}
+
+func (c *policyListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	return show(ctx, w, s, "policy-list", manage.None{}, func(rows []policy.Row) error {
+		if c.Long {
+			return c.long(s, rows)
+		}
+		t := newTable(s.Out, "STAGE", "CHECK", "MODE", "WORST", "SETTING", "REQUIREMENTS")
+		for _, r := range rows {
+			t.row(r.Stage, r.Name, mode(r), r.Worst, r.Setting, strings.Join(r.IDs, " "))
+		}
+		if err := t.end(); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(s.Out, "\nWhat each is for: posthorn policy list --long. What would happen to a mail: posthorn policy try --help")
+		return err
+	})
+}
+
+func mode(r policy.Row) string {
+	if r.Fixed {
+		return "always"
+	}
+	return r.Mode
+}
+
+func (c *policyListCmd) long(s *Streams, rows []policy.Row) error {
+	for _, r := range rows {
+		if err := facts(s.Out, r.Name, r.Doc, "  asked at", r.Stage, "  mode", mode(r), "  worst verdict", r.Worst,
+			"  setting", r.Setting, "  replies", strings.Join(r.Replies, ", "), "  not asked when", none(strings.Join(r.Exempt, "; or "), "-"),
+			"  requirements", strings.Join(r.IDs, " ")); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(s.Out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type policyTryCmd struct {
+	Client   string    `help:"Address of the client." required:"" placeholder:"IP"`
+	Helo     string    `help:"Name the client gives itself." placeholder:"NAME"`
+	From     string    `help:"Sender; <> or empty for the null sender." default:"" placeholder:"ADDRESS"`
+	Rcpt     []string  `help:"Recipient; may be given several times." required:"" placeholder:"ADDRESS"`
+	Login    string    `help:"Who logs in (default: nobody)." placeholder:"ADDRESS"`
+	Listener string    `help:"Listener: smtp, submission, submissions or lmtp." enum:"smtp,submission,submissions,lmtp" default:"smtp"`
+	TLS      bool      `name:"tls" help:"The connection is encrypted."`
+	Size     unit.Size `help:"Size the client declares." placeholder:"SIZE"`
+	Message  string    `help:"File with the message (default: the answer ends before the content)." placeholder:"FILE" type:"existingfile"`
+	All      bool      `help:"Show the checks that had nothing to say, too."`
+}
+
+func (c *policyTryCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	q := manage.PolicyQuestion{Listener: c.Listener, Client: c.Client, Helo: c.Helo, TLS: c.TLS, Login: c.Login,
+		From: strings.Trim(c.From, "<>"), To: c.Rcpt, Size: c.Size}
+	if c.Message != "" {
+		text, err := os.ReadFile(c.Message)
+		if err != nil {
+			return err
+		}
+		q.Message = string(text)
+	}
+	return show(ctx, w, s, "policy-try", manage.PolicyTryInput{Body: q}, func(a policy.Answer) error { return a.Text(s.Out, c.All) })
+}

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"posthorn/internal/server/manage"
+	"posthorn/internal/state/record"
+)
+
+type traceCmd struct {
+	ID      string `arg:"" optional:"" help:"Identifier of a message or session, from a log line, a Received field or a reply."`
+	From    string `help:"Sender: an address or a domain." placeholder:"ADDRESS"`
+	To      string `help:"Recipient: an address or a domain." placeholder:"ADDRESS"`
+	Client  string `help:"Address or network of the client." placeholder:"IP"`
+	Since   string `help:"How far back." placeholder:"24h"`
+	Outcome string `help:"Only these: accepted, refused, deferred, discarded, aborted." placeholder:"WORD,..."`
+	Limit   int    `help:"Most attempts to show." default:"20"`
+	Long    bool   `help:"Show every attempt in full, not a line each."`
+	All     bool   `help:"Show the checks that had nothing to say, too."`
+}
+
+func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	in := manage.TraceInput{ID: c.ID, From: c.From, To: c.To, Client: c.Client, Since: c.Since, Outcome: c.Outcome, Limit: c.Limit}
+	return show(ctx, w, s, "trace", in, func(found []record.Biography) error {
+		v := record.View{All: c.All, Zone: time.Local}
+		if len(found) == 0 {
+			_, err := fmt.Fprintln(s.Out, "No record matches. Records are kept for a while only (posthorn setting explain record.max_age); try without --since, or a domain instead of an address.")
+			return err
+		}
+		if len(found) == 1 || c.Long || c.ID != "" {
+			for i, b := range found {
+				if i > 0 {
+					if _, err := fmt.Fprintln(s.Out); err != nil {
+						return err
+					}
+				}
+				if err := v.Text(s.Out, b); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		for _, b := range found {
+			if err := v.Line(s.Out, b); err != nil {
+				return err
+			}
+		}
+		_, err := fmt.Fprintln(s.Out, "\nOne of them in full: posthorn trace ID. All in full: --long")
+		return err
+	})
+}

@@ -1,0 +1,20 @@
+package app
+
+import (
+	"posthorn/internal/flow/accept"
+	"posthorn/internal/state/record"
+	"posthorn/internal/state/store"
+)
+
+// filed notes in the decision record where an accepted message went.
+func (h *House) filed(e *accept.Envelope, a *store.Acceptance, done store.Accepted) {
+	for i := range done.Filed {
+		h.Records.Event(record.Event{ID: e.Key, Time: e.Time, Kind: record.Filed, Place: a.Filings[i].Role.Name()})
+	}
+	if a.Queue == nil {
+		return
+	}
+	for _, r := range a.Queue.Recipients {
+		h.Records.Event(record.Event{ID: e.Key, Time: e.Time, Kind: record.Queued, Recipient: r.Address.String()})
+	}
+}

@@ -1,0 +1,91 @@
+package manage
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"posthorn/internal/base/mail"
+	"posthorn/internal/base/unit"
+	"posthorn/internal/policy"
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/mime"
+)
+
+// PolicyQuestion describes a mail that nobody has sent.
+type PolicyQuestion struct {
+	Listener string    `json:"listener,omitempty" doc:"Listener the client connects to" enum:",smtp,submission,submissions,lmtp"`
+	Client   string    `json:"client" doc:"Address of the client" example:"192.0.2.1"`
+	Helo     string    `json:"helo,omitempty" doc:"Name the client gives itself"`
+	TLS      bool      `json:"tls,omitempty"`
+	Login    string    `json:"login,omitempty" doc:"Who logs in; empty: nobody"`
+	From     string    `json:"from" doc:"Reverse-path; empty: the null sender"`
+	To       []string  `json:"to" doc:"Recipients"`
+	Size     unit.Size `json:"size,omitempty" doc:"Declared size"`
+	Message  string    `json:"message,omitempty" doc:"The message itself; without it the answer ends before the content"`
+}
+
+// PolicyTryInput is the input of policy-try.
+type PolicyTryInput struct{ Body PolicyQuestion }
+
+func policyOperations() []Operation {
+	return []Operation{
+		declare("policy-list", get, "/policies", "List the checks in the order they are asked", (*Service).policies),
+		declare("policy-try", post, "/policies/try", "What would happen to this mail?", (*Service).tryPolicy),
+	}
+}
+
+func (s *Service) policies(_ context.Context, _ *None) ([]policy.Row, error) {
+	return s.o.Pipeline.Rules().List(), nil
+}
+
+func (s *Service) tryPolicy(ctx context.Context, in *PolicyTryInput) (policy.Answer, error) {
+	q, err := s.question(ctx, in.Body)
+	if err != nil {
+		return policy.Answer{}, err
+	}
+	w := policy.World{Resolve: s.o.Directory.Resolve, Usage: usageOf{s.o.Store}, Senders: s.o.Directory, Room: s.o.Store.Room}
+	return policy.Try(ctx, s.o.Pipeline, w, q)
+}
+
+func (s *Service) question(ctx context.Context, in PolicyQuestion) (policy.Question, error) {
+	q := policy.Question{Listener: in.Listener, Helo: in.Helo, TLS: in.TLS, Size: in.Size}
+	var err error
+	if q.Client, err = netip.ParseAddr(in.Client); err != nil {
+		return q, inField("client", fmt.Errorf("%q is no IP address", in.Client))
+	}
+	if in.From != "" {
+		if q.Sender, err = mail.ParseAddress(in.From); err != nil {
+			return q, inField("from", err)
+		}
+	}
+	for _, text := range in.To {
+		rcpt, err := mail.ParseAddress(text)
+		if err != nil {
+			return q, inField("to", err)
+		}
+		q.Recipients = append(q.Recipients, rcpt)
+	}
+	if in.Login != "" {
+		a, err := s.o.Directory.Login(ctx, in.Login)
+		if err != nil {
+			return q, inField("login", err)
+		}
+		q.Login = &a
+	}
+	if in.Message != "" {
+		q.Message = mime.Parse([]byte(in.Message))
+		if q.Size == 0 {
+			q.Size = unit.Size(len(in.Message))
+		}
+	}
+	return q, nil
+}
+
+// usageOf reads usages from a store.
+type usageOf struct{ store store.Store }
+
+// Usage implements policy.UsageReader.
+func (u usageOf) Usage(ctx context.Context, id store.AccountID) (store.Usage, error) {
+	return u.store.Account(id).Usage(ctx)
+}

@@ -21,6 +21,7 @@ type file struct {
 	conn   *sqlite.Conn
 	next   int64 // number of the next segment
 	octets int64 // of all rows
+	packed []byte
 }
 
 const schema = `
@@ -150,7 +151,7 @@ func (f *file) write(list []*segment) error {
 				s.n, s.stored = next, 0
 				next++
 			}
-			if err = put(conn, s, &octets); err != nil {
+			if err = f.put(conn, s, &octets); err != nil {
 				break
 			}
 		}
@@ -169,12 +170,13 @@ func (f *file) write(list []*segment) error {
 	})
 }
 
-func put(conn *sqlite.Conn, s *segment, octets *int64) error {
+func (f *file) put(conn *sqlite.Conn, s *segment, octets *int64) error {
 	stmt, err := conn.Prepare("INSERT OR REPLACE INTO segment (n, first, last, records, filter, data) VALUES (?, ?, ?, ?, ?, ?)")
 	if err != nil {
 		return err
 	}
-	filter, data := makeFilter(s.keys), s.pack()
+	filter, data := makeFilter(s.keys), s.pack(f.packed)
+	f.packed = data
 	stmt.BindInt64(1, s.n)
 	stmt.BindInt64(2, s.first)
 	stmt.BindInt64(3, s.last)

@@ -208,7 +208,7 @@ func (r *Recorder) gather() {
 func (r *Recorder) flush() {
 	for _, e := range r.take() {
 		if r.open == nil {
-			r.open = &segment{}
+			r.open = newSegment()
 		}
 		r.open.add(e)
 		r.kept.Add(1)

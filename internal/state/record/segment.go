@@ -25,6 +25,10 @@ type segment struct {
 	stored      int  // octets of its row as last written
 }
 
+func newSegment() *segment {
+	return &segment{raw: make([]byte, 0, segmentSize+segmentSize/8), keys: make([]uint64, 0, 1024)}
+}
+
 func (s *segment) add(e *entry) {
 	if s.records == 0 || e.time < s.first {
 		s.first = e.time
@@ -39,8 +43,8 @@ func (s *segment) add(e *entry) {
 
 func (s *segment) full() bool { return len(s.raw) >= segmentSize }
 
-// pack compresses the records.
-func (s *segment) pack() []byte { return s2.EncodeBetter(nil, s.raw) }
+// pack compresses the records, into dst if there is room.
+func (s *segment) pack(dst []byte) []byte { return s2.EncodeBetter(dst[:cap(dst)], s.raw) }
 
 // unpack is the way back from pack.
 func unpack(data []byte) ([]byte, error) {

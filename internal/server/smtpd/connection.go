@@ -20,7 +20,7 @@ type connection struct {
 	server   *Server
 	ctx      context.Context // done when the server ends sessions
 	work     context.Context // of what is done for a message; a stop lets it finish
-	settings *Settings // as they stood when the client connected
+	settings *Settings       // as they stood when the client connected
 	net      *listen.Conn
 	lmtp     bool
 	in       *smtp.Reader

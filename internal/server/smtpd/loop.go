@@ -169,7 +169,7 @@ func (c *connection) deliver(verb smtp.Verb, o outcome, junk bool) error {
 	if err := c.say(r); err != nil {
 		return err
 	}
-	for i := range o.more {
+	for i := 0; i < len(o.more) && !c.closing; i++ {
 		if err := c.say(o.more[i]); err != nil {
 			return err
 		}

@@ -50,7 +50,7 @@ func (c *connection) readContent(b []byte) (int, error) {
 			return n, nil
 		case n > 0:
 			return 0, errTimeout
-		case !errors.Is(err, os.ErrDeadlineExceeded), c.ctx.Err() != nil, !fast, !done.Before(silence), !done.Before(m.until):
+		case !errors.Is(err, os.ErrDeadlineExceeded), !fast, !done.Before(silence), !done.Before(m.until):
 			return 0, c.readError(err)
 		}
 	}

@@ -193,6 +193,9 @@ func (c *Client) exchange(x sasl.Client, line string) error {
 	}
 }
 
+// Read reads a reply nobody asked for, such as 421 from a server that stops.
+func (c *Client) Read() (reply.Reply, error) { return c.read(c.times.Command) }
+
 // Reset ends a transaction.
 func (c *Client) Reset() error { return c.expect("RSET", 250) }
 

@@ -1,0 +1,307 @@
+package smtpd
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"posthorn/internal/base/reply"
+	"posthorn/internal/policy"
+	"posthorn/internal/server/listen"
+	"posthorn/internal/state/record"
+	"posthorn/internal/state/setting"
+	"posthorn/internal/testkit/transcript"
+)
+
+// greeter is a policy that delays the greeting.
+type greeter struct {
+	Policy
+	delay time.Duration
+	said  reply.Reply
+	facts *policy.Facts
+}
+
+func (g *greeter) Judge(ctx context.Context, stage policy.Stage, f *policy.Facts) policy.Decision {
+	g.facts = f
+	if stage == policy.Connect {
+		d := policy.Decision{Delay: g.delay}
+		if !g.said.IsZero() {
+			d.Action, d.Reply = policy.Reject, g.said
+		}
+		return d
+	}
+	return g.Policy.Judge(ctx, stage, f)
+}
+
+func withGreeter(t *testing.T, g *greeter, dialogue string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := benchServer(nil)
+		g.Policy = s.Policy
+		s.Policy = g
+		err := transcript.Run(dialogue, transcript.Options{Serve: func(listener string, c net.Conn) {
+			client := netip.MustParseAddrPort(c.RemoteAddr().String())
+			s.Serve(t.Context(), listen.NewConn(c, listen.Info{Session: s.Idents.New(), Listener: listener, Client: client}))
+		}})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestGreetingWaitsAndNotesEarlyTalkers(t *testing.T) {
+	t.Parallel()
+	g := &greeter{delay: 5 * time.Second}
+	withGreeter(t, g, `
+connect 192.0.2.1 smtp
+wait 4s
+silence
+S: 220 mx.example.test ESMTP
+took 5s
+C: EHLO client.example
+S* 250 LIMITS …`)
+	if g.facts.SpokeFirst {
+		t.Error("a patient client is called an early talker")
+	}
+	withGreeter(t, g, `
+connect 192.0.2.1 smtp
+wait 1s
+C: EHLO client.example
+silence
+S: 220 mx.example.test ESMTP
+took 4s
+S* 250 LIMITS …`)
+	if !g.facts.SpokeFirst {
+		t.Error("input before the greeting was not noted")
+	}
+	withGreeter(t, &greeter{said: reply.New(554, reply.E(5, 7, 1), "No")}, "connect 192.0.2.1 smtp\nS: 554 5.7.1 No\neof")
+}
+
+func TestForbiddenPipeliningIsNoted(t *testing.T) {
+	t.Parallel()
+	g := &greeter{}
+	withGreeter(t, g, `
+connect 192.0.2.1 smtp
+S: 220 …
+C- EHLO a.example\r\nNOOP\r\nRSET\r\n
+S* 250 2.0.0 Ok
+S: 250 2.0.0 Ok`)
+	if g.facts.ForbiddenInput != 2 {
+		t.Errorf("%d violations noted", g.facts.ForbiddenInput)
+	}
+}
+
+// attempts plays a dialogue and returns what the decision records say.
+func attempts(t *testing.T, dialogue string) (got []record.Attempt) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r, err := record.Open(record.Options{
+			Path: filepath.Join(t.TempDir(), "records.db"), Settings: func() record.Settings { return setting.Defaults[record.Settings](setting.Recommended) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := newWorld(t)
+		w.server.Recorder = r
+		if err := transcript.Run(dialogue, transcript.Options{Serve: w.serve, Commands: w.commands()}); err != nil {
+			t.Error(err)
+		}
+		w.close()
+		got = allAttempts(t, r)
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return got
+}
+
+func allAttempts(t *testing.T, r *record.Recorder) (out []record.Attempt) {
+	t.Helper()
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	found, err := r.Search(t.Context(), record.Query{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range found {
+		out = append(out, *b.Attempt)
+	}
+	slices.SortFunc(out, func(a, b record.Attempt) int { return strings.Compare(a.ID.String(), b.ID.String()) })
+	return out
+}
+
+func TestEachTransactionLeavesOneRecord(t *testing.T) {
+	t.Parallel()
+	got := attempts(t, `
+connect 192.0.2.1 smtp
+S: 220 …
+C: EHLO client.example
+S* 250 STARTTLS
+C- MAIL FROM:<a@remote.example>\r\nRCPT TO:<bob@example.test>\r\nRCPT TO:<nobody@example.test>\r\nDATA\r\n
+S* 354 …
+C: From: a@remote.example
+C:
+C: .
+S: 250 …
+C: MAIL FROM:<b@remote.example>
+S: 250 …
+C: RCPT TO:<nobody@example.test>
+S: 550 …
+C: RSET
+S: 250 …
+C: MAIL FROM:<c@remote.example>
+S: 250 …
+C: RCPT TO:<bob@example.test>
+S: 250 …
+close`)
+	if len(got) != 3 {
+		t.Fatalf("%d records: %+v", len(got), got)
+	}
+	for i, want := range []struct {
+		sender     string
+		outcome    record.Outcome
+		recipients int
+		last       string
+	}{
+		{"a@remote.example", record.Accepted, 2, "content"}, {"b@remote.example", record.Refused, 1, "RCPT"}, {"c@remote.example", record.Aborted, 1, "RCPT"},
+	} {
+		a := got[i]
+		last := a.Steps[len(a.Steps)-1]
+		if a.Sender != want.sender || a.Outcome != want.outcome || len(a.Recipients) != want.recipients || last.Verb != want.last || a.Helo != "client.example" || a.Client.String() != "192.0.2.1" {
+			t.Errorf("%d: %+v", i, a)
+		}
+		if a.Steps[0].Verb != "connect" || a.Steps[1].Verb != "HELO" || a.Steps[2].Verb != "MAIL" || len(a.Steps[2].Checks) == 0 {
+			t.Errorf("%d: steps %+v", i, a.Steps)
+		}
+	}
+	if got[0].Size == 0 || got[0].Authors[0] != "a@remote.example" || !strings.HasPrefix(got[0].Steps[len(got[0].Steps)-1].Reply, "250") {
+		t.Errorf("%+v", got[0])
+	}
+}
+
+func TestARefusedMailLeavesARecord(t *testing.T) {
+	t.Parallel()
+	got := attempts(t, `
+connect 192.0.2.1 submission
+S: 220 …
+C: EHLO client.example
+S* 250 FUTURERELEASE …
+C: MAIL FROM:<bob@example.test>
+S: 530 …
+C: QUIT
+S: 221 …`)
+	if len(got) != 1 || got[0].Outcome != record.Refused || got[0].Sender != "bob@example.test" || got[0].Steps[len(got[0].Steps)-1].Check != "login-required" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// waiting is a connection on which nothing more ever comes.
+type waiting struct {
+	script
+	gone chan struct{}
+}
+
+func (w *waiting) Read(b []byte) (int, error) {
+	if w.at < len(w.pieces) || w.rest != "" {
+		return w.script.Read(b)
+	}
+	<-w.gone
+	return 0, net.ErrClosed
+}
+
+// A connection that has just sent a message and says nothing more keeps no
+// buffers (reliability.md row 10: under 40 KB).
+func TestIdleConnectionsAreSmall(t *testing.T) {
+	const count = 1000
+	s := benchServer(nil)
+	gone, done := make(chan struct{}), make(chan struct{}, count)
+	usage := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	before := usage()
+	for range count {
+		c := &waiting{script: script{pieces: []string{"EHLO client.example\r\n", envelopeCommands, contentOf2KB}, rounds: 1}, gone: gone}
+		go func() {
+			s.Serve(context.Background(), listen.NewConn(c, listen.Info{Session: s.Idents.New(), Listener: "smtp", Client: netip.MustParseAddrPort("192.0.2.1:1")}))
+			done <- struct{}{}
+		}()
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() < count && time.Now().Before(deadline) {
+		runtime.Gosched()
+	}
+	each := (usage() - before) / count
+	close(gone)
+	for range count {
+		<-done
+	}
+	t.Logf("%d octets each", each)
+	if each > 24<<10 {
+		t.Errorf("%d octets each", each)
+	}
+}
+
+// flood sends a message of any size without holding it.
+type flood struct {
+	script
+	left int
+	peak *uint64
+}
+
+func (f *flood) Read(b []byte) (int, error) {
+	if f.at < 2 || f.rest != "" {
+		return f.script.Read(b)
+	}
+	if f.left <= 0 {
+		f.rest = ".\r\nQUIT\r\n"
+		f.at = 0
+		return f.script.Read(b)
+	}
+	n := copy(b, strings.Repeat("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef01234567\r\n", 1+len(b)/74))
+	n -= n % 74
+	if f.left -= n; f.left%(8<<20) < n {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		*f.peak = max(*f.peak, m.HeapInuse)
+	}
+	return n, nil
+}
+
+func TestAMessageOf100MBIsStreamed(t *testing.T) {
+	s := benchServer(nil)
+	settings := *s.Settings()
+	s.Settings = func() *Settings { return &settings }
+	s.Policy = unlimited{s.Policy}
+	var before runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var peak uint64
+	c := &flood{script: script{pieces: []string{"EHLO client.example\r\n", strings.Replace(envelopeCommands, " SIZE=2048", "", 1)}, rounds: 1}, left: 100 << 20, peak: &peak}
+	s.Serve(context.Background(), listen.NewConn(c, listen.Info{Session: s.Idents.New(), Listener: "smtp", Client: netip.MustParseAddrPort("192.0.2.1:1")}))
+	if peak == 0 {
+		t.Fatal("nothing was measured")
+	}
+	if grown := int64(peak) - int64(before.HeapInuse); grown > 16<<20 {
+		t.Errorf("the heap grew by %d MB", grown>>20)
+	}
+}
+
+type unlimited struct{ Policy }
+
+func (u unlimited) Limits(f *policy.Facts) policy.Limits {
+	l := u.Policy.Limits(f)
+	l.Size = 0
+	return l
+}

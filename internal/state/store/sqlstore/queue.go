@@ -40,9 +40,6 @@ func (q *queue) add(t *txn, m *store.QueueMessage, bodyID int64) error {
 	if err != nil {
 		return err
 	}
-	if err := q.clock.keep(t, keepEvery); err != nil {
-		return err
-	}
 	err = t.put(`INSERT INTO queue (id, sender, sender_key, sender_domain, account_id, client, body_id, meta, size,
 		accepted, expires, ret, envelope_id, bits) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.ID[:], m.Sender.String(), m.Sender.Key(), m.Sender.Domain, m.Account, m.Client, bodyID, nonNil(m.Meta), m.Size,

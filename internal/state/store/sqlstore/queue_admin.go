@@ -156,14 +156,14 @@ func (q *queue) Redirect(ctx context.Context, id ident.ID, to mail.Address) (int
 func (q *queue) Remove(ctx context.Context, id ident.ID) (int, error) {
 	var n int64
 	err := q.s.remove(ctx, func(t *txn) error {
-		bodyID, err := lockMessage(t, id)
-		if err != nil {
+		if _, err := lockMessage(t, id); err != nil {
 			return err
 		}
+		var err error
 		if n, err = t.exec(`DELETE FROM queue_recipient WHERE queue_id = ?`, id[:]); err != nil {
 			return err
 		}
-		return dropIfEmpty(t, id, bodyID)
+		return dropIfEmpty(t, id)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("queue: remove %s: %w", id, err)

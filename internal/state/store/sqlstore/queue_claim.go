@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"posthorn/internal/base/ident"
@@ -181,12 +182,15 @@ func (q *queue) Finish(ctx context.Context, c store.Claim, outcomes []store.Outc
 		if err != nil {
 			return err
 		}
-		bodyID, err := lockMessage(t, c.Message.ID)
-		if errors.Is(err, store.ErrNotFound) {
-			return store.ErrConflict // removed meanwhile
-		}
-		if err != nil {
-			return err
+		var bodyID int64
+		if t.lock || files(outcomes) { // a single writer needs no lock
+			bodyID, err = lockMessage(t, c.Message.ID)
+			if errors.Is(err, store.ErrNotFound) {
+				return store.ErrConflict // removed meanwhile
+			}
+			if err != nil {
+				return err
+			}
 		}
 		done := false
 		for i := range outcomes {
@@ -198,12 +202,16 @@ func (q *queue) Finish(ctx context.Context, c store.Claim, outcomes []store.Outc
 		if !done {
 			return nil
 		}
-		return dropIfEmpty(t, c.Message.ID, bodyID)
+		return dropIfEmpty(t, c.Message.ID)
 	})
 	if err != nil {
 		return fmt.Errorf("queue: finish %s: %w", c.Message.ID, err)
 	}
 	return nil
+}
+
+func files(outcomes []store.Outcome) bool {
+	return slices.ContainsFunc(outcomes, func(o store.Outcome) bool { return o.File != nil })
 }
 
 func (q *queue) finish(t *txn, at moment, c store.Claim, o *store.Outcome, bodyID int64) error {
@@ -269,9 +277,11 @@ func lockMessage(t *txn, id ident.ID) (bodyID int64, err error) {
 }
 
 // dropIfEmpty removes a message that has no recipient left.
-func dropIfEmpty(t *txn, id ident.ID, bodyID int64) error {
-	n, err := t.exec(`DELETE FROM queue WHERE id = ? AND NOT EXISTS (SELECT 1 FROM queue_recipient WHERE queue_id = ?)`, id[:], id[:])
-	if err != nil || n == 0 {
+func dropIfEmpty(t *txn, id ident.ID) error {
+	var bodyID int64
+	found, err := one(t, `DELETE FROM queue WHERE id = ? AND NOT EXISTS (SELECT 1 FROM queue_recipient WHERE queue_id = ?) RETURNING body_id`,
+		[]any{id[:], id[:]}, func(r row) error { bodyID = r.int(0); return nil })
+	if err != nil || !found {
 		return err
 	}
 	return t.dropBody(bodyID)

@@ -87,8 +87,8 @@ func (c *queueClock) steady(now time.Time) int64 {
 	return now.UnixMicro() + c.offset
 }
 
-// keep stores the pair when the last time is longer ago than every, inside a
-// transaction that writes anyway. Of several nodes the furthest is right.
+// keep stores the pair when the last time is longer ago than every. Of several
+// nodes the furthest is right. Claims call it, before they lock anything else.
 func (c *queueClock) keep(t *txn, every time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,10 +105,11 @@ func (c *queueClock) keep(t *txn, every time.Duration) error {
 		c.base += ahead
 		s = c.steady(now)
 	}
-	for name, value := range map[string]int64{clockSteady: s, clockWall: now.UnixMicro()} {
-		if err := t.put(putCounter, name, value); err != nil {
-			return err
-		}
+	if err := t.put(putCounter, clockSteady, s); err != nil {
+		return err
+	}
+	if err := t.put(putCounter, clockWall, now.UnixMicro()); err != nil {
+		return err
 	}
 	t.onCommit(func() {
 		c.mu.Lock()

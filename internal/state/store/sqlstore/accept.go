@@ -18,6 +18,14 @@ type delivery struct {
 	seen, looked bool
 }
 
+// The rows a delivery writes.
+const (
+	insertAccepted = `INSERT INTO accepted (accept_key, filed) VALUES (?, ?)`
+	insertMessage  = `INSERT INTO message (id, account_id, refs, size, meta) VALUES (?, ?, ?, ?, ?)`
+	insertBody     = `INSERT INTO body (id, blob_id, head, content) VALUES (?, ?, ?, ?)`
+	insertEntry    = `INSERT INTO entry (account_id, mailbox_id, uid, mod_seq, flags, size, internal, message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+)
+
 // Accept implements store.Store.
 func (s *Store) Accept(ctx context.Context, a *store.Acceptance) (store.Accepted, error) {
 	if a.Key.IsZero() || len(a.Filings) > 0 && a.Account == 0 {
@@ -108,17 +116,40 @@ func (t *txn) plan(d *delivery) (*accountState, []planned, error) {
 		}
 		size += int64(len(f.Head)) + d.body.Size()
 	}
-	return st, plan, st.fits(size, int64(len(plan)))
+	if err := st.fits(size, int64(len(plan))); err != nil {
+		return nil, nil, err
+	}
+	return st, plan, checkTogether(plan, a.Filings)
+}
+
+// checkTogether checks the keywords of filings into the same mailbox, which
+// each alone may fit.
+func checkTogether(plan []planned, filings []store.Filing) error {
+	for i, p := range plan {
+		var names []string
+		for j := range plan[:i+1] {
+			if plan[j].box == p.box {
+				names = append(names, filings[j].Keywords...)
+			}
+		}
+		if err := p.box.checkKeywords(names); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // target finds the mailbox of a filing and checks that it can take it.
 func (t *txn) target(st *accountState, f *store.Filing) (*boxState, error) {
 	var box *boxState
 	var err error
-	if f.Mailbox != 0 {
+	switch {
+	case f.Mailbox != 0:
 		box, err = t.box(st, f.Mailbox)
-	} else {
+	case f.Role != store.RoleNone:
 		box, err = t.boxByRole(st, f.Role)
+	default:
+		err = fmt.Errorf("filing without mailbox and role: %w", store.ErrInvalid)
 	}
 	if err != nil {
 		return nil, err
@@ -139,9 +170,9 @@ func (t *txn) claimKey(d *delivery, filed []store.Filed) (fresh bool, err error)
 		if d.seen {
 			return false, nil
 		}
-		return true, t.put(`INSERT INTO accepted (accept_key, filed) VALUES (?, ?)`, d.a.Key[:], packFiled(filed))
+		return true, t.put(insertAccepted, d.a.Key[:], packFiled(filed))
 	}
-	n, err := t.exec(`INSERT INTO accepted (accept_key, filed) VALUES (?, ?) ON CONFLICT (accept_key) DO NOTHING`,
+	n, err := t.exec(insertAccepted+` ON CONFLICT (accept_key) DO NOTHING`,
 		d.a.Key[:], packFiled(filed))
 	if err != nil || n == 1 {
 		return err == nil, err
@@ -189,7 +220,7 @@ func (t *txn) addMessage(st *accountState, id store.MessageID, head, meta []byte
 	if meta == nil {
 		meta = []byte{}
 	}
-	err := t.put(`INSERT INTO message (id, account_id, refs, size, meta) VALUES (?, ?, 1, ?, ?)`, id, st.id, size, meta)
+	err := t.put(insertMessage, id, st.id, 1, size, meta)
 	if err != nil {
 		return err
 	}
@@ -197,8 +228,7 @@ func (t *txn) addMessage(st *accountState, id store.MessageID, head, meta []byte
 }
 
 func (t *txn) addEntry(st *accountState, box store.MailboxID, e store.Entry) error {
-	return t.put(`INSERT INTO entry (account_id, mailbox_id, uid, mod_seq, flags, size, internal, message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		st.id, box, e.UID, e.ModSeq, e.Flags, e.Size, e.Internal, e.Message)
+	return t.put(insertEntry, st.id, box, e.UID, e.ModSeq, e.Flags, e.Size, e.Internal, e.Message)
 }
 
 // file puts a message of known content into an account's mailbox, for the

@@ -118,7 +118,7 @@ func (t *txn) addBody(id int64, head []byte, c content) error {
 	if octets == nil {
 		octets = []byte{}
 	}
-	return t.put(`INSERT INTO body (id, blob_id, head, content) VALUES (?, ?, ?, ?)`, id, c.blob, len(head), octets)
+	return t.put(insertBody, id, c.blob, len(head), octets)
 }
 
 // loadContent returns the content behind a body row, without its head, to use

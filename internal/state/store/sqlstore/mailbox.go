@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"posthorn/internal/state/store"
 )
@@ -34,8 +35,8 @@ func checkName(name string) error {
 	switch {
 	case len(name) > maxName || len(levels) > maxLevels:
 		return fmt.Errorf("mailbox name too long: %w", store.ErrLimit)
-	case strings.ContainsRune(name, 0):
-		return fmt.Errorf("mailbox name with NUL: %w", store.ErrInvalid)
+	case strings.ContainsRune(name, 0), !utf8.ValidString(name):
+		return fmt.Errorf("mailbox name %q is not text: %w", name, store.ErrInvalid)
 	}
 	for _, level := range levels {
 		if level == "" {

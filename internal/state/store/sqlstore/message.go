@@ -130,7 +130,10 @@ func (t *txn) updateFlags(st *accountState, b *boxState, u store.FlagUpdate, mas
 	case store.FlagsAdd:
 		set, differs = `flags | ?`, `(flags | ?) <> flags`
 	case store.FlagsRemove:
-		set, differs = `flags & ~ ?`, `(flags & ~ ?) <> flags`
+		set, differs = `flags & ?`, `(flags & ?) <> flags`
+	}
+	if u.Op == store.FlagsRemove {
+		mask = ^mask
 	}
 	limit := store.ModSeq(1<<63 - 1)
 	if u.HasUnchangedSince {

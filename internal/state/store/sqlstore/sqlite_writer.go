@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"zombiezen.com/go/sqlite"
@@ -12,22 +11,8 @@ import (
 	"posthorn/internal/state/store"
 )
 
-// Bounds of one commit.
-const (
-	maxBatchOps    = 512
-	maxBatchOctets = 16 << 20
-	// maxCached bounds the account states kept over commits.
-	maxCached = 10_000
-)
-
-// operation is a write that waits for the writer: a delivery or a function.
-type operation struct {
-	delivery *delivery
-	fn       func(t *txn) error
-	removes  bool
-	err      error
-	done     chan struct{}
-}
+// maxCached bounds the account states kept over commits.
+const maxCached = 10_000
 
 // sqliteWriter is the one goroutine that writes. Whatever waits when it
 // becomes free goes into its next commit; waiters hear of it afterwards.
@@ -40,18 +25,14 @@ type sqliteWriter struct {
 	disk disk
 	wal  walKeeper
 
-	failed atomic.Pointer[error] // why the store is read-only
+	line *waitingLine
 
-	mu      sync.Mutex
-	waiting []*operation
-	closed  bool
-	wake    chan struct{}
-	ended   chan struct{}
-	ops     sync.Pool
+	failed atomic.Pointer[error] // why the store is read-only
+	ended  chan struct{}
 }
 
 func newWriter(e *sqliteEngine, c *sqlite.Conn) *sqliteWriter {
-	w := &sqliteWriter{e: e, c: c, x: sqliteTx{c: c}, wake: make(chan struct{}, 1)}
+	w := &sqliteWriter{e: e, c: c, x: sqliteTx{c: c}, line: newLine()}
 	w.t = txn{tx: &w.x, s: e.s, ids: &w.spot, accounts: map[store.AccountID]*accountState{}}
 	w.disk = disk{dir: e.dir, reserve: e.s.o.Reserve, log: e.s.o.Log}
 	return w
@@ -69,13 +50,10 @@ func (w *sqliteWriter) start() error {
 
 // stop lets what waits be written and ends the goroutine.
 func (w *sqliteWriter) stop() {
-	w.mu.Lock()
-	w.closed = true
-	w.mu.Unlock()
+	w.line.close()
 	if w.ended == nil {
 		return
 	}
-	w.nudge()
 	<-w.ended
 	w.wal.stop()
 }
@@ -84,117 +62,21 @@ func (w *sqliteWriter) close() error {
 	return errors.Join(w.wal.closeConn(), w.c.Close(), w.wal.closeIndex(), w.disk.close())
 }
 
-func (w *sqliteWriter) nudge() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-// submit hands an operation in and waits for its commit. Once the writer has
-// taken it, only the commit ends the wait: its outcome must be known.
-func (w *sqliteWriter) submit(ctx context.Context, op *operation) error {
-	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
-		return errClosed
-	}
-	w.waiting = append(w.waiting, op)
-	first := len(w.waiting) == 1
-	w.mu.Unlock()
-	if first {
-		w.nudge()
-	}
-	select {
-	case <-op.done:
-		return op.err
-	case <-ctx.Done():
-	}
-	if w.withdraw(op) {
-		return ctx.Err()
-	}
-	<-op.done
-	return op.err
-}
-
-// withdraw takes back an operation that nobody began.
-func (w *sqliteWriter) withdraw(op *operation) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i, have := range w.waiting {
-		if have == op {
-			w.waiting = append(w.waiting[:i], w.waiting[i+1:]...)
-			return true
-		}
-	}
-	return false
-}
-
 func (e *sqliteEngine) write(ctx context.Context, removes bool, fn func(t *txn) error) error {
-	return e.writer.do(ctx, operation{fn: fn, removes: removes})
+	return e.writer.line.do(ctx, operation{fn: fn, removes: removes})
 }
 
 func (e *sqliteEngine) deliver(ctx context.Context, d *delivery) error {
-	return e.writer.do(ctx, operation{delivery: d})
-}
-
-func (w *sqliteWriter) do(ctx context.Context, o operation) error {
-	op, _ := w.ops.Get().(*operation)
-	if op == nil {
-		op = &operation{done: make(chan struct{}, 1)}
-	}
-	o.done = op.done
-	*op = o
-	err := w.submit(ctx, op)
-	*op = operation{done: o.done}
-	w.ops.Put(op)
-	return err
+	return e.writer.line.do(ctx, operation{delivery: d})
 }
 
 func (w *sqliteWriter) run() {
 	defer close(w.ended)
-	for batch := w.next(nil); batch != nil; batch = w.next(batch) {
+	for batch := w.line.next(nil); batch != nil; batch = w.line.next(batch) {
 		w.commit(batch)
-		for i, op := range batch {
-			batch[i] = nil
-			op.done <- struct{}{}
-		}
+		answer(batch)
 		w.wal.between()
 	}
-}
-
-// next waits for operations and takes as many as one commit may hold; nil at
-// the end. used is a batch whose memory may serve again.
-func (w *sqliteWriter) next(used []*operation) []*operation {
-	for {
-		w.mu.Lock()
-		if n := w.share(); n > 0 {
-			batch := append(used[:0], w.waiting[:n]...)
-			w.waiting = w.waiting[:copy(w.waiting, w.waiting[n:])]
-			w.mu.Unlock()
-			return batch
-		}
-		closed := w.closed
-		w.mu.Unlock()
-		if closed {
-			return nil
-		}
-		<-w.wake
-	}
-}
-
-// share says how many of the waiting operations go into the next commit.
-func (w *sqliteWriter) share() int {
-	var octets int64
-	for i, op := range w.waiting {
-		if op.delivery != nil {
-			octets += op.delivery.body.Size()
-		}
-		if i == maxBatchOps || i > 0 && octets > maxBatchOctets {
-			return i
-		}
-	}
-	return len(w.waiting)
 }
 
 // commit makes a batch durable, in one transaction unless one of its

@@ -60,7 +60,7 @@ func (b *bench) large(ctx context.Context) error {
 		return err
 	}
 	defer s.stop() //nolint:errcheck
-	for name, value := range map[string]string{"limits.size_inbound": "200MB"} {
+	for name, value := range map[string]string{"policy.size.inbound": "200MB"} {
 		if err := s.set(name, value); err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func (c *tryReadCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		_, err = fmt.Fprintf(s.Out, "%s has no messages.\n", c.Login)
 		return err
 	}
-	_, err = fmt.Fprintf(s.Out, "%s (%s)\n", strings.TrimRight(printable(text), "\n"), r.summary)
+	_, err = fmt.Fprintf(s.Out, "[%s]\n\n%s", r.summary, printable(text))
 	return err
 }
 

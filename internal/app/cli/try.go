@@ -155,7 +155,7 @@ func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(s.Out, "Sent by %s: the server said \"%s\"\n", name, clean(sent.Reply.String())); err != nil {
+	if _, err := fmt.Fprintf(s.Out, "Sent by %s: the server said \"%s\"\n", name, clean(sent.Data.String())); err != nil {
 		return err
 	}
 	return client.Quit()

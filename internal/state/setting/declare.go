@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // field is one declared setting.
@@ -70,7 +71,7 @@ func (g *group) declareStruct(typ reflect.Type, prefix string, index []int, docs
 		if err != nil {
 			return fmt.Errorf("field %s: %w", sf.Name, err)
 		}
-		f.name, f.index, f.doc = name, at, docs[docKey(typ, sf.Name)]
+		f.name, f.index, f.doc = name, at, plain(docs[docKey(typ, sf.Name)], sf.Name)
 		g.fields = append(g.fields, f)
 	}
 	return nil
@@ -174,4 +175,22 @@ func snake(s string) string {
 // docKey is the name under which a doc comment is kept.
 func docKey(typ reflect.Type, field string) string {
 	return typ.PkgPath() + "." + strings.TrimSuffix(typ.Name()+"."+field, ".")
+}
+
+// plain turns a Go doc comment into a sentence for administrators, who do not
+// know the field's name: "PerHost is the most connections" becomes "The most
+// connections".
+func plain(doc, field string) string {
+	rest, ok := strings.CutPrefix(doc, field+" ")
+	if !ok {
+		return doc
+	}
+	for _, verb := range []string{"is ", "are "} {
+		if r, ok := strings.CutPrefix(rest, verb); ok {
+			rest = r
+			break
+		}
+	}
+	first, size := utf8.DecodeRuneInString(rest)
+	return string(unicode.ToUpper(first)) + rest[size:]
 }

@@ -96,7 +96,7 @@ func New(o Options) *Authenticator {
 // fills in TLS and Binding.
 func (a *Authenticator) Offer() sasl.Offer {
 	s := a.o.Settings()
-	return sasl.Offer{PlaintextWithoutTLS: !s.PlaintextNeedsTLS, Login: s.Login, Scram: s.Scram, SHA1: s.Scram && s.ScramSHA1}
+	return sasl.Offer{PlaintextWithoutTLS: !s.PlaintextNeedsTLS, Login: s.OfferLogin, Scram: s.Scram, SHA1: s.Scram && s.ScramSHA1}
 }
 
 // Secret keys the invented salts of unknown names (sasl.Config).

@@ -366,7 +366,7 @@ func TestSettingsDecideTheMechanisms(t *testing.T) {
 	if o := a.Offer(); o.PlaintextWithoutTLS || o.Login || !o.Scram || o.SHA1 {
 		t.Errorf("%+v", o)
 	}
-	s = Settings{Login: true, ScramSHA1: true}
+	s = Settings{OfferLogin: true, ScramSHA1: true}
 	if o := a.Offer(); !o.PlaintextWithoutTLS || !o.Login || o.Scram || o.SHA1 {
 		t.Errorf("%+v", o)
 	}

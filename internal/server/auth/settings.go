@@ -6,8 +6,8 @@ type Settings struct {
 	// PlaintextNeedsTLS prohibits logging in over a connection that is not
 	// encrypted (M-GEN-06). Connections from this machine are no exception.
 	PlaintextNeedsTLS bool `default:"true" name:"plaintext_needs_tls"`
-	// Login offers the mechanism LOGIN beside PLAIN, which some old clients need.
-	Login bool `default:"true"`
+	// OfferLogin offers the mechanism LOGIN beside PLAIN, which some old clients need.
+	OfferLogin bool `default:"true"`
 	// Scram offers SCRAM-SHA-256, by which a password is proved without being
 	// sent, and its form bound to the TLS connection.
 	Scram bool `default:"true"`

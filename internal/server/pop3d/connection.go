@@ -41,8 +41,8 @@ type connection struct {
 const (
 	// commandTime is how long one line may take from its first octet.
 	commandTime = time.Minute
-	// writeTime bounds one write to a client that does not read.
-	writeTime = time.Minute
+	// writeTime bounds one write to a client that does not read at all.
+	writeTime = 2 * time.Minute
 	// slowest is the rate at which a message must be taken, in octets a second
 	// (reliability row 11).
 	slowest = 500

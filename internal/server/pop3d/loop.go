@@ -48,10 +48,8 @@ func (c *connection) serve() {
 	for err == nil && !c.closing {
 		err = c.step()
 	}
-	if err == nil {
-		err = c.flush()
-	}
-	if err != nil {
+	// Also after a failure: answers to earlier commands may still wait.
+	if err = errors.Join(err, c.flush()); err != nil {
 		c.log.Log(event.SessionFailed, event.Err(err))
 	}
 }

@@ -2,12 +2,10 @@ package smtpd
 
 import (
 	"errors"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
-	"posthorn/internal/base/event"
 	"posthorn/internal/base/reply"
 	"posthorn/internal/policy"
 	"posthorn/internal/wire/sasl"
@@ -19,7 +17,7 @@ func (s *session) auth(arg string) outcome {
 	name, initial, err := smtp.ParseAuth(arg)
 	limits := s.limits()
 	switch {
-	case !limits.Auth || s.c.server.Auth == nil:
+	case !limits.Auth || s.c.guard == nil:
 		return says(replyUnsupported)
 	case s.facts.Login != nil:
 		return says(reply.New(503, reply.E(5, 5, 1), "Logged in already"))
@@ -33,9 +31,7 @@ func (s *session) auth(arg string) outcome {
 	if !slices.Contains(offered, mechanism) {
 		return says(notOffered(mechanism, s.facts.TLS))
 	}
-	server, err := sasl.NewServer(name, sasl.Config{
-		Verifier: s.c.server.Auth, Offered: offered, Binding: s.binding(), Secret: s.c.server.Secret,
-	})
+	server, err := s.c.guard.Begin(name, s.binding(), offered)
 	if err != nil {
 		return s.authFailed(mechanism, err)
 	}
@@ -61,14 +57,11 @@ func notOffered(m sasl.Mechanism, tls bool) reply.Reply {
 // back, or ends the exchange.
 func (s *session) exchange(server sasl.Server, m sasl.Mechanism, response []byte) outcome {
 	challenge, done, err := server.Next(s.c.work, response)
-	if errors.Is(err, sasl.ErrProtocol) && response != nil && len(response) == 0 {
-		return s.wrongLogin(m, err) // nothing at all is a wrong password, not a fault of the program
-	}
 	if err != nil {
 		return s.authFailed(m, err)
 	}
 	if done {
-		return s.loggedIn(server.Identity())
+		return s.loggedIn(m)
 	}
 	s.c.then = func() outcome { return s.respond(server, m) }
 	return says(reply.New(334, reply.Enhanced{}, sasl.Encode(challenge)))
@@ -88,43 +81,34 @@ func (s *session) respond(server sasl.Server, m sasl.Mechanism) outcome {
 	return s.exchange(server, m, response)
 }
 
-func (s *session) loggedIn(id sasl.Identity) outcome {
-	account, err := s.c.server.Auth.Login(s.c.work, id)
-	if err != nil {
-		return s.authFailed(id.Mechanism, err)
-	}
-	s.facts.Login, s.login = account, id.Mechanism
-	s.facts.Kind = policy.Submission
+func (s *session) loggedIn(m sasl.Mechanism) outcome {
+	account := s.c.guard.Account()
+	s.facts.Login, s.facts.Kind = &account, policy.Submission
 	s.c.net.LoggedIn()
-	s.c.log.Log(event.AuthSucceeded, slog.String("account", id.Account), slog.String("mechanism", string(id.Mechanism)),
-		slog.String("client", s.facts.Client.String()))
 	r := reply.New(235, reply.E(2, 7, 0), "Authentication successful")
-	s.step("AUTH", string(id.Mechanism), r)
+	s.step("AUTH", string(m), r)
 	return says(r)
 }
 
-// authFailed says what went wrong without telling whether the name exists.
+// authFailed says what went wrong without telling whether the name exists; the
+// guard has counted it and says what it costs.
 func (s *session) authFailed(m sasl.Mechanism, err error) outcome {
+	r := reply.New(454, reply.E(4, 7, 0), "Temporary authentication failure")
 	switch {
 	case errors.Is(err, sasl.ErrCancelled):
-		return says(reply.New(501, reply.E(5, 7, 0), "Authentication cancelled"))
+		r = reply.New(501, reply.E(5, 7, 0), "Authentication cancelled")
 	case errors.Is(err, sasl.ErrProtocol):
-		return says(reply.New(501, reply.E(5, 5, 2), "Cannot read the response"))
+		r = reply.New(501, reply.E(5, 5, 2), "Cannot read the response")
 	case errors.Is(err, sasl.ErrCredentials), errors.Is(err, sasl.ErrBinding):
-		return s.wrongLogin(m, err)
+		r = reply.New(535, reply.E(5, 7, 8), "Authentication credentials invalid")
 	}
-	return says(reply.New(454, reply.E(4, 7, 0), "Temporary authentication failure").Because(err))
-}
-
-func (s *session) wrongLogin(m sasl.Mechanism, err error) outcome {
-	c := s.c
-	c.log.Log(event.AuthFailed, slog.String("mechanism", string(m)), slog.String("client", s.facts.Client.String()), event.Err(err))
-	c.penalty.failed = true
-	o := says(reply.New(535, reply.E(5, 7, 8), "Authentication credentials invalid").Because(err))
-	s.step("AUTH", string(m), o.Reply)
-	if c.penalty.logins+1 >= c.settings.LoginFailures {
+	o := says(r.Because(err))
+	cost, last := s.c.guard.Penalty()
+	s.c.hold = cost
+	if last {
 		o.more = append(o.more, replyTooManyLogins)
 	}
+	s.step("AUTH", string(m), o.Reply)
 	return o
 }
 

@@ -28,6 +28,7 @@ type connection struct {
 	log      *event.Logger
 	session  *session
 	penalty  penalty
+	guard    Guard // nil where nobody can log in
 
 	lineSince time.Time // when the first part of an unfinished line was there
 	meter     *meter    // set while content is read
@@ -63,6 +64,9 @@ func newConnection(ctx context.Context, s *Server, n *listen.Conn) *connection {
 	c := &connection{
 		server: s, ctx: ctx, work: context.WithoutCancel(ctx), settings: s.Settings(), net: n, lmtp: n.Listener == "lmtp", opened: time.Now(),
 		log: s.Log.Session(n.Session),
+	}
+	if s.Guard != nil {
+		c.guard = s.Guard(n.Client.Addr(), n.Listener, c.log)
 	}
 	c.in = smtp.NewReader(c)
 	c.session = newSession(c)

@@ -86,7 +86,7 @@ func (s *session) tlsConfig() *tls.Config {
 // authOffer lists the mechanisms of this moment. Without TLS there are none,
 // not even SCRAM, unless the administrator lifts that (M-GEN-06).
 func (s *session) authOffer(limits policy.Limits) []sasl.Mechanism {
-	if !limits.Auth || s.c.server.Auth == nil || s.facts.Login != nil {
+	if !limits.Auth || s.c.guard == nil || s.facts.Login != nil {
 		return nil
 	}
 	o := s.c.server.Offer(s.c.net.Info)

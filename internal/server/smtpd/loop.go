@@ -42,6 +42,11 @@ func (c *connection) greet() error {
 	if c.ctx.Err() != nil {
 		return c.end(replyStopping)
 	}
+	if c.guard != nil {
+		if err := c.guard.Connect(); err != nil {
+			return c.end(replyBlocked.Because(err))
+		}
+	}
 	d := c.session.judge(policy.Connect)
 	c.session.step("connect", "", d.Reply)
 	if d.Delay > 0 {

@@ -14,8 +14,6 @@ import (
 type penalty struct {
 	errors int
 	junk   int
-	logins int  // failed ones
-	failed bool // the reply under way is that of a failed login
 }
 
 // junkPause is what every junkGroup junk commands cost (M-SEC-ADV-05).
@@ -24,22 +22,14 @@ const (
 	junkPause = time.Second
 )
 
-// longestLoginPause ends the doubling of the pause after a failed login.
-const longestLoginPause = 8 * time.Second
-
 // weigh counts the reply and returns what to say and how long to wait before.
 func (p *penalty) weigh(c *connection, r reply.Reply, junk bool) (reply.Reply, time.Duration) {
-	var cost time.Duration
-	if p.failed {
-		p.failed = false
-		cost = p.loginFailed()
-	}
 	if c.session.facts.Trust == policy.TrustedClass {
-		return r, cost
+		return r, 0
 	}
 	e := &c.settings.Errors
 	wrong := r.Permanent() || e.Count == "all" && r.Temporary()
-	var tarpit time.Duration
+	var cost, tarpit time.Duration
 	if junk {
 		tarpit, wrong = p.countJunk(c.settings.JunkLimit, wrong)
 	}
@@ -47,7 +37,7 @@ func (p *penalty) weigh(c *connection, r reply.Reply, junk bool) (reply.Reply, t
 		p.errors++
 	}
 	if wrong || p.errors > e.SoftLimit {
-		cost = max(cost, e.Delay)
+		cost = e.Delay
 	}
 	if p.errors > e.HardLimit {
 		c.log.Log(event.SessionJunk, slog.Int("errors", p.errors), slog.Int("junk", p.junk))
@@ -65,12 +55,6 @@ func (p *penalty) countJunk(limit int, wrong bool) (time.Duration, bool) {
 		return junkPause, wrong || p.junk > limit
 	}
 	return 0, wrong || p.junk > limit
-}
-
-// loginFailed returns 1, 2, 4, 8, 8 … seconds.
-func (p *penalty) loginFailed() time.Duration {
-	p.logins++
-	return min(longestLoginPause, time.Second<<min(p.logins-1, 10))
 }
 
 // delivered forgets junk after an accepted message.

@@ -22,8 +22,7 @@ type session struct {
 	// offered are the parameters EHLO announced; mechanisms those of AUTH.
 	offered    smtp.Param
 	mechanisms []sasl.Mechanism
-	login      sasl.Mechanism // by which the client logged in
-	tried      int            // RCPT commands since the last transaction ended
+	tried      int // RCPT commands since the last transaction ended
 	tx         *transaction
 	trace      *record.Trace
 	// judged is what policy last said, until it is in the record.

@@ -21,9 +21,6 @@ type Settings struct {
 	// before it delivers a message; each further one is an error. Every tenth
 	// costs a second. 0 switches both off (M-SEC-ADV-05).
 	JunkLimit int `default:"100" min:"0" max:"100000"`
-	// LoginFailures is how many failed logins end a connection. Each is
-	// answered after twice the time of the one before, from 1 up to 8 seconds.
-	LoginFailures int `default:"10" min:"1" max:"100"`
 	// BareLineEnds is what happens to content with a CR or LF that is not part
 	// of CRLF: refuse it, or normalise the line ends. Only CRLF.CRLF ever ends
 	// a message, whatever is chosen.

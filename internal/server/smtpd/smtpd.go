@@ -47,12 +47,15 @@ type Directory interface {
 	Resolve(ctx context.Context, addr mail.Address) (directory.Resolution, error)
 }
 
-// Authenticator knows who may log in. Its errors are those of sasl.Verifier.
-type Authenticator interface {
-	sasl.Verifier
-	// Login returns the account of an identity that has proved itself; an
-	// error wrapping sasl.ErrCredentials when it may not act as it wants to.
-	Login(ctx context.Context, id sasl.Identity) (*store.AccountRow, error)
+// Guard lets one client log in, counts and logs its failures over all
+// protocols, and says what they cost; *auth.Guard does.
+type Guard interface {
+	// Connect reports a client that is to be sent away unheard.
+	Connect() error
+	Begin(mechanism string, b sasl.ChannelBinding, offered []sasl.Mechanism) (sasl.Server, error)
+	Account() store.AccountRow
+	Penalty() (delay time.Duration, last bool)
+	ProtocolError()
 }
 
 // Store is the part of store.Store a session uses itself.
@@ -78,13 +81,11 @@ type Deps struct {
 	Store     Store
 	Door      Door
 	Idents    *ident.Source
-	// Auth is nil where nobody can log in.
-	Auth Authenticator
+	// Guard makes the guard of a connection; nil where nobody can log in.
+	Guard func(client netip.Addr, listener string, log *event.Logger) Guard
 	// Offer says which mechanisms the listener has; TLS and Binding are the
 	// session's to fill. PlaintextWithoutTLS also lifts SCRAM (M-GEN-06).
 	Offer func(listen.Info) sasl.Offer
-	// Secret keys the invented salts of unknown names.
-	Secret []byte
 	// TLS is nil, or returns nil, where STARTTLS is not offered.
 	TLS func() *tls.Config
 	// Tight reports that memory is short; nil means never. New transactions

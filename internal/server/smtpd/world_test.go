@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,12 +20,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/passwd"
 	"posthorn/internal/flow/accept"
 	"posthorn/internal/policy"
 	"posthorn/internal/policy/check"
+	"posthorn/internal/server/auth"
 	"posthorn/internal/server/listen"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/setting"
@@ -45,13 +48,13 @@ type world struct {
 	book     *setting.Book
 	smtp     *setting.Handle[Settings]
 	checks   *setting.Handle[check.Settings]
+	auth     *setting.Handle[auth.Settings]
 	login    *logins
 	server   *Server
 	group    *listen.Group
 	doors    map[string]*door
 	tight    atomic.Bool
 	noTLS    atomic.Bool
-	plain    atomic.Bool
 }
 
 // faulty fails as it is told.
@@ -123,50 +126,17 @@ func (u usage) Usage(ctx context.Context, id store.AccountID) (store.Usage, erro
 	return u.s.Account(id).Usage(ctx)
 }
 
-// logins implements Authenticator over the directory.
+// logins is the directory of logins, which may be down.
 type logins struct {
-	dir       *directory.Directory
-	passwords *passwd.Verifier
-	down      atomic.Bool
+	*directory.Directory
+	down atomic.Bool
 }
 
-func (l *logins) find(ctx context.Context, name string) (store.AccountRow, error) {
+func (l *logins) Login(ctx context.Context, name string) (store.AccountRow, error) {
 	if l.down.Load() {
 		return store.AccountRow{}, store.ErrUnavailable
 	}
-	row, err := l.dir.Login(ctx, name)
-	if errors.Is(err, store.ErrNotFound) || row.Disabled {
-		return row, sasl.ErrCredentials
-	}
-	return row, err
-}
-
-func (l *logins) VerifyPassword(ctx context.Context, name, password string) (string, error) {
-	row, err := l.find(ctx, name)
-	if err != nil {
-		return "", err
-	}
-	if _, err := l.passwords.Verify(ctx, name, row.Password, password); err != nil {
-		return "", sasl.ErrCredentials
-	}
-	return name, nil
-}
-
-func (l *logins) Scram(ctx context.Context, name string, _ passwd.ScramHash) (string, passwd.Scram, error) {
-	row, err := l.find(ctx, name)
-	if err != nil {
-		return "", passwd.Scram{}, err
-	}
-	s, err := passwd.ParseScram(row.Scram256)
-	return name, s, err
-}
-
-func (l *logins) Login(ctx context.Context, id sasl.Identity) (*store.AccountRow, error) {
-	if id.Authzid != "" && id.Authzid != id.Authcid {
-		return nil, sasl.ErrCredentials
-	}
-	row, err := l.find(ctx, id.Account)
-	return &row, err
+	return l.Directory.Login(ctx, name)
 }
 
 // certificate is made once: keys are costly and time does not matter to it.
@@ -194,6 +164,19 @@ var certificate = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 
 const password = "correct horse battery"
 
+// cheap hashes quickly; secrets are what is stored for password, made once.
+var (
+	cheap   = passwd.NewVerifier(passwd.Options{Params: passwd.Params{Memory: 64, Time: 1, Threads: 1}})
+	secrets = sync.OnceValues(func() (hash, scram string) {
+		hash, err := cheap.NewHash(context.Background(), password)
+		s, serr := cheap.NewScram(context.Background(), passwd.SHA256, password)
+		if err = errors.Join(err, serr); err != nil {
+			panic(err)
+		}
+		return hash, s.String()
+	})
+)
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	s, err := sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{SegmentSize: 1 << 20})
@@ -208,14 +191,15 @@ func newWorld(t *testing.T) *world {
 	}, Passwords: passwords, HostName: func() string { return "mx.example.test" }})
 	w.people()
 	w.settings(s)
-	w.login = &logins{dir: w.dir, passwords: passwords}
+	w.login = &logins{Directory: w.dir}
+	authenticator := auth.New(auth.Options{Directory: w.login, Passwords: passwords, Settings: w.auth.Get, Secret: []byte("secret")})
 	w.server = New(Deps{
 		Settings: w.smtp.Get, Hostname: func() string { return "mx.example.test" }, Policy: w.policy, Directory: w.dir,
 		Usage: usage{s}, Senders: w.dir, Store: w.store, Door: accept.New(w.store, accept.Options{}), Idents: ident.NewSource(),
-		Auth: w.login, Secret: []byte("secret"), Tight: w.tight.Load,
-		Offer: func(listen.Info) sasl.Offer {
-			return sasl.Offer{Login: true, Scram: true, PlaintextWithoutTLS: w.plain.Load()}
+		Guard: func(client netip.Addr, listener string, log *event.Logger) Guard {
+			return authenticator.Guard(client, listener, log)
 		},
+		Offer: func(listen.Info) sasl.Offer { return authenticator.Offer() }, Tight: w.tight.Load,
 		TLS: w.tls,
 	})
 	w.group = listen.NewGroup(listen.Options{})
@@ -237,6 +221,7 @@ func (w *world) settings(s store.Store) {
 	r := setting.NewRegistry()
 	w.smtp = setting.Register[Settings](r, "smtp")
 	w.checks = setting.Register[check.Settings](r, "policy")
+	w.auth = setting.Register[auth.Settings](r, "auth")
 	var err error
 	if w.book, err = setting.Open(w.t.Context(), r, s.Settings(), nil, setting.Options{}); err != nil {
 		w.t.Fatal(err)
@@ -254,7 +239,8 @@ func (w *world) people() {
 		if name == "dave" {
 			row.QuotaMessages = 1
 		}
-		id, err := w.dir.AddAccount(ctx, directory.NewAccount{AccountRow: row, Password: password})
+		row.Password, row.Scram256 = secrets()
+		id, err := w.dir.AddAccount(ctx, directory.NewAccount{AccountRow: row})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -349,7 +335,6 @@ func play(t *testing.T, dialogue string) {
 //	! room 1000                  free octets
 //	! tight on                   memory is short
 //	! tls off                    no certificate
-//	! plaintext on               login without TLS is allowed
 //	! auth down                  the directory of logins does not answer
 //	! stop 5s                    the server stops, with that much grace
 //	! filed bob 1                so many messages lie in bob's inbox
@@ -361,7 +346,7 @@ func (w *world) commands() map[string]func(string) error {
 	}
 	return map[string]func(string) error{
 		"set": w.set, "fault": w.fault, "room": w.setRoom, "stop": w.stop, "filed": w.filed, "queued": w.queued, "line": w.line,
-		"tight": on(&w.tight, "on"), "tls": on(&w.noTLS, "off"), "plaintext": on(&w.plain, "on"), "auth": on(&w.login.down, "down"),
+		"tight": on(&w.tight, "on"), "tls": on(&w.noTLS, "off"), "auth": on(&w.login.down, "down"),
 		"unknown": func(args string) error {
 			n, err := strconv.Atoi(args)
 			w.store.set(func(f *faulty) { f.unknown = n })

@@ -3,6 +3,7 @@ package imapd
 import (
 	"context"
 
+	"posthorn/internal/state/mailbox"
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/imap"
 )
@@ -45,30 +46,52 @@ func runStore(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 			return failed(err)
 		}
 	}
-	v.stored(arg.Silent, cmd.UID, indexes, &result)
+	v.stored(arg.Silent, cmd.UID, indexes, &update, &result)
 	return storeResponse(v, arg, cmd.UID, missing, result.Modified)
 }
 
 // stored tells the outcome of a STORE: all flags of the messages named, or,
 // when silent, at most their new modseq.
-func (v *view) stored(silent, uid bool, indexes []int, result *store.FlagResult) {
-	v.tellKeywords(result.Keywords)
+func (v *view) stored(silent, uid bool, indexes []int, u *store.FlagUpdate, result *store.FlagResult) {
+	before := v.told
 	v.note(result.Changed)
-	if len(result.Keywords) > len(v.told.Keywords) {
-		v.told = v.told.WithKeywords(result.Keywords)
-	}
-	if !silent {
-		v.storedFlags(uid, indexes, result.Modified)
+	if silent {
+		v.storedSilently(uid, before, u, result)
 		return
 	}
-	if !v.c.session.condStore {
-		return
+	v.storedFlags(uid, indexes, result.Modified)
+}
+
+// storedSilently tells flags only where somebody else's change is among them,
+// which the client cannot know (RFC 3501 §6.4.6).
+func (v *view) storedSilently(uid bool, before *mailbox.Snapshot, u *store.FlagUpdate, result *store.FlagResult) {
+	w := v.flagWriter()
+	mask := u.Flags
+	for _, k := range u.Keywords {
+		mask |= flagBits(k, result.Keywords)
 	}
-	for _, e := range result.Changed {
-		if at, ok := v.told.Find(e.UID); ok {
-			v.tellModSeq(at, &e, uid)
+	for i := range result.Changed {
+		e := &result.Changed[i]
+		at, ok := before.Find(e.UID)
+		switch {
+		case !ok:
+		case applyFlags(u.Op, before.At(at).Flags, mask) != e.Flags:
+			v.tellFlags(at, e, w, uid || v.c.session.condStore)
+		case v.c.session.condStore:
+			v.tellModSeq(at, e, uid)
 		}
 	}
+}
+
+// applyFlags is what an update makes of flags.
+func applyFlags(op store.FlagOp, flags, mask store.Flags) store.Flags {
+	switch op {
+	case store.FlagsAdd:
+		return flags | mask
+	case store.FlagsRemove:
+		return flags &^ mask
+	}
+	return mask
 }
 
 // storedFlags tells the flags of all messages that were not left alone.
@@ -112,7 +135,9 @@ func storeResponse(v *view, arg imap.Store, uid, missing bool, modified []store.
 	}
 	if len(modified) > 0 {
 		r.Code = imap.CodeModified(v.setOf(modified, uid))
-		r.Text = "Conditional STORE left some alone"
+		if r.Status == imap.OK {
+			r.Text = "Conditional STORE left some alone"
+		}
 	}
 	return r
 }

@@ -190,8 +190,15 @@ func (v *view) refresh(ctx context.Context) error {
 	return err
 }
 
-// note takes the outcome of our own change of flags as told.
-func (v *view) note(changed []store.Entry) { v.told = v.told.With(changed, nil) }
+// note takes the outcome of our own change of flags as told, after a refresh.
+// Somebody else's change of the same messages may be in it, with keywords
+// that are new to the client.
+func (v *view) note(changed []store.Entry) {
+	keywords := v.box.Snapshot().Keywords
+	v.tellKeywords(keywords)
+	v.told = v.told.With(changed, nil)
+	v.told.Keywords = keywords
+}
 
 // errBeyond is the fault of naming a message that is not there.
 var errBeyond = &imap.Error{Response: imap.Response{Status: imap.BAD, Text: "No such message"}}

@@ -226,10 +226,3 @@ func (s *Snapshot) apply(c store.Changes) *Snapshot {
 	}
 	return next
 }
-
-// WithKeywords returns a snapshot that knows these keywords.
-func (s *Snapshot) WithKeywords(names []string) *Snapshot {
-	next := *s
-	next.Keywords = slices.Clip(names)
-	return &next
-}

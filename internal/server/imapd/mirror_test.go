@@ -1,0 +1,240 @@
+package imapd
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"posthorn/internal/state/store"
+	"posthorn/internal/testkit/memconn"
+)
+
+// told is one message as a client knows it.
+type told struct {
+	uid    store.UID // 0: not known yet
+	flags  string    // sorted, without \Recent
+	modSeq uint64
+	known  bool
+	fresh  bool // flags were told since it was set to false
+}
+
+// client is an IMAP client that knows its mailbox by responses alone.
+type client struct {
+	conn   net.Conn
+	in     *bufio.Reader
+	tag    int
+	name   string
+	box    []told
+	recent map[store.UID]bool
+	// kept: the command that runs must not be answered with EXPUNGE.
+	kept      bool
+	condStore bool
+}
+
+func (w *world) client(name string, port uint16) *client {
+	ours, theirs := memconn.Pair(netip.AddrPortFrom(netip.MustParseAddr("192.0.2.7"), port), netip.MustParseAddrPort("192.0.2.1:143"))
+	go func() {
+		w.serve("imap", theirs)
+		_ = theirs.Close()
+	}()
+	return &client{conn: ours, in: bufio.NewReader(ours), name: name, recent: map[store.UID]bool{}}
+}
+
+// do sends a command and takes in what is answered. It returns the tagged
+// response and the lines before it.
+func (c *client) do(format string, args ...any) (string, []string, error) {
+	tag := c.send(format, args...)
+	return c.until(tag)
+}
+
+func (c *client) send(format string, args ...any) string {
+	c.tag++
+	tag := fmt.Sprintf("%s%d", c.name, c.tag)
+	_ = c.conn.SetDeadline(time.Now().Add(time.Minute))
+	fmt.Fprintf(c.conn, "%s %s\r\n", tag, fmt.Sprintf(format, args...))
+	return tag
+}
+
+func (c *client) until(tag string) (string, []string, error) {
+	var lines []string
+	for {
+		line, err := c.line()
+		if err != nil {
+			return "", lines, fmt.Errorf("client %s waiting for %s: %w", c.name, tag, err)
+		}
+		if rest, ok := strings.CutPrefix(line, tag+" "); ok {
+			return rest, lines, nil
+		}
+		lines = append(lines, line)
+		if err := c.take(line); err != nil {
+			return "", lines, fmt.Errorf("client %s: %w in %q", c.name, err, line)
+		}
+	}
+}
+
+var literal = regexp.MustCompile(`\{(\d+)\}$`)
+
+// line reads a response line; literals become "…".
+func (c *client) line() (string, error) {
+	var all strings.Builder
+	for {
+		line, err := c.in.ReadString('\n')
+		if err != nil {
+			return "", err
+		}
+		line = strings.TrimSuffix(line, "\r\n")
+		m := literal.FindStringSubmatch(line)
+		if m == nil {
+			return all.String() + line, nil
+		}
+		n, _ := strconv.Atoi(m[1])
+		if _, err := io.CopyN(io.Discard, c.in, int64(n)); err != nil {
+			return "", err
+		}
+		all.WriteString(strings.TrimSuffix(line, m[0]) + "…")
+	}
+}
+
+var (
+	numbered  = regexp.MustCompile(`^\* (\d+) (EXISTS|RECENT|EXPUNGE|FETCH)(.*)$`)
+	uidItem   = regexp.MustCompile(`UID (\d+)`)
+	flagsItem = regexp.MustCompile(`FLAGS \(([^)]*)\)`)
+	modItem   = regexp.MustCompile(`MODSEQ \((\d+)\)`)
+)
+
+// take changes the mirror as a response says.
+func (c *client) take(line string) error {
+	m := numbered.FindStringSubmatch(line)
+	if m == nil {
+		return nil
+	}
+	n, _ := strconv.Atoi(m[1])
+	switch m[2] {
+	case "EXISTS":
+		if n < len(c.box) {
+			return fmt.Errorf("EXISTS below %d", len(c.box))
+		}
+		c.box = append(c.box, make([]told, n-len(c.box))...)
+	case "EXPUNGE":
+		if c.kept {
+			return fmt.Errorf("EXPUNGE where it is forbidden")
+		}
+		if n < 1 || n > len(c.box) {
+			return fmt.Errorf("EXPUNGE beyond %d", len(c.box))
+		}
+		c.box = slices.Delete(c.box, n-1, n)
+	case "FETCH":
+		if n < 1 || n > len(c.box) {
+			return fmt.Errorf("FETCH beyond %d", len(c.box))
+		}
+		return c.fetched(&c.box[n-1], m[3])
+	}
+	return nil
+}
+
+func (c *client) fetched(t *told, items string) error {
+	if m := uidItem.FindStringSubmatch(items); m != nil {
+		uid, _ := strconv.Atoi(m[1])
+		if t.uid != 0 && t.uid != store.UID(uid) {
+			return fmt.Errorf("message was UID %d", t.uid)
+		}
+		t.uid = store.UID(uid)
+	}
+	if m := flagsItem.FindStringSubmatch(items); m != nil {
+		var flags []string
+		for _, f := range strings.Fields(m[1]) {
+			if f != `\Recent` {
+				flags = append(flags, f)
+			} else if t.uid != 0 {
+				c.recent[t.uid] = true
+			}
+		}
+		slices.Sort(flags)
+		t.flags, t.known, t.fresh = strings.Join(flags, " "), true, true
+	}
+	if m := modItem.FindStringSubmatch(items); m != nil {
+		t.modSeq, _ = strconv.ParseUint(m[1], 10, 64)
+	} else if c.condStore && flagsItem.MatchString(items) {
+		return fmt.Errorf("FLAGS without MODSEQ")
+	}
+	return nil
+}
+
+// enter logs in and selects.
+func (c *client) enter(box string) error {
+	if _, err := c.line(); err != nil {
+		return err
+	}
+	for _, command := range []string{"LOGIN alice secret", "SELECT " + box} {
+		if r, _, err := c.do("%s", command); err != nil || !strings.HasPrefix(r, "OK") {
+			return fmt.Errorf("%s: %s %v", command, r, err)
+		}
+	}
+	return c.learn()
+}
+
+// learn asks about the messages the client has only heard of.
+func (c *client) learn() error {
+	for {
+		first := slices.IndexFunc(c.box, func(t told) bool { return t.uid == 0 || !t.known })
+		if first < 0 {
+			return nil
+		}
+		c.kept = true
+		r, _, err := c.do("FETCH %d:* (UID FLAGS)", first+1)
+		c.kept = false
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(r, "OK") {
+			return fmt.Errorf("client %s learns: %s", c.name, r)
+		}
+	}
+}
+
+// agrees compares the mirror with the store after a NOOP.
+func (c *client) agrees(w *world, box store.MailboxID) error {
+	if r, _, err := c.do("NOOP"); err != nil || !strings.HasPrefix(r, "OK") {
+		return fmt.Errorf("NOOP: %s %v", r, err)
+	}
+	if err := c.learn(); err != nil {
+		return err
+	}
+	x, err := w.store.Account(w.accounts["alice"]).Index(w.ctx, box)
+	if err != nil {
+		return err
+	}
+	if len(x.Entries) != len(c.box) {
+		return fmt.Errorf("client %s knows %d messages, there are %d", c.name, len(c.box), len(x.Entries))
+	}
+	for i, e := range x.Entries {
+		t := c.box[i]
+		if want := flagText(e.Flags, x.Mailbox.Keywords); t.uid != e.UID || t.flags != want || t.modSeq != 0 && t.modSeq != uint64(e.ModSeq) {
+			return fmt.Errorf("client %s knows message %d as %+v, it is %d (%s) modseq %d", c.name, i+1, t, e.UID, want, e.ModSeq)
+		}
+	}
+	return nil
+}
+
+func flagText(flags store.Flags, keywords []string) string {
+	var names []string
+	for i, name := range systemFlagNames {
+		if flags&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	for i, name := range keywords {
+		if flags&(1<<(store.FirstKeyword+i)) != 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}

@@ -119,12 +119,19 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 	tlsFor := func(p cert.Purpose) func() *tls.Config { return func() *tls.Config { return d.certs.TLS(p) } }
 	smtp := smtpd.New(smtpd.Deps{Settings: h.handles.smtp.Get, Hostname: h.handles.hostname, Policy: h.Pipeline, Directory: h.Directory,
 		Usage: h, Senders: h.Directory, Store: h.Store, Door: accept.New(h.Store, accept.Options{Filed: h.filed}),
-		Idents: idents, Auth: who, Offer: func(listen.Info) sasl.Offer { return who.Offer() }, Secret: secret, TLS: tlsFor(cert.SMTP), Tight: budget.Tight, Recorder: h.Records, Log: h.Log})
+		Idents: idents, Offer: func(listen.Info) sasl.Offer { return who.Offer() }, TLS: tlsFor(cert.SMTP), Tight: budget.Tight, Recorder: h.Records, Log: h.Log,
+		Guard: func(client netip.Addr, listener string, log *event.Logger) smtpd.Guard {
+			return who.Guard(client, listener, log)
+		}})
 	imap := imapd.New(imapd.Deps{Store: h.Store, Mailboxes: d.boxes, Settings: h.handles.imap.Get, Offer: who.Offer, TLS: tlsFor(cert.IMAP), Log: h.Log,
-		Guard: func(client netip.Addr, listener string, log *event.Logger) imapd.Guard { return who.Guard(client, listener, log) }})
+		Guard: func(client netip.Addr, listener string, log *event.Logger) imapd.Guard {
+			return who.Guard(client, listener, log)
+		}})
 	pop3 := pop3d.New(pop3d.Deps{Store: h.Store, Settings: h.handles.pop3.Get, TLS: tlsFor(cert.POP3), Log: h.Log,
 		Offer: func(listen.Info) sasl.Offer { return who.Offer() },
-		Guard: func(client netip.Addr, listener string, log *event.Logger) pop3d.Guard { return who.Guard(client, listener, log) }})
+		Guard: func(client netip.Addr, listener string, log *event.Logger) pop3d.Guard {
+			return who.Guard(client, listener, log)
+		}})
 	d.http = listen.NewHTTP(&http.Server{Handler: api.New(h.Service, who, h.Log), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}, h.Log)
 	d.servers = map[string]listen.Server{"smtp": smtp, "submission": smtp, "submissions": smtp, "lmtp": smtp,
 		"imap": imap, "imaps": imap, "pop3": pop3, "pop3s": pop3, "http": d.http}

@@ -3,7 +3,7 @@ package mutants
 // Sessions are mutations of what the SMTP session itself counts and obeys.
 var Sessions = []Mutation{
 	session("errors are not counted", "penalty.go", "penalty.weigh", "p.errors++", "", "TestTranscripts/errors"),
-	session("errors cost no time", "penalty.go", "penalty.weigh", "max(cost, e.Delay)", "max(cost, 0)", "TestTranscripts/errors"),
+	session("errors cost no time", "penalty.go", "penalty.weigh", "cost = e.Delay", "cost = 0", "TestTranscripts/errors"),
 	session("the soft limit comes early", "penalty.go", "penalty.weigh", "p.errors > e.SoftLimit", "p.errors >= e.SoftLimit", "TestTranscripts/errors"),
 	session("the soft limit is nothing", "penalty.go", "penalty.weigh", "|| p.errors > e.SoftLimit", "", "TestTranscripts/errors"),
 	session("the hard limit comes early", "penalty.go", "penalty.weigh", "p.errors > e.HardLimit", "p.errors >= e.HardLimit", "TestTranscripts/errors"),
@@ -27,12 +27,11 @@ var Sessions = []Mutation{
 		Name: "RSET forgets errors", File: smtpd + "/rset.go", Func: "session.rset", Insert: "s.c.penalty = penalty{}",
 		Killer: Test{smtpd, "TestTranscripts/errors"},
 	},
-	session("failed logins cost no time", "penalty.go", "penalty.loginFailed", "time.Second<<", "0*time.Second<<", "TestTranscripts/auth"),
-	session("failed logins never end the connection", "auth.go", "session.wrongLogin", "c.penalty.logins+1 >= c.settings.LoginFailures", "false", "TestTranscripts/auth"),
+	session("failed logins cost no time", "auth.go", "session.authFailed", "s.c.hold = cost", "_ = cost", "TestTranscripts/auth"),
+	session("failed logins never end the connection", "auth.go", "session.authFailed", "if last {", "if last && false {", "TestTranscripts/auth"),
 	session("AUTH is offered in clear text", "ehlo.go", "session.authOffer", "!o.TLS && !o.PlaintextWithoutTLS", "false", "TestTranscripts/auth"),
 	session("AUTH is offered when it is off", "ehlo.go", "session.authOffer", "!limits.Auth || ", "", "TestTranscripts/auth"),
 	session("a second AUTH is taken", "auth.go", "session.auth", "case s.facts.Login != nil:", "case false:", "TestTranscripts/auth"),
-	session("AUTH is taken inside a transaction", "auth.go", "session.auth", "case s.tx != nil:", "case false:", "TestTranscripts/auth"),
 	session("the largest message is refused while it comes in", "content.go", "content.Write", "b.size > b.limit", "b.size >= b.limit", "TestTranscripts/data"),
 	session("a message without end is read to its end", "content.go", "content.Write", "b.size > b.most", "false", "TestTranscripts/data"),
 	session("commands behind STARTTLS are obeyed", "starttls.go", "session.starttls", "c.in.Buffered() > 0", "false", "TestTranscripts/starttls"),

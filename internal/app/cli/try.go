@@ -139,12 +139,23 @@ func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		return err
 	}
 	defer conn.Close()
-	client := smtp.NewClient(conn, false, smtp.Recommended())
+	options := smtp.ClientOptions{Now: time.Now}
+	if t, ok := conn.(*tls.Conn); ok {
+		state := t.ConnectionState()
+		options.TLS = &state
+	}
+	client := smtp.NewClient(conn, options)
 	if err := client.Greet("localhost"); err != nil {
 		return err
 	}
 	if name == "submission" {
-		if err := client.StartTLS(config, "localhost"); err != nil {
+		handshake := func() (smtp.Conn, *tls.ConnectionState, error) {
+			t := tls.Client(conn, config)
+			err := t.HandshakeContext(ctx)
+			state := t.ConnectionState()
+			return t, &state, err
+		}
+		if err := client.StartTLS("localhost", handshake); err != nil {
 			return err
 		}
 	}

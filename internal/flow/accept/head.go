@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"posthorn/internal/base/mail"
+	"posthorn/internal/flow/trace"
 	"posthorn/internal/wire/mime"
 )
 
@@ -42,12 +43,7 @@ func (h *head) add(name, value string) {
 // the forward-path are kept in it (RFC 5321 §4.4), for replies and against loops.
 func (h *head) filed(from, to mail.Address) []byte {
 	b := make([]byte, 0, len(h.common)+len(from.Local)+len(from.Domain)+len(to.Local)+len(to.Domain)+48)
-	b = append(b, "Return-Path: "...)
-	b = append(b, from.Path()...)
-	b = append(b, "\r\nDelivered-To: "...)
-	b = append(b, to.String()...)
-	b = append(b, "\r\n"...)
-	return append(b, h.common...)
+	return append(trace.AppendFinal(b, from, to), h.common...)
 }
 
 // meta is the structure of content behind a head of n octets.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"posthorn/internal/base/mail"
 	"posthorn/internal/testkit/memconn"
@@ -17,10 +18,21 @@ import (
 
 // dial connects our own client to the world.
 func (w *world) dial(listener string) *smtp.Client {
+	c, _ := w.dialTLS(listener)
+	return c
+}
+
+// dialTLS also returns what does the handshake for StartTLS.
+func (w *world) dialTLS(listener string) (*smtp.Client, func() (smtp.Conn, *tls.ConnectionState, error)) {
 	ours, theirs := memconn.Pair(netip.MustParseAddrPort("192.0.2.1:1025"), netip.MustParseAddrPort("192.0.2.25:25"))
 	go w.serve(listener, theirs)
 	w.t.Cleanup(func() { _ = ours.Close() })
-	return smtp.NewClient(ours, listener == "lmtp", smtp.Recommended())
+	return smtp.NewClient(ours, smtp.ClientOptions{LMTP: listener == "lmtp", Now: time.Now}), func() (smtp.Conn, *tls.ConnectionState, error) {
+		t := tls.Client(ours, clientTLS())
+		err := t.Handshake()
+		state := t.ConnectionState()
+		return t, &state, err
+	}
 }
 
 func clientTLS() *tls.Config {
@@ -49,8 +61,8 @@ func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 func TestClientLogsInBoundToTheConnectionAndSends(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
-		c := w.dial("submission")
-		err := errors.Join(c.Greet("client.example"), c.StartTLS(clientTLS(), "client.example"))
+		c, handshake := w.dialTLS("submission")
+		err := errors.Join(c.Greet("client.example"), c.StartTLS("client.example", handshake))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"time"
 
@@ -37,29 +36,49 @@ type RefusedError struct {
 // Error implements error.
 func (e *RefusedError) Error() string { return "smtp: " + e.Verb + ": " + e.Reply.String() }
 
+// Conn is what a Client speaks over; a net.Conn is one.
+type Conn interface {
+	io.ReadWriter
+	SetDeadline(t time.Time) error
+}
+
+// ClientOptions are what a Client needs to know.
+type ClientOptions struct {
+	// LMTP makes it speak RFC 2033.
+	LMTP bool
+	// Timeouts are those of Recommended if zero.
+	Timeouts Timeouts
+	// Now is the clock for deadlines; nil sets none.
+	Now func() time.Time
+	// TLS is the state of a connection that began with TLS.
+	TLS *tls.ConnectionState
+}
+
 // Client speaks SMTP or LMTP over a connection that is open already. After an
 // error that is no *RefusedError the connection is of no more use. It belongs
 // to one goroutine.
 type Client struct {
-	conn  net.Conn
-	in    *Reader
-	out   []byte
-	lmtp  bool
-	times Timeouts
+	conn Conn
+	in   *Reader
+	out  []byte
+	o    ClientOptions
 	// Greeting is what the server said first, Hello its reply to EHLO.
 	Greeting, Hello reply.Reply
 	extensions      map[string]string
 }
 
-// NewClient returns a client; lmtp makes it speak RFC 2033.
-func NewClient(conn net.Conn, lmtp bool, t Timeouts) *Client {
-	return &Client{conn: conn, in: NewReader(conn), lmtp: lmtp, times: t}
+// NewClient returns a client of the server at the other end.
+func NewClient(conn Conn, o ClientOptions) *Client {
+	if o.Timeouts == (Timeouts{}) {
+		o.Timeouts = Recommended()
+	}
+	return &Client{conn: conn, in: NewReader(conn), o: o}
 }
 
 // Greet reads the greeting and introduces the client: EHLO, and HELO where
 // that is not understood; LHLO for LMTP.
 func (c *Client) Greet(name string) error {
-	r, err := c.read(c.times.Greeting)
+	r, err := c.read(c.o.Timeouts.Greeting)
 	if err != nil {
 		return err
 	}
@@ -73,14 +92,14 @@ func (c *Client) Greet(name string) error {
 // Introduce says EHLO, which also ends a transaction.
 func (c *Client) Introduce(name string) error {
 	verb := EHLO
-	if c.lmtp {
+	if c.o.LMTP {
 		verb = LHLO
 	}
 	c.extensions = map[string]string{}
-	r, err := c.command(verb.String()+" "+name, c.times.Command)
-	if err == nil && r.Permanent() && !c.lmtp {
+	r, err := c.command(verb.String()+" "+name, c.o.Timeouts.Command)
+	if err == nil && r.Permanent() && !c.o.LMTP {
 		verb = HELO
-		r, err = c.command("HELO "+name, c.times.Command)
+		r, err = c.command("HELO "+name, c.o.Timeouts.Command)
 	}
 	if err != nil {
 		return err
@@ -104,15 +123,16 @@ func (c *Client) Extension(name string) (params string, ok bool) {
 	return params, ok
 }
 
-// StartTLS begins TLS and introduces the client again. What the server sent
-// ahead of the handshake is discarded, and what it offered before is forgotten
-// (RFC 3207 §4.2, CVE-2011-0411). It returns ErrExtension where STARTTLS is
-// not offered; falling back is the caller's decision.
-func (c *Client) StartTLS(config *tls.Config, name string) error {
+// StartTLS begins TLS and introduces the client again. handshake does the
+// client's side of it on the connection and returns the connection to go on
+// with. What the server sent ahead of it is discarded, and what it offered
+// before is forgotten (RFC 3207 §4.2, CVE-2011-0411). ErrExtension says that
+// STARTTLS is not offered; falling back is the caller's decision.
+func (c *Client) StartTLS(name string, handshake func() (Conn, *tls.ConnectionState, error)) error {
 	if _, ok := c.Extension("STARTTLS"); !ok {
 		return fmt.Errorf("%w: STARTTLS", ErrExtension)
 	}
-	r, err := c.command("STARTTLS", c.times.Command)
+	r, err := c.command("STARTTLS", c.o.Timeouts.Command)
 	if err != nil {
 		return err
 	}
@@ -120,26 +140,19 @@ func (c *Client) StartTLS(config *tls.Config, name string) error {
 		return &RefusedError{"STARTTLS", r}
 	}
 	c.in.Release()
-	if err := c.deadline(c.times.Command); err != nil {
+	if err := c.deadline(c.o.Timeouts.Command); err != nil {
 		return err
 	}
-	t := tls.Client(c.conn, config)
-	if err := t.Handshake(); err != nil {
+	conn, state, err := handshake()
+	if err != nil {
 		return fmt.Errorf("smtp: TLS handshake: %w", err)
 	}
-	c.conn, c.in = t, NewReader(t)
+	c.conn, c.in, c.o.TLS = conn, NewReader(conn), state
 	return c.Introduce(name)
 }
 
 // TLS returns the state of the TLS connection, nil in plain text.
-func (c *Client) TLS() *tls.ConnectionState {
-	t, ok := c.conn.(*tls.Conn)
-	if !ok {
-		return nil
-	}
-	state := t.ConnectionState()
-	return &state
-}
+func (c *Client) TLS() *tls.ConnectionState { return c.o.TLS }
 
 // Auth logs in by the strongest mechanism both know. plaintext allows PLAIN
 // and LOGIN, which is right inside verified TLS only.
@@ -171,7 +184,7 @@ func (c *Client) Auth(cred sasl.Credentials, plaintext bool) error {
 
 func (c *Client) exchange(x sasl.Client, line string) error {
 	for {
-		r, err := c.command(line, c.times.Command)
+		r, err := c.command(line, c.o.Timeouts.Command)
 		switch {
 		case err != nil:
 			return err
@@ -186,7 +199,7 @@ func (c *Client) exchange(x sasl.Client, line string) error {
 			response, err = x.Next(challenge)
 		}
 		if err != nil {
-			_, cancelled := c.command("*", c.times.Command)
+			_, cancelled := c.command("*", c.o.Timeouts.Command)
 			return errors.Join(err, cancelled)
 		}
 		line = sasl.Encode(response)
@@ -194,7 +207,7 @@ func (c *Client) exchange(x sasl.Client, line string) error {
 }
 
 // Read reads a reply nobody asked for, such as 421 from a server that stops.
-func (c *Client) Read() (reply.Reply, error) { return c.read(c.times.Command) }
+func (c *Client) Read() (reply.Reply, error) { return c.read(c.o.Timeouts.Command) }
 
 // Reset ends a transaction.
 func (c *Client) Reset() error { return c.expect("RSET", 250) }
@@ -206,7 +219,7 @@ func (c *Client) Noop() error { return c.expect("NOOP", 250) }
 func (c *Client) Quit() error { return c.expect("QUIT", 221) }
 
 func (c *Client) expect(line string, code int) error {
-	r, err := c.command(line, c.times.Command)
+	r, err := c.command(line, c.o.Timeouts.Command)
 	if err == nil && r.Code != code {
 		return &RefusedError{line, r}
 	}
@@ -256,8 +269,8 @@ func (c *Client) flush() error {
 }
 
 func (c *Client) deadline(d time.Duration) error {
-	if d <= 0 {
-		return c.conn.SetDeadline(time.Time{})
+	if c.o.Now == nil {
+		return nil
 	}
-	return c.conn.SetDeadline(time.Now().Add(d))
+	return c.conn.SetDeadline(c.o.Now().Add(d))
 }

@@ -26,7 +26,7 @@ func scripted(t *testing.T, dialogue string, lmtp bool, use func(c *Client)) (co
 		ours, theirs := memconn.Pair(netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("192.0.2.2:25"))
 		done := make(chan string)
 		go func() { done <- serveScript(t, theirs, dialogue) }()
-		use(NewClient(ours, lmtp, Recommended()))
+		use(NewClient(ours, ClientOptions{LMTP: lmtp, Now: time.Now}))
 		_ = ours.Close()
 		content = <-done
 	})
@@ -215,7 +215,7 @@ func TestWhatTheServerDoesNotOfferIsNotSent(t *testing.T) {
 				t.Errorf("%+v: %v", m, err)
 			}
 		}
-		if err := c.StartTLS(nil, "me.example"); !errors.Is(err, ErrExtension) {
+		if err := c.StartTLS("me.example", nil); !errors.Is(err, ErrExtension) {
 			t.Error(err)
 		}
 		if err := c.Auth(sasl.Credentials{Name: "a", Password: "b"}, true); !errors.Is(err, ErrExtension) {

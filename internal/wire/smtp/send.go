@@ -211,7 +211,7 @@ func (c *Client) envelope(mailLine string, m Message, s *Sent) error {
 }
 
 func (c *Client) readMail() error {
-	r, err := c.read(c.times.Command)
+	r, err := c.read(c.o.Timeouts.Command)
 	if err == nil && r.Code != 250 {
 		err = &RefusedError{"MAIL", r}
 	}
@@ -220,7 +220,7 @@ func (c *Client) readMail() error {
 
 func (c *Client) readRcpt(to []reply.Reply) error {
 	for i := range to {
-		r, err := c.read(c.times.Command)
+		r, err := c.read(c.o.Timeouts.Command)
 		if err != nil {
 			return err
 		}
@@ -250,7 +250,7 @@ func isRefusal(err error) bool {
 
 // data sends the content by DATA.
 func (c *Client) data(m Message, s *Sent) error {
-	r, err := c.command("DATA", c.times.DataStart)
+	r, err := c.command("DATA", c.o.Timeouts.DataStart)
 	if err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (c *Client) data(m Message, s *Sent) error {
 // finish reads the final reply, or with LMTP one for each recipient taken.
 func (c *Client) finish(s *Sent) error {
 	n := 1
-	if c.lmtp {
+	if c.o.LMTP {
 		n = 0
 		for _, r := range s.Rcpt {
 			if r.Code/100 == 2 {
@@ -276,16 +276,16 @@ func (c *Client) finish(s *Sent) error {
 		}
 	}
 	for range n {
-		r, err := c.read(c.times.DataEnd)
+		r, err := c.read(c.o.Timeouts.DataEnd)
 		if err != nil {
 			return err
 		}
 		s.Data = r
-		if c.lmtp {
+		if c.o.LMTP {
 			s.Final = append(s.Final, r)
 		}
 	}
-	if !c.lmtp && s.Data.Code != 250 {
+	if !c.o.LMTP && s.Data.Code != 250 {
 		return &RefusedError{"content", s.Data}
 	}
 	return nil
@@ -367,7 +367,7 @@ func (c *Client) drain(most int) error {
 	if len(c.out) < most {
 		return nil
 	}
-	if err := c.deadline(c.times.DataBlock); err != nil {
+	if err := c.deadline(c.o.Timeouts.DataBlock); err != nil {
 		return err
 	}
 	return c.flush()
@@ -396,7 +396,7 @@ func (c *Client) chunks(m Message, s *Sent) error {
 		if last {
 			return c.finish(s)
 		}
-		r, err := c.read(c.times.DataBlock)
+		r, err := c.read(c.o.Timeouts.DataBlock)
 		if err != nil {
 			return err
 		}

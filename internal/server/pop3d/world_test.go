@@ -51,7 +51,7 @@ type world struct {
 	ids      *ident.Source
 	ctx      context.Context
 	stop     context.CancelCauseFunc
-	log      bytes.Buffer
+	log      logged
 }
 
 func newWorld(t testing.TB) *world {
@@ -284,14 +284,31 @@ func (w *world) logged(text string) error {
 	return nil
 }
 
+// logged is a log that is read while it is written.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // faults is the store with errors where a test wants them.
 type faults struct {
 	store.Store
-	mu      sync.Mutex
-	what    string
-	err     error
-	times   int // how often; then nothing fails
-	expunge int // calls
+	mu    sync.Mutex
+	what  string
+	err   error
+	times int // how often; then nothing fails
 }
 
 // fail makes an operation fail: "expunge unavailable 1".

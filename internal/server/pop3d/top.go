@@ -8,8 +8,12 @@ import (
 
 // top sends the header section and some lines of the body (RFC 1939 §7).
 func (c *connection) top(cmd pop3.Command) outcome {
-	return c.fetch(cmd.Message, func(w io.Writer, r io.Reader) error {
+	o := c.fetch(cmd.Message, func(w io.Writer, r io.Reader) error {
 		_, err := pop3.WriteTop(w, r, cmd.Lines)
 		return err
 	})
+	if o.OK {
+		o.Text = "Top of the message follows"
+	}
+	return o
 }

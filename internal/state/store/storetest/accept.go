@@ -10,17 +10,17 @@ import (
 )
 
 var acceptTests = []test{
-	{"FilingsAndQueueRowsShareACommit", filingsAndQueueRows},
-	{"RepeatedKeyReturnsTheSameFiled", repeatedKey},
-	{"RepeatSucceedsEvenWhereAFirstCallWouldNot", repeatedKeyLater},
-	{"OneAccountGetsSeveralFilings", severalFilings},
-	{"OverQuotaChangesNothing", overQuota},
-	{"QuotaCountsEveryFiling", quotaOfFilings},
-	{"RolesFindTheirMailbox", roleTargets},
-	{"UnknownTargetsChangeNothing", unknownTargets},
-	{"TooManyKeywordsChangeNothing", keywordsOfFilings},
-	{"ContradictionsAreInvalid", contradictions},
-	{"OnlySystemFlagsAndNamedKeywordsAreSet", filedFlags},
+	{name: "FilingsAndQueueRowsShareACommit", run: filingsAndQueueRows},
+	{name: "RepeatedKeyReturnsTheSameFiled", run: repeatedKey},
+	{name: "RepeatSucceedsEvenWhereAFirstCallWouldNot", run: repeatedKeyLater},
+	{name: "OneAccountGetsSeveralFilings", run: severalFilings},
+	{name: "OverQuotaChangesNothing", run: overQuota},
+	{name: "QuotaCountsEveryFiling", run: quotaOfFilings},
+	{name: "RolesFindTheirMailbox", run: roleTargets},
+	{name: "UnknownTargetsChangeNothing", run: unknownTargets},
+	{name: "TooManyKeywordsChangeNothing", run: keywordsOfFilings},
+	{name: "ContradictionsAreInvalid", run: contradictions},
+	{name: "OnlySystemFlagsAndNamedKeywordsAreSet", run: filedFlags},
 }
 
 // queueMessage is a message for one recipient elsewhere.
@@ -75,12 +75,14 @@ func repeatedKey(e *env) {
 	m.Queue = queueMessage(m.Key)
 	first, err := e.accept(m)
 	e.must(err)
+	before := e.state(a)
 	for range 3 {
 		got, err := e.accept(e.again(m, []byte("once")))
 		e.must(err)
 		if !got.Repeated || !slices.Equal(got.Filed, first.Filed) {
 			e.t.Fatalf("repeated: %+v, first %+v", got, first)
 		}
+		e.unchanged(a, before)
 	}
 	if u, err := a.Usage(e.ctx); err != nil || u.Messages != 2 {
 		e.t.Errorf("usage after repeats %+v, %v", u, err)

@@ -11,11 +11,11 @@ import (
 )
 
 var aliasTests = []test{
-	{"AliasesComeBackWhole", aliasesWhole},
-	{"PutReplaces", aliasReplaced},
-	{"GroupsOfListsWhatNamesAnAddress", groupsOf},
-	{"AliasesAreListedInPages", listAliases},
-	{"UnknownAliasesAreNotFound", aliasUnknown},
+	{name: "AliasesComeBackWhole", run: aliasesWhole},
+	{name: "PutReplaces", run: aliasReplaced},
+	{name: "GroupsOfListsWhatNamesAnAddress", run: groupsOf},
+	{name: "AliasesAreListedInPages", run: listAliases},
+	{name: "UnknownAliasesAreNotFound", run: aliasUnknown},
 }
 
 // groupRow is an alias with every field set.

@@ -8,10 +8,10 @@ import (
 )
 
 var appendTests = []test{
-	{"SeveralMessagesComeInOneCommit", appendSeveral},
-	{"OneThatDoesNotFitKeepsAllOut", appendAllOrNothing},
-	{"UnknownMailboxIsNotFound", appendUnknown},
-	{"TogetherWithDeliveriesUIDsStayDense", appendTogether},
+	{name: "SeveralMessagesComeInOneCommit", run: appendSeveral},
+	{name: "OneThatDoesNotFitKeepsAllOut", run: appendAllOrNothing},
+	{name: "UnknownMailboxIsNotFound", run: appendUnknown},
+	{name: "TogetherWithDeliveriesUIDsStayDense", run: appendTogether},
 }
 
 // item is a message to append.

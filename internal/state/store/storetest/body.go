@@ -12,13 +12,13 @@ import (
 )
 
 var bodyTests = []test{
-	{"EverySizeIsReadBackExactly", everySize},
-	{"DraftsAreReadBeforeTheyAreStored", draftsOpen},
-	{"DiscardedDraftsLeaveNothing", draftsDiscarded},
-	{"DiscardAfterAcceptKeepsTheMessage", discardAfterAccept},
-	{"MetasComeInTheOrderAsked", metasInOrder},
-	{"OpenBodiesNeverReadWrongOctets", openBodyOutlives},
-	{"MissingBodiesAreNotFound", missingBodies},
+	{name: "EverySizeIsReadBackExactly", run: everySize},
+	{name: "DraftsAreReadBeforeTheyAreStored", run: draftsOpen},
+	{name: "DiscardedDraftsLeaveNothing", run: draftsDiscarded},
+	{name: "DiscardAfterAcceptKeepsTheMessage", run: discardAfterAccept},
+	{name: "MetasComeInTheOrderAsked", run: metasInOrder},
+	{name: "OpenBodiesNeverReadWrongOctets", run: openBodyOutlives},
+	{name: "MissingBodiesAreNotFound", run: missingBodies},
 }
 
 func everySize(e *env) {

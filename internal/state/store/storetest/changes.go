@@ -11,14 +11,14 @@ import (
 )
 
 var changeTests = []test{
-	{"EveryChangeIsSeenOnce", changesOneByOne},
-	{"ChangesLeadToTheIndexWhileOthersWrite", changesTogether},
-	{"ALongLogReachesBackOrSaysSo", longLog},
-	{"ACursorFromElsewhereIsNotComplete", strangeCursor},
-	{"WatchWakesForEveryChange", watchWakes},
-	{"WatchSleepsWhileOthersChange", watchSleeps},
-	{"RecentIsToldOnce", takeRecent},
-	{"UnknownMailboxIsGone", changesUnknown},
+	{name: "EveryChangeIsSeenOnce", run: changesOneByOne},
+	{name: "ChangesLeadToTheIndexWhileOthersWrite", run: changesTogether},
+	{name: "ALongLogReachesBackOrSaysSo", run: longLog},
+	{name: "ACursorFromElsewhereIsNotComplete", run: strangeCursor},
+	{name: "WatchWakesForEveryChange", run: watchWakes},
+	{name: "WatchSleepsWhileOthersChange", run: watchSleeps},
+	{name: "RecentIsToldOnce", run: takeRecent},
+	{name: "UnknownMailboxIsGone", run: changesUnknown},
 }
 
 func changesOneByOne(e *env) {

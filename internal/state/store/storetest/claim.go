@@ -11,18 +11,18 @@ import (
 )
 
 var claimTests = []test{
-	{"DueRecipientsOfOneMessageComeTogether", claimTogether},
-	{"LocalAndElsewhereAreApart", claimKinds},
-	{"AClaimIsLeasedUntilItsEnd", claimLease},
-	{"LostClaimsConflict", claimLost},
-	{"FinishedOnceOnly", finishOnce},
-	{"DeferredRecipientsComeBack", finishDefers},
-	{"AnOutcomeMayHold", finishHolds},
-	{"FilingMarksDoneInOneCommit", finishFiles},
-	{"FilingThatFailsLeavesTheClaim", finishFileFails},
-	{"RemovedMeanwhileConflicts", removedMeanwhile},
-	{"ManyOwnersClaimDisjointly", claimDisjoint},
-	{"ManyWorkersFileEachMessageOnce", fileOnceTogether},
+	{name: "DueRecipientsOfOneMessageComeTogether", run: claimTogether},
+	{name: "LocalAndElsewhereAreApart", run: claimKinds},
+	{name: "AClaimIsLeasedUntilItsEnd", run: claimLease},
+	{name: "LostClaimsConflict", run: claimLost},
+	{name: "FinishedOnceOnly", run: finishOnce},
+	{name: "DeferredRecipientsComeBack", run: finishDefers},
+	{name: "AnOutcomeMayHold", run: finishHolds},
+	{name: "FilingMarksDoneInOneCommit", run: finishFiles},
+	{name: "FilingThatFailsLeavesTheClaim", run: finishFileFails},
+	{name: "RemovedMeanwhileConflicts", run: removedMeanwhile},
+	{name: "ManyOwnersClaimDisjointly", run: claimDisjoint},
+	{name: "ManyWorkersFileEachMessageOnce", run: fileOnceTogether},
 }
 
 // claim claims what is due for the usual lease.

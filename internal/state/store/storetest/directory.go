@@ -12,17 +12,17 @@ import (
 )
 
 var directoryTests = []test{
-	{"DomainsComeBackWhole", domains},
-	{"ADomainInUseStays", domainInUse},
-	{"AccountsComeBackWhole", accountsWhole},
-	{"AnAddressBelongsToOne", addressesUnique},
-	{"SetAccountReplaces", setAccount},
-	{"SetAccountConflicts", setAccountConflicts},
-	{"RemovedAddressesAreFree", addressesFree},
-	{"AdministratorsOldestFirst", administrators},
-	{"AccountsAreListedInPages", listAccounts},
-	{"EveryChangeRaisesTheVersion", directoryVersion},
-	{"ContestedAddressesGoToOne", addressesTogether},
+	{name: "DomainsComeBackWhole", run: domains},
+	{name: "ADomainInUseStays", run: domainInUse},
+	{name: "AccountsComeBackWhole", run: accountsWhole},
+	{name: "AnAddressBelongsToOne", run: addressesUnique},
+	{name: "SetAccountReplaces", run: setAccount},
+	{name: "SetAccountConflicts", run: setAccountConflicts},
+	{name: "RemovedAddressesAreFree", run: addressesFree},
+	{name: "AdministratorsOldestFirst", run: administrators},
+	{name: "AccountsAreListedInPages", run: listAccounts},
+	{name: "EveryChangeRaisesTheVersion", run: directoryVersion},
+	{name: "ContestedAddressesGoToOne", run: addressesTogether},
 }
 
 func domains(e *env) {

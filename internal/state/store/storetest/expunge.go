@@ -7,13 +7,13 @@ import (
 )
 
 var expungeTests = []test{
-	{"OnlyWhatIsAskedGoes", expungeAsked},
-	{"OnlyDeletedSparesTheOthers", expungeDeleted},
-	{"ExpungedSinceListsWhatWent", expungedSince},
-	{"UIDsNeverComeBack", uidsNeverComeBack},
-	{"NothingToExpungeChangesNothing", expungeNothing},
-	{"BodiesGoWithTheirLastCopy", bodiesGo},
-	{"ManyGoInOneCommit", expungeMany},
+	{name: "OnlyWhatIsAskedGoes", run: expungeAsked},
+	{name: "OnlyDeletedSparesTheOthers", run: expungeDeleted},
+	{name: "ExpungedSinceListsWhatWent", run: expungedSince},
+	{name: "UIDsNeverComeBack", run: uidsNeverComeBack},
+	{name: "NothingToExpungeChangesNothing", run: expungeNothing},
+	{name: "BodiesGoWithTheirLastCopy", run: bodiesGo},
+	{name: "ManyGoInOneCommit", run: expungeMany},
 }
 
 func expungeAsked(e *env) {

@@ -8,16 +8,16 @@ import (
 )
 
 var flagTests = []test{
-	{"ReplaceAddRemove", flagOps},
-	{"KeywordsKeepTheirSpelling", flagKeywords},
-	{"KeywordsAreBounded", keywordBound},
-	{"RemovingUnknownKeywordsMakesNone", removeUnknownKeyword},
-	{"UnchangedSinceSkipsWhatChanged", unchangedSince},
-	{"NothingNewKeepsModSeq", noChange},
-	{"RangesMayOverlapAndReachOut", flagRanges},
-	{"UnknownMailboxIsNotFound", flagsUnknown},
-	{"BulkIsOneChange", flagBulk},
-	{"ChangesTogetherAllCount", flagsTogether},
+	{name: "ReplaceAddRemove", run: flagOps},
+	{name: "KeywordsKeepTheirSpelling", run: flagKeywords},
+	{name: "KeywordsAreBounded", run: keywordBound},
+	{name: "RemovingUnknownKeywordsMakesNone", run: removeUnknownKeyword},
+	{name: "UnchangedSinceSkipsWhatChanged", run: unchangedSince},
+	{name: "NothingNewKeepsModSeq", run: noChange},
+	{name: "RangesMayOverlapAndReachOut", run: flagRanges},
+	{name: "UnknownMailboxIsNotFound", run: flagsUnknown},
+	{name: "BulkIsOneChange", run: flagBulk},
+	{name: "ChangesTogetherAllCount", run: flagsTogether},
 }
 
 // set updates flags.

@@ -10,10 +10,10 @@ import (
 )
 
 var isolationTests = []test{
-	{"ForeignIDsReachNothing", foreignIDs},
-	{"EveryMethodIsTried", everyMethodTried},
-	{"RemovedAccountsAreOutOfReach", removedAccount},
-	{"AccountsWriteTogetherWithoutMixing", accountsTogether},
+	{name: "ForeignIDsReachNothing", run: foreignIDs},
+	{name: "EveryMethodIsTried", run: everyMethodTried},
+	{name: "RemovedAccountsAreOutOfReach", run: removedAccount},
+	{name: "AccountsWriteTogetherWithoutMixing", run: accountsTogether},
 }
 
 // attempt is one method of an account called with ids that may be another's.

@@ -8,16 +8,16 @@ import (
 )
 
 var mailboxTests = []test{
-	{"ANewAccountHasOneForEachRole", newAccountMailboxes},
-	{"CreateMakesParents", createParents},
-	{"RenameTakesChildrenAlong", renameChildren},
-	{"RenameIsAllOrNothing", renameRefused},
-	{"RenameOfInboxMovesItsMessages", renameInbox},
-	{"DeleteRemovesMessagesAndKeepsChildren", deleteMailbox},
-	{"UIDValidityNeverComesBack", uidValidity},
-	{"SubscriptionsOutliveMailboxes", subscriptions},
-	{"CountsEqualARecount", countsAfterEverything},
-	{"ManyAreMadeTogether", mailboxesTogether},
+	{name: "ANewAccountHasOneForEachRole", run: newAccountMailboxes},
+	{name: "CreateMakesParents", run: createParents},
+	{name: "RenameTakesChildrenAlong", run: renameChildren},
+	{name: "RenameIsAllOrNothing", run: renameRefused},
+	{name: "RenameOfInboxMovesItsMessages", run: renameInbox},
+	{name: "DeleteRemovesMessagesAndKeepsChildren", run: deleteMailbox},
+	{name: "UIDValidityNeverComesBack", run: uidValidity},
+	{name: "SubscriptionsOutliveMailboxes", run: subscriptions},
+	{name: "CountsEqualARecount", run: countsAfterEverything},
+	{name: "ManyAreMadeTogether", run: mailboxesTogether},
 }
 
 func names(list []store.Mailbox) []string {

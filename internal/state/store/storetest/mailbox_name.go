@@ -9,10 +9,10 @@ import (
 )
 
 var mailboxNameTests = []test{
-	{"AnyTextIsAName", oddNames},
-	{"UndividableNamesAreInvalid", invalidNames},
-	{"LongNamesReachALimit", longNames},
-	{"ListingIsInOctetOrder", octetOrder},
+	{name: "AnyTextIsAName", run: oddNames},
+	{name: "UndividableNamesAreInvalid", run: invalidNames},
+	{name: "LongNamesReachALimit", run: longNames},
+	{name: "ListingIsInOctetOrder", run: octetOrder},
 }
 
 func oddNames(e *env) {

@@ -13,17 +13,17 @@ import (
 )
 
 var queueTests = []test{
-	{"AnEnvelopeComesBackWhole", envelopeWhole},
-	{"ListFilters", listFilters},
-	{"ListPages", listPages},
-	{"HoldAndRelease", holdRelease},
-	{"RetryMakesDue", retryDue},
-	{"RedirectChangesTheAddress", redirect},
-	{"RemoveTakesMessageAndBody", removeQueued},
-	{"UnknownMessagesAreNotFound", queueUnknown},
-	{"NextDueIsTheEarliest", nextDue},
-	{"WakeTellsOfNewRows", queueWake},
-	{"HostileTextIsStored", hostileText},
+	{name: "AnEnvelopeComesBackWhole", run: envelopeWhole},
+	{name: "ListFilters", run: listFilters},
+	{name: "ListPages", run: listPages},
+	{name: "HoldAndRelease", run: holdRelease},
+	{name: "RetryMakesDue", run: retryDue},
+	{name: "RedirectChangesTheAddress", run: redirect},
+	{name: "RemoveTakesMessageAndBody", run: removeQueued},
+	{name: "UnknownMessagesAreNotFound", run: queueUnknown},
+	{name: "NextDueIsTheEarliest", run: nextDue},
+	{name: "WakeTellsOfNewRows", run: queueWake},
+	{name: "HostileTextIsStored", run: hostileText},
 }
 
 // elsewhere is an address that is not local.
@@ -348,16 +348,37 @@ func nextDue(e *env) {
 }
 
 func queueWake(e *env) {
-	wake := e.s.Queue().Wake()
-	select {
-	case <-wake:
-	default:
+	q, a := e.s.Queue(), e.account()
+	later := time.Now().Add(time.Hour)
+	local := store.QueueRecipient{Address: address("l"), Local: a.ID(), NextTry: later}
+	woken := func(local bool) bool {
+		select {
+		case <-q.Wake(local):
+			return true
+		case <-time.After(e.lease() / 5):
+			return false
+		}
 	}
-	e.enqueue("x", nil)
-	select {
-	case <-wake:
-	case <-time.After(time.Minute):
-		e.t.Error("new rows woke nobody")
+	var far, near ident.ID
+	for _, step := range []struct {
+		what        string
+		far, nearby bool
+		do          func()
+	}{
+		{"a row elsewhere", true, false, func() { far = e.enqueue("x", nil, rcpt("a", later)) }},
+		{"a local row", false, true, func() { near = e.enqueue("x", nil, local) }},
+		{"rows of both kinds", true, true, func() { e.enqueue("x", nil, rcpt("a", later), local) }},
+		{"a retry elsewhere", true, false, func() { _, err := q.Retry(e.ctx, far); e.must(err) }},
+		{"a local retry", false, true, func() { _, err := q.Retry(e.ctx, near); e.must(err) }},
+		{"a hold", false, false, func() { _, err := q.Hold(e.ctx, far); e.must(err) }},
+		{"a release", true, false, func() { _, err := q.Release(e.ctx, far); e.must(err) }},
+		{"a redirection to an account", false, true, func() { _, err := q.Redirect(e.ctx, far, address("person1")); e.must(err) }},
+	} {
+		step.do()
+		// A hint too many is none too few.
+		if far, nearby := woken(false), woken(true); step.far && !far || step.nearby && !nearby {
+			e.t.Errorf("%s wakes who delivers elsewhere: %v, here: %v", step.what, far, nearby)
+		}
 	}
 }
 

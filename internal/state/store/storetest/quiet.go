@@ -46,3 +46,7 @@ func (n *notes) Fatal(args ...any) {
 	n.Error(args...)
 	runtime.Goexit()
 }
+
+// withoutDeadline hides the deadline of a test, which may not be asked for in
+// a bubble.
+func withoutDeadline(e *env) rapid.TB { return struct{ rapid.TB }{e.t} }

@@ -8,12 +8,12 @@ import (
 )
 
 var restartTests = []test{
-	{"EverythingAcknowledgedIsThere", restartKeeps},
-	{"SequencesGoOn", restartSequences},
-	{"AcceptKeysAreRemembered", restartKeys},
-	{"ClaimsStayLeased", restartClaims},
-	{"IdentifiersNeverComeBack", restartIdentifiers},
-	{"SweepingGoesOn", restartSweeps},
+	{name: "EverythingAcknowledgedIsThere", run: restartKeeps},
+	{name: "SequencesGoOn", run: restartSequences},
+	{name: "AcceptKeysAreRemembered", run: restartKeys},
+	{name: "ClaimsStayLeased", run: restartClaims},
+	{name: "IdentifiersNeverComeBack", run: restartIdentifiers},
+	{name: "SweepingGoesOn", run: restartSweeps},
 }
 
 // reopen restarts the store; it reports false when the engine's tests cannot.

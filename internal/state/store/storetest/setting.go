@@ -11,13 +11,13 @@ import (
 )
 
 var settingTests = []test{
-	{"NothingIsStoredAtFirst", settingsEmpty},
-	{"SaveStoresAndUnsets", settingsSave},
-	{"SaveOnAnOldVersionConflicts", settingsConflict},
-	{"HistoryIsNewestFirst", settingsHistory},
-	{"ConfirmEndsATrial", settingsConfirm},
-	{"OfManySaversOneWins", settingsTogether},
-	{"ChangedWakes", settingsChanged},
+	{name: "NothingIsStoredAtFirst", run: settingsEmpty},
+	{name: "SaveStoresAndUnsets", run: settingsSave},
+	{name: "SaveOnAnOldVersionConflicts", run: settingsConflict},
+	{name: "HistoryIsNewestFirst", run: settingsHistory},
+	{name: "ConfirmEndsATrial", run: settingsConfirm},
+	{name: "OfManySaversOneWins", run: settingsTogether},
+	{name: "ChangedWakes", run: settingsChanged},
 }
 
 // item sets a setting.

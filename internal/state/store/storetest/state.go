@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"reflect"
+	"slices"
 
 	"posthorn/internal/state/store"
 )
@@ -41,7 +42,14 @@ func (e *env) state(a store.Account) state {
 // sequences included; quota limits do not count.
 func (e *env) unchanged(a store.Account, before state) {
 	e.t.Helper()
-	if now := e.state(a); !reflect.DeepEqual(now, before) {
-		e.t.Fatalf("the account changed from\n%+v\nto\n%+v", before, now)
+	now := e.state(a)
+	if now.usage != before.usage || !slices.Equal(now.subscriptions, before.subscriptions) || len(now.indexes) != len(before.indexes) {
+		e.t.Fatalf("the account changed: usage %+v, was %+v; subscriptions %q, were %q; %d mailboxes, were %d",
+			now.usage, before.usage, now.subscriptions, before.subscriptions, len(now.indexes), len(before.indexes))
+	}
+	for i, x := range now.indexes {
+		if !reflect.DeepEqual(x, before.indexes[i]) {
+			e.t.Fatalf("a mailbox changed from\n%+v\nto\n%+v", before.indexes[i], x)
+		}
 	}
 }

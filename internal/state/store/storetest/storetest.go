@@ -42,6 +42,7 @@ type (
 	test struct {
 		name string
 		run  func(e *env)
+		real bool // runs in real time always, because it waits for nothing
 	}
 )
 
@@ -76,7 +77,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, o Options) {
 			for _, one := range g.tests {
 				t.Run(one.name, func(t *testing.T) {
 					t.Parallel()
-					within(t, o.Bubble, func(t *testing.T) { one.run(newEnv(t, open(t), o)) })
+					within(t, o.Bubble && !one.real, func(t *testing.T) { one.run(newEnv(t, open(t), o)) })
 				})
 			}
 		})

@@ -13,11 +13,11 @@ import (
 )
 
 var acceptTogetherTests = []test{
-	{"ArrivalsBecomeVisibleInOrderWithoutGaps", visibleOrder},
-	{"OneKeyFromManySidesFilesOnce", sameKeyTogether},
-	{"QuotaHoldsAgainstMany", quotaTogether},
-	{"ErrorsLeaveNothingBehind", cancelledTogether},
-	{"ChangingTheQuotaMeanwhileLosesNothing", quotaChangeTogether},
+	{name: "ArrivalsBecomeVisibleInOrderWithoutGaps", run: visibleOrder},
+	{name: "OneKeyFromManySidesFilesOnce", run: sameKeyTogether},
+	{name: "QuotaHoldsAgainstMany", run: quotaTogether},
+	{name: "ErrorsLeaveNothingBehind", run: cancelledTogether},
+	{name: "ChangingTheQuotaMeanwhileLosesNothing", run: quotaChangeTogether},
 }
 
 // together runs f on n goroutines and returns their errors joined.

@@ -114,7 +114,7 @@ func (r *Runner) wait(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-	case <-r.o.Queue.Wake():
+	case <-r.o.Queue.Wake(r.o.Local):
 	}
 }
 

@@ -135,6 +135,7 @@ type Queue interface {
 	Finish(ctx context.Context, c Claim, outcomes []Outcome) error
 	// NextDue returns when the next recipient of the kind is due; false if none.
 	NextDue(ctx context.Context, local bool) (time.Time, bool, error)
-	// Wake returns a channel that gets a value when rows were added.
-	Wake() <-chan struct{}
+	// Wake returns the channel that gets a value when rows of the kind were
+	// added or became due by hand. Each kind has one, for one listener.
+	Wake(local bool) <-chan struct{}
 }

@@ -15,15 +15,26 @@ import (
 type queue struct {
 	s     *Store
 	clock *queueClock
-	wake  chan struct{}
+	wake  [2]chan struct{} // elsewhere, local
 }
 
 func newQueue(s *Store) *queue {
-	return &queue{s: s, clock: newQueueClock(), wake: make(chan struct{}, 1)}
+	return &queue{s: s, clock: newQueueClock(), wake: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}}
 }
 
 // Wake implements store.Queue.
-func (q *queue) Wake() <-chan struct{} { return q.wake }
+func (q *queue) Wake(local bool) <-chan struct{} {
+	if local {
+		return q.wake[1]
+	}
+	return q.wake[0]
+}
+
+// hint tells both kinds of listeners; it costs the wrong one a look.
+func (q *queue) hint() {
+	hint(q.wake[0])
+	hint(q.wake[1])
+}
 
 // Envelope bits of the queue table.
 const (
@@ -52,7 +63,7 @@ func (q *queue) add(t *txn, m *store.QueueMessage, bodyID int64) error {
 			return err
 		}
 	}
-	t.onCommit(func() { hint(q.wake) })
+	t.onCommit(q.hint)
 	return nil
 }
 

@@ -185,7 +185,7 @@ func (q *queue) change(ctx context.Context, what string, id ident.ID, update fun
 		if n == 0 {
 			return store.ErrNotFound
 		}
-		t.onCommit(func() { hint(q.wake) })
+		t.onCommit(q.hint)
 		return nil
 	})
 	if err != nil {

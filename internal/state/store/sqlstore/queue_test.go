@@ -72,7 +72,7 @@ func TestAQueuedMessageComesBackAsItWasAccepted(t *testing.T) {
 	before := time.Now()
 	id := enqueue(t, s, 0, "a@one.test", "b@two.test")
 	select {
-	case <-s.Queue().Wake():
+	case <-s.Queue().Wake(false):
 	default:
 		t.Error("nobody was woken")
 	}

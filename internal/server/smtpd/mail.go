@@ -46,6 +46,7 @@ func (s *session) mail(arg string) outcome {
 	s.tx, s.tried = newTransaction(s, m, release), 0
 	s.traceMail(arg, r)
 	if d.Refuses() {
+		s.logRefusal(policy.Mail, "", r)
 		s.tx.refuse(r)
 		s.drop()
 	}

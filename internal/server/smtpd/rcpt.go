@@ -58,6 +58,7 @@ func destination(r *smtp.Rcpt, to *directory.Resolution) accept.Recipient {
 // rcptStep notes what became of a recipient and answers.
 func (s *session) rcptStep(addr string, r reply.Reply) outcome {
 	if !r.Positive() {
+		s.logRefusal(policy.Rcpt, addr, r)
 		s.tx.refuse(r)
 	}
 	if s.trace != nil {

@@ -15,7 +15,10 @@ func (tx *transaction) trace() []byte {
 	f := s.facts
 	b := make([]byte, 0, 512)
 	b = append(b, "Received: from "...)
-	address := mail.Literal(f.Client)
+	address := "[local]" // a Unix socket
+	if f.Client.IsValid() {
+		address = mail.Literal(f.Client)
+	}
 	if name, err := mail.ParseDomain(f.Helo); err == nil {
 		b = append(b, name...)
 		b = append(b, " ("...)

@@ -1,8 +1,10 @@
 package smtpd
 
 import (
+	"log/slog"
 	"time"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/reply"
 	"posthorn/internal/policy"
@@ -59,7 +61,26 @@ func (s *session) state() state {
 func (s *session) judge(stage policy.Stage) *policy.Decision {
 	s.judged, s.asked = s.c.server.Policy.Judge(s.c.work, stage, s.facts), true
 	s.c.hold = s.judged.Delay
+	for i := range s.judged.Results {
+		if r := &s.judged.Results[i]; r.Action > policy.Pass {
+			s.c.log.Message(s.facts.Message).Log(event.PolicyDecision, slog.String("check", r.Entry.Name), slog.String("stage", stage.String()),
+				slog.String("action", r.Action.String()), slog.String("mode", r.Mode.String()), slog.String("reason", r.Reason))
+		}
+	}
 	return &s.judged
+}
+
+// logRefusal writes the line about a sender or recipient that was not taken.
+func (s *session) logRefusal(stage policy.Stage, recipient string, r reply.Reply) {
+	what := event.MessageRefused
+	if r.Temporary() {
+		what = event.MessageDeferred
+	}
+	if !s.c.log.Enabled(what) {
+		return
+	}
+	s.c.log.Message(s.facts.Message).Log(what, slog.String("stage", stage.String()), slog.String("sender", s.facts.Sender.String()),
+		slog.String("recipient", recipient), slog.String("reply", r.String()), event.Err(r.Cause))
 }
 
 // drop ends the transaction, if there is one.

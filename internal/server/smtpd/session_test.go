@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"posthorn/internal/base/reply"
+	"posthorn/internal/flow/accept"
 	"posthorn/internal/policy"
 	"posthorn/internal/server/listen"
 	"posthorn/internal/state/record"
@@ -304,4 +306,28 @@ func (u unlimited) Limits(f *policy.Facts) policy.Limits {
 	l := u.Policy.Limits(f)
 	l.Size = 0
 	return l
+}
+
+func TestMailOverAUnixSocketNamesNoAddress(t *testing.T) {
+	t.Parallel()
+	s := benchServer(nil)
+	var said bytes.Buffer
+	c := &script{pieces: []string{"LHLO client.example\r\n", envelopeCommands, "x\r\n.\r\nQUIT\r\n"}, rounds: 1, said: &said}
+	kept := &keeper{}
+	s.Door = kept
+	s.Serve(t.Context(), listen.NewConn(c, listen.Info{Session: s.Idents.New(), Listener: "lmtp"}))
+	if kept.envelope.Client != "" || !strings.HasPrefix(kept.trace, "Received: from client.example ([local])\r\n\tby mx.example.test with LMTP\r\n") {
+		t.Errorf("%q %q\n%s", kept.envelope.Client, kept.trace, said.String())
+	}
+}
+
+// keeper is a door that shows what came.
+type keeper struct {
+	envelope accept.Envelope
+	trace    string
+}
+
+func (k *keeper) Accept(_ context.Context, e *accept.Envelope, c *accept.Content) error {
+	k.envelope, k.trace = *e, string(c.Trace)
+	return nil
 }

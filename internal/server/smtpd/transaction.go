@@ -28,8 +28,11 @@ func newTransaction(s *session, m smtp.Mail, release time.Time) *transaction {
 	f := s.facts
 	tx := &transaction{s: s, binary: m.Body == smtp.BodyBinary}
 	tx.env = accept.Envelope{
-		Key: f.Message, Time: f.Time, Sender: m.Sender, Client: f.Client.String(), Return: m.Return, EnvelopeID: m.EnvelopeID,
+		Key: f.Message, Time: f.Time, Sender: m.Sender, Return: m.Return, EnvelopeID: m.EnvelopeID,
 		SMTPUTF8: m.SMTPUTF8, EightBit: m.Body == smtp.Body8Bit, Binary: tx.binary, RequireTLS: m.RequireTLS, Release: release,
+	}
+	if f.Client.IsValid() {
+		tx.env.Client = f.Client.String()
 	}
 	if f.Login != nil {
 		tx.env.Account = f.Login.ID

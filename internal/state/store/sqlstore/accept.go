@@ -14,8 +14,12 @@ type delivery struct {
 	a      *store.Acceptance
 	body   *draft
 	result store.Accepted
-	// seen is what the engine found for the key before, when it looked.
-	seen, looked bool
+	// An engine that looks keys up for a whole batch sets looked, found (what
+	// an earlier call filed) and twin (one of the batch with the same key).
+	looked bool
+	found  *store.Accepted
+	twin   *delivery
+	done   bool // in this transaction
 }
 
 // The rows a delivery writes.
@@ -57,7 +61,7 @@ type planned struct {
 // deliver writes what one acceptance causes. An error that is not the
 // engine's comes before anything was written.
 func (t *txn) deliver(d *delivery) error {
-	d.result = store.Accepted{}
+	d.result, d.done = store.Accepted{}, false
 	st, plan, err := t.plan(d)
 	if err != nil {
 		// Repeating a call must succeed even where a first one would not.
@@ -90,7 +94,7 @@ func (t *txn) deliver(d *delivery) error {
 			return err
 		}
 	}
-	d.result.Filed = filed
+	d.result.Filed, d.done = filed, true
 	return nil
 }
 
@@ -167,8 +171,8 @@ const maxUID = 1<<32 - 1<<20
 // what became of it and fresh is false.
 func (t *txn) claimKey(d *delivery, filed []store.Filed) (fresh bool, err error) {
 	if d.looked {
-		if d.seen {
-			return false, nil
+		if repeated, err := t.repeated(d); err != nil || repeated {
+			return false, err
 		}
 		return true, t.put(insertAccepted, d.a.Key[:], packFiled(filed))
 	}
@@ -184,7 +188,13 @@ func (t *txn) claimKey(d *delivery, filed []store.Filed) (fresh bool, err error)
 // repeated looks the key up and sets the result if it is known.
 func (t *txn) repeated(d *delivery) (bool, error) {
 	if d.looked {
-		return d.seen, nil
+		switch {
+		case d.found != nil:
+			d.result = *d.found
+		case d.twin != nil && d.twin.done:
+			d.result = store.Accepted{Filed: d.twin.result.Filed, Repeated: true}
+		}
+		return d.result.Repeated, nil
 	}
 	return one(t, `SELECT filed FROM accepted WHERE accept_key = ?`, []any{d.a.Key[:]}, func(r row) error {
 		filed, err := unpackFiled(r.bytes(0))

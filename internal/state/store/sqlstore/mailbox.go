@@ -94,6 +94,9 @@ func (a *account) Mailbox(ctx context.Context, id store.MailboxID) (store.Mailbo
 // FindMailbox implements store.Account.
 func (a *account) FindMailbox(ctx context.Context, name string) (store.Mailbox, error) {
 	name = fold(name)
+	if checkName(name) != nil {
+		return store.Mailbox{}, fmt.Errorf("mailbox %q: %w", name, store.ErrNotFound)
+	}
 	return a.readMailbox(ctx, `name`, name, name)
 }
 

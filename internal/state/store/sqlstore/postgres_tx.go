@@ -2,11 +2,13 @@ package sqlstore
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -66,10 +68,33 @@ func (x *pgTx) add(query string, args []any, scan func(r row) error) {
 // plainArray is plain, and lets arrays pass, which only this engine has.
 func plainArray(arg any) any {
 	switch v := arg.(type) {
-	case []int64, [][]byte, []string:
+	case []int64, [][]byte:
 		return v
+	case string:
+		return packText(v)
 	}
 	return plain(arg)
+}
+
+// armour begins a text that PostgreSQL could not hold as it is.
+const armour = "\x01base64:"
+
+// packText lets any octets pass through a text column, which holds only UTF-8
+// without NUL. Equal texts stay equal.
+func packText(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 && !strings.HasPrefix(s, armour) {
+		return s
+	}
+	return armour + base64.StdEncoding.EncodeToString([]byte(s))
+}
+
+func unpackText(s string) (string, error) {
+	packed, ok := strings.CutPrefix(s, armour)
+	if !ok {
+		return s, nil
+	}
+	b, err := base64.StdEncoding.DecodeString(packed)
+	return string(b), err
 }
 
 func (x *pgTx) put(query string, args ...any) error {
@@ -178,7 +203,14 @@ func (r *pgRow) int(i int) int64 {
 	return 0
 }
 
-func (r *pgRow) text(i int) string  { return string(r.values[i]) }
+func (r *pgRow) text(i int) string {
+	s, err := unpackText(string(r.values[i]))
+	if err != nil {
+		r.err = err
+	}
+	return s
+}
+
 func (r *pgRow) bytes(i int) []byte { return append([]byte{}, r.values[i]...) }
 func (r *pgRow) null(i int) bool    { return r.values[i] == nil }
 

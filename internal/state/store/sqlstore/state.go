@@ -32,6 +32,21 @@ type boxState struct {
 	dirty    bool
 }
 
+const accountQuery = `SELECT m.mod_seq, m.uid_validity, m.bytes, m.messages, a.quota_bytes, a.quota_messages, m.account_id
+	FROM account_mail m JOIN account a ON a.id = m.account_id`
+
+// scanState reads a row of accountQuery.
+func scanState(r row) *accountState {
+	return &accountState{
+		modSeq: store.ModSeq(r.int(0)), uidValidity: uint32(r.int(1)),
+		bytes: r.int(2), messages: r.int(3),
+		limitBytes: r.int(4), limitMessages: r.int(5),
+		id:    store.AccountID(r.int(6)),
+		boxes: map[store.MailboxID]*boxState{},
+		roles: map[store.Role]*boxState{},
+	}
+}
+
 // account returns the state of an account, locked for this transaction;
 // ErrNotFound.
 func (t *txn) account(id store.AccountID) (*accountState, error) {
@@ -39,20 +54,13 @@ func (t *txn) account(id store.AccountID) (*accountState, error) {
 		t.touch(st)
 		return st, nil
 	}
-	st := &accountState{
-		id:    id,
-		boxes: map[store.MailboxID]*boxState{},
-		roles: map[store.Role]*boxState{},
-	}
-	query := `SELECT m.mod_seq, m.uid_validity, m.bytes, m.messages, a.quota_bytes, a.quota_messages
-		FROM account_mail m JOIN account a ON a.id = m.account_id WHERE m.account_id = ?`
+	query := accountQuery + ` WHERE m.account_id = ?`
 	if t.lock {
 		query += ` FOR UPDATE OF m`
 	}
+	var st *accountState
 	found, err := one(t, query, []any{id}, func(r row) error {
-		st.modSeq, st.uidValidity = store.ModSeq(r.int(0)), uint32(r.int(1))
-		st.bytes, st.messages = r.int(2), r.int(3)
-		st.limitBytes, st.limitMessages = r.int(4), r.int(5)
+		st = scanState(r)
 		return nil
 	})
 	if err != nil {
@@ -88,6 +96,9 @@ func (t *txn) untouch() []*accountState {
 func (t *txn) forget(id store.AccountID) { delete(t.accounts, id) }
 
 const boxColumns = `id, name, role, uid_validity, uid_next, mod_seq, messages, unseen, deleted, size, recent, log_floor, log_rows`
+
+// boxWidth is the number of boxColumns.
+const boxWidth = 13
 
 // scanBox reads a row of boxColumns.
 func scanBox(r row) *boxState {

@@ -45,11 +45,10 @@ func (s *Server) Serve(ctx context.Context, nc *listen.Conn) {
 	} else {
 		c.greet()
 	}
+	defer c.logout()
 	for c.enc.Flush() == nil && !c.closing {
 		c.serveOne(ctx)
 	}
-	c.logout()
-	c.log.Log(event.SessionClosed, slog.Duration("duration", time.Since(c.begun)), slog.Int("commands", c.commands))
 }
 
 // proceed asks the client for a literal.
@@ -62,12 +61,13 @@ func (c *conn) greet() {
 	c.enc.Response("", imap.Response{Status: imap.OK, Code: imap.CodeCapability(c.capabilities()), Text: c.set.Greeting})
 }
 
-// logout drops the session and what it has selected.
+// logout drops the session and what it has selected, also after a panic.
 func (c *conn) logout() {
 	if c.session != nil {
 		c.session.deselect()
 		c.session = nil
 	}
+	c.log.Log(event.SessionClosed, slog.Duration("duration", time.Since(c.begun)), slog.Int("commands", c.commands))
 }
 
 // idleUntil is when a silent client is sent away.
@@ -117,6 +117,9 @@ func (c *conn) answer(cmd imap.Command, r imap.Response) {
 		c.errors++
 	}
 	c.enc.Response(cmd.Tag, r)
+	if c.log.Enabled(event.SessionCommand) {
+		c.log.Log(event.SessionCommand, slog.String("command", cmd.Verb), slog.String("status", string(r.Status)), slog.String("code", string(r.Code)))
+	}
 	switch {
 	case r.Close:
 		c.bye(r.Code, r.Text)
@@ -126,9 +129,10 @@ func (c *conn) answer(cmd imap.Command, r imap.Response) {
 	}
 }
 
-// noteCause tells the operator what a client is told only in general.
+// noteCause tells the operator what a client is told only in general. That a
+// client went away in the middle of a command is no fault of the store.
 func (c *conn) noteCause(verb string, err error) {
-	if err != nil {
+	if err != nil && c.in.err == nil && c.out.err == nil {
 		c.log.Log(event.StoreFailed, slog.String("command", verb), event.Err(err))
 	}
 }

@@ -91,7 +91,7 @@ func (f *fetcher) run(ctx context.Context) error {
 		var metas map[store.MessageID][]byte
 		if withMeta {
 			var err error
-			if metas, err = f.metas(ctx, batch); err != nil {
+			if metas, err = f.v.metas(ctx, batch); err != nil {
 				return err
 			}
 		}
@@ -136,21 +136,12 @@ func (f *fetcher) setSeen(ctx context.Context) error {
 }
 
 // metas reads the structures of a batch.
-func (f *fetcher) metas(ctx context.Context, batch []int) (map[store.MessageID][]byte, error) {
-	ids := make([]store.MessageID, 0, len(batch))
-	metas := make(map[store.MessageID][]byte, len(batch))
-	for _, i := range batch {
-		id := f.v.told.At(i).Message
-		if _, twice := metas[id]; !twice {
-			ids = append(ids, id)
-			metas[id] = nil
-		}
+func (v *view) metas(ctx context.Context, batch []int) (map[store.MessageID][]byte, error) {
+	ids := make([]store.MessageID, len(batch))
+	for k, i := range batch {
+		ids[k] = v.told.At(i).Message
 	}
-	err := f.c.session.account.Metas(ctx, ids, func(id store.MessageID, meta []byte) error {
-		metas[id] = slices.Clone(meta)
-		return nil
-	})
-	return metas, err
+	return v.box.Metas(ctx, ids)
 }
 
 // message answers for one message. One that is gone is left out and remembered.

@@ -216,14 +216,13 @@ func searchTime(ctx context.Context) error {
 
 // read answers for messages that the index could not decide.
 func (s *searcher) read(ctx context.Context, open []int, found []truth) error {
-	f := fetcher{c: s.v.c, v: s.v}
 	for len(open) > 0 {
 		if err := searchTime(ctx); err != nil {
 			return err
 		}
 		batch := open[:min(len(open), metaBatch)]
 		open = open[len(batch):]
-		metas, err := f.metas(ctx, batch)
+		metas, err := s.v.metas(ctx, batch)
 		if err != nil {
 			return err
 		}

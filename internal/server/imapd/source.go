@@ -28,6 +28,7 @@ type source struct {
 
 	ahead [1]byte // read by await
 	has   bool
+	err   error // what ended reading, except a woken wait
 
 	mu      sync.Mutex
 	waiting bool
@@ -55,6 +56,7 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 	n, err := s.conn.Read(p)
 	s.received(n)
+	s.err = err
 	return n, err
 }
 
@@ -120,12 +122,14 @@ func (s *source) wake() {
 type sink struct {
 	conn net.Conn
 	time time.Duration
+	err  error // what ended writing
 }
 
 // Write implements io.Writer for the encoder.
-func (s *sink) Write(p []byte) (int, error) {
-	if err := s.conn.SetWriteDeadline(time.Now().Add(s.time)); err != nil {
-		return 0, err
+func (s *sink) Write(p []byte) (n int, err error) {
+	if err = s.conn.SetWriteDeadline(time.Now().Add(s.time)); err == nil {
+		n, err = s.conn.Write(p)
 	}
-	return s.conn.Write(p)
+	s.err = err
+	return n, err
 }

@@ -27,6 +27,7 @@ import (
 type Mailbox struct {
 	account store.Account
 	id      store.MailboxID
+	metas   *metaCache
 
 	now   atomic.Pointer[Snapshot] // nil until loaded
 	begun atomic.Int64             // reads of the store begun

@@ -21,12 +21,16 @@ type Options struct {
 	Keep int
 	// KeepFor is how long a closed mailbox is kept; 0 means 10 minutes.
 	KeepFor time.Duration
+	// Structures is how many octets of message structures are kept; 0 means
+	// 64 MB.
+	Structures int
 }
 
 // Registry is the mailboxes of one node. Use NewRegistry.
 type Registry struct {
 	store Store
 	o     Options
+	metas *metaCache
 
 	mu     sync.Mutex
 	boxes  map[key]*Mailbox
@@ -48,7 +52,10 @@ func NewRegistry(s Store, o Options) *Registry {
 	if o.KeepFor == 0 {
 		o.KeepFor = 10 * time.Minute
 	}
-	return &Registry{store: s, o: o, boxes: map[key]*Mailbox{}}
+	if o.Structures == 0 {
+		o.Structures = 64 << 20
+	}
+	return &Registry{store: s, o: o, boxes: map[key]*Mailbox{}, metas: newMetaCache(o.Structures)}
 }
 
 // Open returns the mailbox, loaded and up to date, and the function that
@@ -75,7 +82,7 @@ func (r *Registry) take(k key) *Mailbox {
 	defer r.mu.Unlock()
 	m := r.boxes[k]
 	if m == nil {
-		m = &Mailbox{account: r.store.Account(k.account), id: k.mailbox}
+		m = &Mailbox{account: r.store.Account(k.account), id: k.mailbox, metas: r.metas}
 		r.boxes[k] = m
 	} else if m.refs == 0 {
 		r.keep(m, 0)

@@ -110,7 +110,8 @@ func (m *Mailbox) load(ctx context.Context) (*Snapshot, error) {
 
 // TakeRecent claims for one session the messages that nobody was told of as
 // \Recent (RFC 3501 §2.3.2): those from UID first to the last one of the
-// snapshot returned, which is up to date. No other session gets them.
+// snapshot returned, which is the current one or later. No other session gets
+// them. Messages the mailbox does not know of yet are claimed later.
 func (m *Mailbox) TakeRecent(ctx context.Context) (first store.UID, s *Snapshot, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -352,6 +352,7 @@ func TestRecentIsClaimedOnce(t *testing.T) {
 		claim(1, 2)
 		claim(3, 2)
 		h.append(1)
+		synctest.Wait()
 		claim(3, 3)
 		claim(4, 3)
 	})

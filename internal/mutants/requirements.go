@@ -5,7 +5,7 @@ package mutants
 // their first line ("ids: M-GEN-01 …"); a test adds those.
 var Requirements = map[string][]Test{
 	"M-GEN-01": nil,
-	"M-GEN-02": {{checks, "TestWorldIsNeverTrusted"}},
+	"M-GEN-02": {{checks, "TestWorldIsNeverTrusted"}, {checks, "TestLocalNetworksAreThoseOfTheMachineAndThoseAdded"}},
 	"M-GEN-03": nil,
 	"M-GEN-04": nil,
 	"M-GEN-06": nil,

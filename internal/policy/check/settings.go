@@ -32,18 +32,23 @@ func (s *Settings) Validate() error {
 	return errors.Join(s.Trust.Validate(), s.Size.Validate())
 }
 
-// Rules returns the house rules as the settings say. The settings must not
+// Rules returns the house rules as the settings say. machine are the networks
+// of this machine's interfaces (see MachineNetworks). The settings must not
 // change afterwards.
-func (s *Settings) Rules() policy.Rules {
-	return policy.Rules{Table: Table(s), Classify: s.Classify, Limits: s.Limits}
+func (s *Settings) Rules(machine ...netip.Prefix) policy.Rules {
+	local := s.Trust.Networks(machine)
+	classify := func(listener string, client netip.Addr) (policy.Kind, policy.Trust) {
+		return s.classify(listener, client, local)
+	}
+	return policy.Rules{Table: Table(s), Classify: classify, Limits: s.Limits}
 }
 
-// Classify says what a client is before it has said a word (requirements.md
+// classify says what a client is before it has said a word (requirements.md
 // 1.0): the listener makes submission, the address makes trust. A client of
 // the trusted list still logs in on a submission port; one of the local
 // networks need not (M-GEN-02).
-func (s *Settings) Classify(listener string, client netip.Addr) (policy.Kind, policy.Trust) {
-	trust := s.Trust.Of(client)
+func (s *Settings) classify(listener string, client netip.Addr, local []netip.Prefix) (policy.Kind, policy.Trust) {
+	trust := s.Trust.of(client, local)
 	submission := listener == "submission" || listener == "submissions"
 	switch {
 	case trust == policy.LocalNetwork, trust != policy.Untrusted && !submission:

@@ -2,7 +2,9 @@ package check
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,8 +79,37 @@ func TestWorldIsNeverTrusted(t *testing.T) {
 func TestMappedAddressIsTheIPv4Address(t *testing.T) {
 	s := defaults()
 	s.Trust.Clients = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
-	if _, trust := s.Classify("smtp", netip.MustParseAddr("::ffff:192.0.2.7")); trust != policy.TrustedList {
+	if _, trust := s.Rules().Classify("smtp", netip.MustParseAddr("::ffff:192.0.2.7")); trust != policy.TrustedList {
 		t.Error(trust)
+	}
+}
+
+func TestLocalNetworksAreThoseOfTheMachineAndThoseAdded(t *testing.T) {
+	s := defaults()
+	s.Trust.Local = true
+	s.Trust.LocalNetworks = []netip.Prefix{netip.MustParsePrefix("172.16.5.0/24")}
+	machine := []netip.Prefix{netip.MustParsePrefix("192.168.1.17/24"), netip.MustParsePrefix("203.0.113.9/24"), netip.MustParsePrefix("127.0.0.1/8")}
+	for client, want := range map[string]bool{
+		"127.0.0.1": true, "::1": true, "192.168.1.200": true, "192.168.2.1": false, "172.16.5.1": true, "203.0.113.1": false,
+	} {
+		kind, trust := s.Rules(machine...).Classify("submission", netip.MustParseAddr(client))
+		if got := kind == policy.Trusted && trust == policy.LocalNetwork; got != want {
+			t.Errorf("%s: %v %v", client, kind, trust)
+		}
+	}
+	if got := fmt.Sprint(s.Trust.Networks(machine)); got != "[127.0.0.0/8 172.16.5.0/24 192.168.1.0/24 ::1/128]" {
+		t.Error(got)
+	}
+	s.Trust.PublicNetworks = true
+	if got := fmt.Sprint(s.Trust.Networks(machine)); got != "[127.0.0.0/8 172.16.5.0/24 192.168.1.0/24 203.0.113.0/24 ::1/128]" {
+		t.Error(got)
+	}
+}
+
+func TestMachineHasItsOwnNetworks(t *testing.T) {
+	list, err := MachineNetworks()
+	if err != nil || !slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(netip.MustParseAddr("127.0.0.1")) }) {
+		t.Errorf("%v, %v", list, err)
 	}
 }
 

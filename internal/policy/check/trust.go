@@ -1,9 +1,12 @@
 package check
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 
 	"posthorn/internal/policy"
 )
@@ -18,10 +21,11 @@ type Trust struct {
 	// Local lets clients of the local networks send without a login, on every
 	// port (M-GEN-02).
 	Local bool `default:"false"`
-	// LocalNetworks are the networks of this machine and those added by hand.
-	// This machine itself always counts as one of them.
+	// LocalNetworks are local networks besides those of this machine's
+	// interfaces. The machine itself always counts as local.
 	LocalNetworks []netip.Prefix `default:""`
-	// PublicNetworks confirms that networks in the lists may be public ones.
+	// PublicNetworks confirms that local networks may be public ones, those of
+	// this machine's interfaces among them.
 	PublicNetworks bool `default:"false"`
 }
 
@@ -64,10 +68,42 @@ func private(p netip.Prefix) bool {
 	return false
 }
 
-// Of returns how far the client is trusted.
-func (t *Trust) Of(client netip.Addr) policy.Trust {
+// Networks lists what counts as local: the loopback networks, the private ones
+// of this machine's interfaces (public ones when confirmed) and those added.
+func (t *Trust) Networks(machine []netip.Prefix) []netip.Prefix {
+	list := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	for _, p := range machine {
+		if p = p.Masked(); p.Bits() > 0 && (t.PublicNetworks || private(p)) {
+			list = append(list, p)
+		}
+	}
+	list = append(list, t.LocalNetworks...)
+	slices.SortFunc(list, func(a, b netip.Prefix) int {
+		return cmp.Or(a.Addr().Compare(b.Addr()), a.Bits()-b.Bits())
+	})
+	return slices.Compact(list)
+}
+
+// MachineNetworks reads the networks of this machine's interfaces as they are
+// now; M-GEN-02 takes those found at start.
+func MachineNetworks() ([]netip.Prefix, error) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("policy: local networks: %w", err)
+	}
+	var list []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil { // others are no networks
+			list = append(list, netip.PrefixFrom(p.Addr().Unmap(), p.Bits()).Masked())
+		}
+	}
+	return list, nil
+}
+
+// of returns how far the client is trusted.
+func (t *Trust) of(client netip.Addr, local []netip.Prefix) policy.Trust {
 	client = client.Unmap()
-	if t.Local && (client.IsLoopback() || contains(t.LocalNetworks, client)) {
+	if t.Local && contains(local, client) {
 		return policy.LocalNetwork
 	}
 	if contains(t.Clients, client) {

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"zombiezen.com/go/sqlite/sqlitex"
+
 	"posthorn/internal/base/unit"
 )
 
@@ -408,4 +410,69 @@ func BenchmarkTrace(b *testing.B) {
 		b.Errorf("%+v", s)
 	}
 	b.ReportMetric(float64(r.file.octets)/float64(b.N), "octets/record")
+}
+
+func TestManySessionsRecordAtOnce(t *testing.T) {
+	t.Parallel()
+	r, c := recorder(t, filepath.Join(t.TempDir(), "records.db"), plenty)
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 100 {
+				a := attempt(r, "192.0.2.7", fmt.Sprintf("u%d@s%d.test", i, g), "bob@example.test", Accepted)
+				r.Event(Event{ID: a.ID, Kind: Filed, Place: "INBOX"})
+				if i%50 == 49 {
+					if _, err := r.Search(ctx, Query{ID: a.ID}); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	list := find(t, r, Query{Limit: 1000})
+	filed := 0
+	for _, b := range list {
+		filed += len(b.Events)
+	}
+	if len(list) != 800 || filed != 800 || c.count() > 0 {
+		t.Errorf("%d attempts, %d filed, %v", len(list), filed, c.list)
+	}
+}
+
+func TestRecordsWaitWhileTheFileCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	r, c := recorder(t, filepath.Join(t.TempDir(), "records.db"), plenty)
+	readOnly := func(on int) {
+		r.file.mu.Lock()
+		defer r.file.mu.Unlock()
+		if err := sqlitex.ExecuteTransient(r.file.conn, fmt.Sprintf("PRAGMA query_only = %d", on), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	readOnly(1)
+	for i := range 1000 { // several segments
+		attempt(r, "192.0.2.7", fmt.Sprintf("u%d@away.test", i), "bob@example.test", Accepted)
+	}
+	if err := r.Flush(ctx); err != nil || c.count() == 0 {
+		t.Error(err, c.list)
+	}
+	readOnly(0)
+	if n := len(find(t, r, Query{Limit: 1000})); n != 1000 {
+		t.Errorf("%d of 1000 are kept", n)
+	}
+	readOnly(1)
+	noise := strings.Repeat("x", maxText)
+	for i := range 12_000 {
+		attempt(r, "192.0.2.7", fmt.Sprintf("v%d@away.test", i), noise, Accepted)
+		if i%100 == 0 {
+			if err := r.Flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := r.Flush(ctx); err != nil || r.Stats().Dropped == 0 || len(r.full) > maxPending {
+		t.Errorf("%d segments wait, %+v, %v", len(r.full), r.Stats(), err)
+	}
+	readOnly(0)
 }

@@ -70,15 +70,13 @@ func (t *txn) deliver(d *delivery) error {
 		}
 		return err
 	}
-	filed := make([]store.Filed, len(plan))
-	for i, p := range plan {
-		uid := p.box.UIDNext
-		p.box.UIDNext++
-		filed[i] = store.Filed{Mailbox: p.box.ID, UIDValidity: p.box.UIDValidity, UID: uid,
-			ModSeq: st.step(p.box), Message: store.MessageID(p.id)}
-	}
+	filed := numbers(st, plan)
 	if fresh, err := t.claimKey(d, filed); err != nil || !fresh {
 		return err
+	}
+	for _, p := range plan {
+		p.box.UIDNext++
+		st.step(p.box)
 	}
 	c, err := t.place(d.body, longestHead(d.a), uses(d.a))
 	if err != nil {
@@ -96,6 +94,23 @@ func (t *txn) deliver(d *delivery) error {
 	}
 	d.result.Filed, d.done = filed, true
 	return nil
+}
+
+// numbers says which UIDs and modseqs the filings will get. It takes none: a
+// repeated call must not leave a gap.
+func numbers(st *accountState, plan []planned) []store.Filed {
+	filed := make([]store.Filed, len(plan))
+	for i, p := range plan {
+		uid := p.box.UIDNext
+		for _, earlier := range plan[:i] {
+			if earlier.box == p.box {
+				uid++
+			}
+		}
+		filed[i] = store.Filed{Mailbox: p.box.ID, UIDValidity: p.box.UIDValidity, UID: uid,
+			ModSeq: st.modSeq + store.ModSeq(i) + 1, Message: store.MessageID(p.id)}
+	}
+	return filed
 }
 
 // plan finds the mailboxes, checks limits and takes message ids.

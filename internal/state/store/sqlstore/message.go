@@ -175,7 +175,7 @@ func (a *account) transfer(ctx context.Context, from store.MailboxID, uids []sto
 func (t *txn) transfer(st *accountState, from *boxState, uids []store.UIDRange, to *boxState, move bool) (store.CopyResult, error) {
 	result := store.CopyResult{UIDValidity: to.UIDValidity}
 	list, err := entriesIn(t, st.id, from.ID, uids)
-	if err != nil {
+	if err != nil || len(list) == 0 {
 		return result, err
 	}
 	var size int64
@@ -188,7 +188,7 @@ func (t *txn) transfer(st *accountState, from *boxState, uids []store.UIDRange, 
 	if err == nil && uint64(to.UIDNext)+uint64(len(list)) > maxUID {
 		err = fmt.Errorf("mailbox %d has used all UIDs: %w", to.ID, store.ErrLimit)
 	}
-	if err != nil || len(list) == 0 {
+	if err != nil {
 		return result, err
 	}
 	translate, err := t.keywordMap(st, from, to, list)

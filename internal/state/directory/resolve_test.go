@@ -136,6 +136,7 @@ func TestPostmasterGoesWhereTheSettingsSay(t *testing.T) {
 			t.Errorf("postmaster is %s: %s, want %s", set, got, want)
 		}
 	}
+	h.settings.Postmaster = addr(t, "postmaster@ours.test")
 	h.alias(t, "postmaster@ours.test", "late@ours.test")
 	if got := h.where(t, "postmaster@ours.test"); got != "local late@ours.test" {
 		t.Errorf("an address of its own: %s", got)

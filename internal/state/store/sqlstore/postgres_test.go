@@ -49,5 +49,10 @@ func openPG(t testing.TB, dsn string) *Store {
 }
 
 func TestPostgres(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) store.Store { return openPG(t, database(t)) }, storetest.Options{Short: os.Getenv("POSTHORN_SOAK") == ""})
+	storetest.Run(t, func(t *testing.T) store.Store { return openPG(t, database(t)) }, storetest.Options{Short: os.Getenv("POSTHORN_SOAK") == "", Reopen: func(t *testing.T, s store.Store) store.Store {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return openPG(t, s.(*Store).engine.(*pgEngine).pool.Config().ConnString())
+	}})
 }

@@ -164,6 +164,19 @@ func (c *claimed) lease(t *txn, at moment, owner string, fence, until int64) err
 	return nil
 }
 
+// Abandon implements store.Queue.
+func (q *queue) Abandon(ctx context.Context, owner string) (int, error) {
+	var n int64
+	err := q.s.write(ctx, func(t *txn) (err error) {
+		n, err = t.exec(`UPDATE queue_recipient SET due = next_try, owner = '', fence = 0 WHERE owner = ?`, owner)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("queue: abandon claims of %s: %w", owner, err)
+	}
+	return int(n), nil
+}
+
 // offsetRow shifts the columns of a row.
 type offsetRow struct {
 	row

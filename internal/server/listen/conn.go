@@ -76,6 +76,24 @@ func (c *Conn) LoggedIn() {
 // the message under way can finish within the grace; unshielding applies it.
 func (c *Conn) Shield(on bool) { c.link.shield(on) }
 
+// CloseWrite ends this side's half of the connection, so that the peer reads
+// what was written before the connection is closed. It does nothing where the
+// socket cannot.
+func (c *Conn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
+
+// CloseWrite is that of TCP and Unix sockets.
+func (l *link) CloseWrite() error {
+	if w, ok := l.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
+
 // past is a deadline that is over.
 var past = time.Unix(1, 0)
 

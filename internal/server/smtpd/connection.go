@@ -37,6 +37,7 @@ type connection struct {
 	hold    time.Duration
 	then    func() outcome
 	closing bool
+	abrupt  bool // the client did not ask for the end
 
 	opened          time.Time
 	commands, taken int

@@ -32,6 +32,9 @@ func (c *connection) serve() {
 	if err == nil {
 		err = c.flush()
 	}
+	if err == nil && c.abrupt && c.ctx.Err() == nil {
+		c.linger()
+	}
 	if err != nil {
 		c.log.Log(event.SessionFailed, event.Err(err))
 	}
@@ -194,13 +197,32 @@ func (c *connection) enterDelay() bool {
 // say collects one reply for writing.
 func (c *connection) say(r reply.Reply) error {
 	c.closing = c.closing || r.Close
+	c.abrupt = c.abrupt || r.Close && r.Code != replyBye.Code
 	return c.write(r)
 }
 
 // end says a last word.
 func (c *connection) end(r reply.Reply) error {
-	c.closing = true
+	r.Close = true
 	return c.say(r)
+}
+
+// Bounds of linger.
+const (
+	lingerTime = 3 * time.Second
+	lingerSize = 16 << 20
+)
+
+// linger reads past what the client is still sending after our last word. A
+// socket closed with input unread is reset, and the client would never read
+// that word.
+func (c *connection) linger() {
+	if c.net.CloseWrite() != nil || c.net.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	c.in.Release()
+	n, _ := io.CopyN(io.Discard, c.net, lingerSize) // ends with an error, in general EOF
+	c.octets += n
 }
 
 // unreadable answers what could not be read as a line, or ends in silence.

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -330,4 +331,32 @@ type keeper struct {
 func (k *keeper) Accept(_ context.Context, e *accept.Envelope, c *accept.Content) error {
 	k.envelope, k.trace = *e, string(c.Trace)
 	return nil
+}
+
+// On a real socket, closing with input unread would destroy the reply on its
+// way (hostile row 6).
+func TestTheLastWordIsHeardOverAFlood(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := listen.NewGroup(listen.Options{})
+	name, _ := listen.Lookup("smtp")
+	if err := g.Start(&listen.Socket{Listener: l, Name: name}, benchServer(nil), nil); err != nil {
+		t.Fatal(err)
+	}
+	defer g.Stop(t.Context())
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := c.Write(bytes.Repeat([]byte("x"), 8<<20)); err != nil {
+		t.Fatal(err)
+	}
+	said, err := io.ReadAll(c)
+	if err != nil || string(said) != "220 mx.example.test ESMTP\r\n500 5.5.2 Line too long\r\n" {
+		t.Errorf("%q %v", said, err)
+	}
 }

@@ -284,6 +284,8 @@ func (c *watched) Close() error {
 	return c.Conn.Close()
 }
 
+func (c *watched) CloseWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
+
 func (w *world) open(name string) {
 	d := &door{conns: make(chan net.Conn), closed: make(chan struct{})}
 	w.doors[name] = d

@@ -39,12 +39,11 @@ type connection struct {
 	closing bool
 	abrupt  bool // the client did not ask for the end
 
+	outOfStep bool // input was waiting behind EHLO: no transaction until it was read
+
 	opened          time.Time
 	commands, taken int
 	octets          int64
-	spokeFirst      bool // input was waiting before the greeting
-	outOfStep       bool // input was waiting behind EHLO: no transaction until it was read
-	forbiddenInput  int  // how often input stood where RFC 2920 §3.1 forbids it
 }
 
 // Errors of reading that end a connection with a last word.

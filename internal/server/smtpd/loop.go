@@ -53,7 +53,7 @@ func (c *connection) greet() error {
 	d := c.session.judge(policy.Connect)
 	c.session.step("connect", "", d.Reply)
 	if d.Delay > 0 {
-		if err := c.awaitSilence(d.Delay); err != nil {
+		if err := c.awaitSilence(d.Delay); err != nil || c.closing {
 			return err
 		}
 	}
@@ -90,7 +90,6 @@ func (c *connection) awaitSilence(d time.Duration) error {
 		return c.end(replyStopping)
 	}
 	if err == nil {
-		c.spokeFirst = true
 		c.session.facts.SpokeFirst = true
 		c.pause(d - time.Since(began))
 		return nil
@@ -130,8 +129,7 @@ func (c *connection) run(row *command, cmd smtp.Command) outcome {
 		return says(outOfOrder(state))
 	}
 	if row.last && c.in.Buffered() > 0 {
-		c.forbiddenInput++
-		c.session.facts.ForbiddenInput = c.forbiddenInput
+		c.session.facts.ForbiddenInput++
 	}
 	return row.handle(c.session, cmd.Arg)
 }

@@ -38,7 +38,20 @@ func newSession(c *connection) *session {
 		Time: time.Now(), Session: n.Session, Listener: n.Listener, Client: n.Client.Addr(), Port: n.Client.Port(),
 		TLS: n.TLS() != nil, Usage: c.server.Usage, Senders: c.server.Senders,
 	}
-	f.Kind, f.Trust = c.server.Policy.Classify(n.Listener, f.Client)
+	return beginSession(c, f)
+}
+
+// renewed is the session after STARTTLS. What policy knows about the
+// connection stays, refusals it still holds back too; all the client said goes.
+func (s *session) renewed() *session {
+	s.end()
+	f := s.facts
+	f.TLS, f.Helo, f.ESMTP, f.Login = true, "", false, nil
+	return beginSession(s.c, f)
+}
+
+func beginSession(c *connection, f *policy.Facts) *session {
+	f.Kind, f.Trust = c.server.Policy.Classify(f.Listener, f.Client)
 	s := &session{c: c, facts: f}
 	s.trace = s.newTrace()
 	return s

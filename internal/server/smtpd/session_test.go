@@ -3,6 +3,7 @@ package smtpd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"
 	"posthorn/internal/flow/accept"
 	"posthorn/internal/policy"
@@ -21,6 +23,7 @@ import (
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/setting"
 	"posthorn/internal/testkit/transcript"
+	"posthorn/internal/wire/smtp"
 )
 
 // greeter is a policy that delays the greeting.
@@ -49,6 +52,9 @@ func withGreeter(t *testing.T, g *greeter, dialogue string) {
 		s := benchServer(nil)
 		g.Policy = s.Policy
 		s.Policy = g
+		settings := *s.Settings()
+		settings.DelayedSessions = 1
+		s.Settings = func() *Settings { return &settings }
 		err := transcript.Run(dialogue, transcript.Options{Serve: func(listener string, c net.Conn) {
 			client := netip.MustParseAddrPort(c.RemoteAddr().String())
 			s.Serve(t.Context(), listen.NewConn(c, listen.Info{Session: s.Idents.New(), Listener: listener, Client: client}))
@@ -84,6 +90,14 @@ S* 250 LIMITS …`)
 	if !g.facts.SpokeFirst {
 		t.Error("input before the greeting was not noted")
 	}
+	withGreeter(t, &greeter{delay: 5 * time.Second}, `
+connect 192.0.2.1 smtp
+silence
+A connect 192.0.2.2 smtp
+A S: 421 4.3.2 Too busy, try again later
+A took 0s
+A eof
+S: 220 …`)
 	withGreeter(t, &greeter{said: reply.New(554, reply.E(5, 7, 1), "No")}, "connect 192.0.2.1 smtp\nS: 554 5.7.1 No\neof")
 }
 
@@ -359,4 +373,26 @@ func TestTheLastWordIsHeardOverAFlood(t *testing.T) {
 	if err != nil || string(said) != "220 mx.example.test ESMTP\r\n500 5.5.2 Line too long\r\n" {
 		t.Errorf("%q %v", said, err)
 	}
+}
+
+func TestARefusalHeldSinceTheConnectionSurvivesSTARTTLS(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		rules := w.checks.Get().Rules()
+		rules.Table = append(rules.Table, policy.Entry{
+			Stage: policy.Connect, Name: "stranger", Worst: policy.Reject,
+			Check: policy.CheckFunc(func(context.Context, *policy.Facts) policy.Verdict {
+				return policy.Refused(reply.New(550, reply.E(5, 7, 25), "No name"), "no name")
+			}),
+		})
+		w.policy.Replace(rules)
+		c, handshake := w.dialTLS("smtp")
+		if err := errors.Join(c.Greet("client.example"), c.StartTLS("client.example", handshake)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.Send(smtp.Simple(mail.Address{}, strings.NewReader("x"), addresses("bob")...))
+		if err == nil || !strings.Contains(err.Error(), "550 5.7.25") {
+			t.Error(err)
+		}
+	})
 }

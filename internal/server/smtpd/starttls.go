@@ -53,9 +53,8 @@ func (c *connection) upgrade(config *tls.Config) error {
 	if err := c.net.StartTLS(c.ctx, config, handshakeTime); err != nil {
 		return err
 	}
-	c.session.end()
 	c.in.Release()
 	c.in = smtp.NewReader(c)
-	c.session = newSession(c)
+	c.session = c.session.renewed()
 	return nil
 }

@@ -38,23 +38,28 @@ func newSession(c *connection) *session {
 		Time: time.Now(), Session: n.Session, Listener: n.Listener, Client: n.Client.Addr(), Port: n.Client.Port(),
 		TLS: n.TLS() != nil, Usage: c.server.Usage, Senders: c.server.Senders,
 	}
-	return beginSession(c, f)
+	s := beginSession(c, f)
+	s.trace = s.newTrace()
+	return s
 }
 
 // renewed is the session after STARTTLS. What policy knows about the
 // connection stays, refusals it still holds back too; all the client said goes.
 func (s *session) renewed() *session {
-	s.end()
+	s.drop()
 	f := s.facts
 	f.TLS, f.Helo, f.ESMTP, f.Login = true, "", false, nil
-	return beginSession(s.c, f)
+	next := beginSession(s.c, f)
+	if next.trace = s.trace; next.trace != nil {
+		next.trace.TLS = next.tlsName()
+	}
+	next.step("STARTTLS", "", reply.Reply{})
+	return next
 }
 
 func beginSession(c *connection, f *policy.Facts) *session {
 	f.Kind, f.Trust = c.server.Policy.Classify(f.Listener, f.Client)
-	s := &session{c: c, facts: f}
-	s.trace = s.newTrace()
-	return s
+	return &session{c: c, facts: f}
 }
 
 // state is where the session stands, for the command table.

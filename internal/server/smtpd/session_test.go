@@ -127,7 +127,7 @@ func attempts(t *testing.T, dialogue string) (got []record.Attempt) {
 		}
 		w := newWorld(t)
 		w.server.Recorder = r
-		if err := transcript.Run(dialogue, transcript.Options{Serve: w.serve, Commands: w.commands()}); err != nil {
+		if err := transcript.Run(dialogue, transcript.Options{Serve: w.serve, TLS: clientTLS(), Commands: w.commands()}); err != nil {
 			t.Error(err)
 		}
 		w.close()
@@ -201,6 +201,31 @@ close`)
 	}
 	if got[0].Size == 0 || got[0].Authors[0] != "a@remote.example" || !strings.HasPrefix(got[0].Steps[len(got[0].Steps)-1].Reply, "250") {
 		t.Errorf("%+v", got[0])
+	}
+}
+
+func TestARecordBeginsBeforeSTARTTLS(t *testing.T) {
+	t.Parallel()
+	got := attempts(t, `
+connect 192.0.2.1 smtp
+S: 220 …
+C: EHLO client.example
+S* 250 STARTTLS
+C: STARTTLS
+S: 220 …
+tls
+C: EHLO other.example
+S* 250 AUTH …
+C: MAIL FROM:<a@remote.example>
+S: 250 …
+C: QUIT
+S: 221 …`)
+	var verbs []string
+	for _, s := range got[0].Steps {
+		verbs = append(verbs, s.Verb)
+	}
+	if strings.Join(verbs, " ") != "connect HELO STARTTLS HELO MAIL" || !strings.HasPrefix(got[0].TLS, "TLS 1.3") || got[0].Helo != "other.example" {
+		t.Errorf("%v %+v", verbs, got[0])
 	}
 }
 

@@ -162,3 +162,14 @@ func contains(t *testing.T, text string, parts ...string) {
 		}
 	}
 }
+
+// shortDir is a folder whose path leaves room for a Unix socket's name.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ph")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // nothing depends on it
+	return dir
+}

@@ -24,8 +24,9 @@ const (
 )
 
 const (
-	// Iterations is the PBKDF2 count of new SCRAM verifiers.
-	Iterations = 100_000
+	// Iterations is the PBKDF2 count of new SCRAM verifiers: the most that
+	// clients built on Cyrus SASL agree to compute.
+	Iterations = 65_536
 	// MaxIterations bounds what a stored verifier or a foreign server may
 	// ask for: about a second of one core.
 	MaxIterations = 2_000_000
@@ -127,7 +128,7 @@ func newScram(h ScramHash, password string) (Scram, error) {
 }
 
 // String returns the text for storing, the one of RFC 5803 §2:
-// SCRAM-SHA-256$100000:salt$StoredKey:ServerKey.
+// SCRAM-SHA-256$65536:salt$StoredKey:ServerKey.
 func (s Scram) String() string {
 	b64 := base64.StdEncoding.EncodeToString
 	return fmt.Sprintf("%s$%d:%s$%s:%s", s.Hash, s.Iterations, b64(s.Salt), b64(s.StoredKey), b64(s.ServerKey))

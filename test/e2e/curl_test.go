@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"posthorn/internal/testkit/daemon"
+)
+
+// SYS-IMAP-01, SYS-POP-01: curl sends in every way and reads every message
+// back by IMAP and POP3, octet for octet.
+func TestCurlSendsAndReads(t *testing.T) {
+	t.Parallel()
+	curl := need(t, "curl")
+	s := start(t, "--plaintext-login")
+	user := func(who string) []string {
+		return []string{"--silent", "--show-error", "--cacert", s.ca(), "--user", who + ":" + daemon.Password}
+	}
+	ways := [][]string{
+		{"--url", "smtps://" + s.Addr("submissions"), "--login-options", "AUTH=PLAIN"},
+		{"--url", "smtp://" + s.Addr("submission"), "--ssl-reqd", "--login-options", "AUTH=LOGIN"},
+		{"--url", "smtps://" + s.Addr("submissions"), "--login-options", "AUTH=LOGIN"},
+		{"--url", "smtp://" + s.Addr("submission"), "--ssl-reqd", "--login-options", "AUTH=PLAIN"},
+		{"--url", "smtp://" + s.Addr("submission")},
+	}
+	sent := corpus()
+	for i, m := range sent {
+		args := append(user(demo), ways[i%len(ways)]...)
+		must(t, m.content, curl, append(args, "--mail-from", demo, "--mail-rcpt", admin, "--upload-file", "-")...)
+	}
+	for i, m := range sent {
+		for _, from := range [][]string{
+			{fmt.Sprintf("imaps://%s/INBOX;UID=%d", s.Addr("imaps"), i+1)},
+			{"--ssl-reqd", fmt.Sprintf("imap://%s/INBOX;MAILINDEX=%d", s.Addr("imap"), i+1)},
+			{"--ssl-reqd", "--login-options", "AUTH=PLAIN", fmt.Sprintf("pop3://%s/%d", s.Addr("pop3"), i+1)},
+			{fmt.Sprintf("pop3s://%s/%d", s.Addr("pop3s"), i+1)},
+			{fmt.Sprintf("imap://%s/INBOX;UID=%d", s.Addr("imap"), i+1)},
+			{fmt.Sprintf("pop3://%s/%d", s.Addr("pop3"), i+1)},
+		} {
+			if (i > 1) && from[0] != "--ssl-reqd" {
+				continue // each way of reading once, STARTTLS for all
+			}
+			got := must(t, nil, curl, append(user(admin), from...)...)
+			unchanged(t, m.name+" by "+from[len(from)-1], []byte(got), m.content)
+		}
+	}
+	contains(t, must(t, nil, curl, append(user(admin), "imaps://"+s.Addr("imaps"), "-X", "STATUS INBOX (MESSAGES)")...),
+		fmt.Sprintf("MESSAGES %d", len(sent)))
+	if r := run(t, nil, curl, "--silent", "--show-error", "--user", admin+":"+daemon.Password, "imaps://"+s.Addr("imaps")); r.code != 60 {
+		t.Errorf("a certificate nobody vouches for: exit %d, %s", r.code, r.err)
+	}
+}
+
+// Folders with names in any script, filled by APPEND.
+func TestCurlFillsFolders(t *testing.T) {
+	t.Parallel()
+	curl := need(t, "curl")
+	s := start(t)
+	at := "imaps://" + s.Addr("imaps")
+	args := []string{"--silent", "--show-error", "--cacert", s.ca(), "--user", demo + ":" + daemon.Password}
+	for name, wire := range map[string]string{"Entwürfe 2": "Entw&APw-rfe 2", "日本語": "&ZeVnLIqe-", "台北": "&U,BTFw-", "a/b&c": "a/b&-c"} {
+		path := strings.NewReplacer("&", "%26", " ", "%20", "/", "%2F", ",", "%2C").Replace(wire)
+		must(t, nil, curl, append(args, at, "-X", `CREATE "`+wire+`"`)...)
+		m := corpus()[5]
+		must(t, nil, curl, append(args, at+"/"+path, "--upload-file", write(t, "mail", m.content))...)
+		got := must(t, nil, curl, append(args, at+"/"+path+";MAILINDEX=1")...)
+		if got != string(m.content) {
+			t.Errorf("%s: %q", name, got)
+		}
+		contains(t, must(t, nil, curl, append(args, at, "-X", `LIST "" *`)...), wire)
+	}
+}

@@ -1,0 +1,215 @@
+package imapd
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"posthorn/internal/server/listen"
+)
+
+// open starts the server on a loopback port.
+func (w *world) open() (addr string, group *listen.Group) {
+	sockets, err := listen.Open(w.ctx, []listen.Spec{{Name: "imap", Addr: "127.0.0.1:0"}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	group = listen.NewGroup(listen.Options{Limits: func() listen.Limits {
+		return listen.Limits{Total: 20000, PerListener: 20000, PerHost: 20000}
+	}})
+	if err := group.Start(sockets[0], w.server, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	return sockets[0].Address(), group
+}
+
+// idler is a client in IDLE over a real connection.
+func idler(addr string) (net.Conn, *bufio.Reader, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	in := bufio.NewReaderSize(conn, 256)
+	if _, err := in.ReadString('\n'); err != nil {
+		return nil, nil, err
+	}
+	for i, command := range []string{"LOGIN alice secret", "SELECT INBOX", "IDLE"} {
+		fmt.Fprintf(conn, "t%d %s\r\n", i, command)
+		for {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return nil, nil, err
+			}
+			if strings.HasPrefix(line, fmt.Sprintf("t%d OK", i)) || strings.HasPrefix(line, "+ ") {
+				break
+			}
+		}
+	}
+	return conn, in, nil
+}
+
+func TestAStopSaysGoodbyeToEverybody(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	w := newWorld(t)
+	defer w.close()
+	addr, group := w.open()
+	var clients []net.Conn
+	var readers []*bufio.Reader
+	for range 200 {
+		conn, in, err := idler(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients, readers = append(clients, conn), append(readers, in)
+	}
+	quiet, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients, readers = append(clients, quiet), append(readers, bufio.NewReader(quiet))
+	if line, err := readers[200].ReadString('\n'); err != nil {
+		t.Fatal(line, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if cut := group.Stop(ctx); cut != 0 {
+		t.Errorf("%d sessions had to be cut", cut)
+	}
+	for i, in := range readers {
+		line, err := in.ReadString('\n')
+		if err != nil || line != "* BYE [UNAVAILABLE] Server is shutting down\r\n" {
+			t.Fatalf("client %d heard %q, %v", i, line, err)
+		}
+		_ = clients[i].Close()
+	}
+}
+
+// BenchmarkIdleNotification is the time from the end of a delivery to the
+// EXISTS on another connection (design.md 10: p50 at most 5 ms).
+func BenchmarkIdleNotification(b *testing.B) {
+	w := newWorld(b)
+	defer w.close()
+	addr, group := w.open()
+	conn, in, err := idler(addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	var waited time.Duration
+	for b.Loop() {
+		if err := w.deliver("alice"); err != nil {
+			b.Fatal(err)
+		}
+		start := time.Now()
+		for range 2 { // EXISTS and RECENT
+			if _, err := in.ReadString('\n'); err != nil {
+				b.Fatal(err)
+			}
+		}
+		waited += time.Since(start)
+	}
+	b.ReportMetric(float64(waited.Microseconds())/float64(b.N), "us/notification")
+	group.Stop(b.Context())
+}
+
+const childEnv = "POSTHORN_IMAPD_CHILD"
+
+// TestAnIdleConnectionIsSmall measures what a client in IDLE costs a server
+// in a process of its own (design.md 10: at most 20 KiB).
+func TestAnIdleConnectionIsSmall(t *testing.T) {
+	if os.Getenv(childEnv) != "" {
+		child(t)
+		return
+	}
+	if runtime.GOOS != "linux" || raceEnabled {
+		t.Skip("needs /proc and a build without the race detector")
+	}
+	const clients = 1500
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAnIdleConnectionIsSmall$")
+	cmd.Env = append(os.Environ(), childEnv+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = strings.TrimSpace(addr)
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			_ = c.Close()
+		}
+	}()
+	grow := func(n int) int {
+		for range n {
+			conn, _, err := idler(addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			open = append(open, conn)
+		}
+		return rss(t, cmd.Process.Pid)
+	}
+	before := grow(300) // what the process grows to by itself
+	after := grow(clients)
+	each := float64(after-before) / clients
+	t.Logf("%.1f KiB a connection", each)
+	if each > 20 {
+		t.Errorf("an idle connection costs %.1f KiB, more than 20", each)
+	}
+}
+
+func child(t *testing.T) {
+	w := newWorld(t)
+	defer w.close()
+	addr, group := w.open()
+	fmt.Println(addr)
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // until the parent is done
+	group.Stop(t.Context())
+}
+
+// rss is the memory of a process in KiB.
+func rss(t *testing.T, pid int) int {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, err := strconv.Atoi(strings.Fields(rest)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatal("no VmRSS")
+	return 0
+}

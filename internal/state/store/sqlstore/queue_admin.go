@@ -171,6 +171,24 @@ func (q *queue) Remove(ctx context.Context, id ident.ID) (int, error) {
 	return int(n), nil
 }
 
+// Abandon implements store.Queue. It reads the whole queue, which a process
+// does once.
+func (q *queue) Abandon(ctx context.Context, owner string) (int, error) {
+	if owner == "" {
+		return 0, fmt.Errorf("queue: abandon claims of nobody: %w", store.ErrInvalid)
+	}
+	var n int64
+	err := q.s.write(ctx, func(t *txn) (err error) {
+		n, err = t.exec(`UPDATE queue_recipient SET due = next_try, owner = '', fence = 0 WHERE owner = ?`, owner)
+		t.onCommit(q.hint)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("queue: abandon claims of %s: %w", owner, err)
+	}
+	return int(n), nil
+}
+
 // change runs one update of all recipients of a message.
 func (q *queue) change(ctx context.Context, what string, id ident.ID, update func(t *txn, at moment) (int64, error)) (int, error) {
 	var n int64

@@ -20,21 +20,20 @@ const (
 const (
 	// The subquery keeps the planner on the index (is_local, due, id), the
 	// plus signs of the other keep it on (queue_id).
-	selectDue = `SELECT ` + recipientColumns + `, r.fence, ` + messageColumns + ` FROM (SELECT * FROM queue_recipient
-		WHERE is_local = ? AND state = 0 AND due <= ? ORDER BY due, id LIMIT ?) r JOIN queue q ON q.id = r.queue_id` + withBody + `ORDER BY r.due, r.id`
-	selectDueOf = `SELECT ` + recipientColumns + `, r.fence, ` + messageColumns + ` FROM queue_recipient r JOIN queue q ON q.id = r.queue_id` + withBody + `
+	selectDue = `SELECT ` + recipientColumns + `, ` + messageColumns + ` FROM (SELECT * FROM queue_recipient
+		WHERE is_local = ? AND state = 0 AND due <= ? ORDER BY due, id LIMIT ?`
+	selectDueEnd = `) r JOIN queue q ON q.id = r.queue_id` + withBody + `ORDER BY r.due, r.id`
+	selectDueOf  = `SELECT ` + recipientColumns + `, ` + messageColumns + ` FROM queue_recipient r JOIN queue q ON q.id = r.queue_id` + withBody + `
 		WHERE +r.is_local = ? AND r.state = 0 AND +r.due <= ? AND r.queue_id = ? ORDER BY r.id LIMIT ?`
-	recipientWidth = 11 // recipientColumns and fence
+	// Several writers pass rows by that another one is claiming or finishing.
+	skipLocked     = ` FOR UPDATE SKIP LOCKED`
+	skipLockedOf   = ` FOR UPDATE OF r SKIP LOCKED`
+	recipientWidth = 10 // of recipientColumns
 )
 
-// claimed is a claim being put together.
-type claimed struct {
-	store.Claim
-	fences []int64 // of the recipients as read
-}
-
 // Claim implements store.Queue. The recipients of a message that are due
-// together come together, at most maxRecipients.
+// together come together, at most maxRecipients; of nodes that claim in the
+// same moment each may get some of them.
 func (q *queue) Claim(ctx context.Context, owner string, local bool, limit int, lease time.Duration) ([]store.Claim, error) {
 	due, at, found, err := q.nextDue(ctx, local)
 	if err != nil {
@@ -79,22 +78,27 @@ func (q *queue) claim(t *txn, owner string, local bool, limit int, lease time.Du
 		return nil, err
 	}
 	until := at.steady() + lease.Microseconds()
-	out := make([]store.Claim, 0, len(found))
-	for _, c := range found {
-		if err := c.lease(t, at, owner, fence, until); err != nil {
-			return nil, err
+	out := make([]store.Claim, len(found))
+	for i, c := range found {
+		c.Fence, c.Until = fence, at.time(until)
+		for _, r := range c.Message.Recipients {
+			if err := t.put(`UPDATE queue_recipient SET due = ?, owner = ?, fence = ? WHERE id = ?`, until, owner, fence, r.ID); err != nil {
+				return nil, err
+			}
 		}
-		if len(c.Message.Recipients) > 0 {
-			out = append(out, c.Claim)
-		}
+		out[i] = *c
 	}
 	return out, nil
 }
 
 // due reads what can be claimed, grouped by message.
-func (q *queue) due(t *txn, at moment, local bool, limit int) ([]*claimed, error) {
-	var found []*claimed
-	byID := map[ident.ID]*claimed{}
+func (q *queue) due(t *txn, at moment, local bool, limit int) ([]*store.Claim, error) {
+	due, dueOf := selectDue+selectDueEnd, selectDueOf
+	if t.lock {
+		due, dueOf = selectDue+skipLocked+selectDueEnd, selectDueOf+skipLockedOf
+	}
+	var found []*store.Claim
+	byID := map[ident.ID]*store.Claim{}
 	have := map[int64]bool{}
 	rows := 0
 	scan := func(r row) error {
@@ -116,10 +120,9 @@ func (q *queue) due(t *txn, at moment, local bool, limit int) ([]*claimed, error
 			byID[id], found = c, append(found, c)
 		}
 		c.Message.Recipients = append(c.Message.Recipients, rcpt)
-		c.fences = append(c.fences, r.int(recipientWidth-1))
 		return nil
 	}
-	if err := t.query(selectDue, []any{local, at.steady(), limit}, scan); err != nil {
+	if err := t.query(due, []any{local, at.steady(), limit}, scan); err != nil {
 		return nil, err
 	}
 	if rows < limit {
@@ -127,54 +130,16 @@ func (q *queue) due(t *txn, at moment, local bool, limit int) ([]*claimed, error
 	}
 	// The limit may have cut the last message in two.
 	id := found[len(found)-1].Message.ID
-	return found, t.query(selectDueOf, []any{local, at.steady(), id[:], maxRecipients}, scan)
+	return found, t.query(dueOf, []any{local, at.steady(), id[:], maxRecipients}, scan)
 }
 
-func (q *queue) newClaim(r row, at moment) (*claimed, error) {
+func (q *queue) newClaim(r row, at moment) (*store.Claim, error) {
 	m, bodyID, err := scanMessage(offsetRow{r, recipientWidth}, at)
 	if err != nil {
 		return nil, err
 	}
 	open := func(ctx context.Context) (store.Body, error) { return q.s.openBody(ctx, bodyID) }
-	return &claimed{Claim: store.Claim{Message: m, BodyOpener: open}}, nil
-}
-
-// lease marks the recipients; those that another node took meanwhile are left out.
-func (c *claimed) lease(t *txn, at moment, owner string, fence, until int64) error {
-	const update = `UPDATE queue_recipient SET due = ?, owner = ?, fence = ? WHERE id = ? AND fence = ? AND state = 0 AND due <= ?`
-	ours := c.Message.Recipients[:0]
-	for i, r := range c.Message.Recipients {
-		args := []any{until, owner, fence, r.ID, c.fences[i], at.steady()}
-		if !t.lock { // a single writer: what was read still holds
-			if err := t.put(update, args...); err != nil {
-				return err
-			}
-			ours = append(ours, r)
-			continue
-		}
-		n, err := t.exec(update, args...)
-		if err != nil {
-			return err
-		}
-		if n == 1 {
-			ours = append(ours, r)
-		}
-	}
-	c.Message.Recipients, c.Fence, c.Until = ours, fence, at.time(until)
-	return nil
-}
-
-// Abandon implements store.Queue.
-func (q *queue) Abandon(ctx context.Context, owner string) (int, error) {
-	var n int64
-	err := q.s.write(ctx, func(t *txn) (err error) {
-		n, err = t.exec(`UPDATE queue_recipient SET due = next_try, owner = '', fence = 0 WHERE owner = ?`, owner)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("queue: abandon claims of %s: %w", owner, err)
-	}
-	return int(n), nil
+	return &store.Claim{Message: m, BodyOpener: open}, nil
 }
 
 // offsetRow shifts the columns of a row.

@@ -195,6 +195,28 @@ func TestALostLeaseIsDueAgainAndItsHolderIsTold(t *testing.T) {
 	})
 }
 
+func TestAbandonedClaimsAreDueAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		enqueue(t, s, 0, "a@one.test")
+		c := claimOne(t, s, false)
+		if n, err := s.Queue().Abandon(t.Context(), "other"); err != nil || n != 0 {
+			t.Errorf("claims of another: %d, %v", n, err)
+		}
+		if n, err := s.Queue().Abandon(t.Context(), "n1"); err != nil || n != 1 {
+			t.Errorf("own claims: %d, %v", n, err)
+		}
+		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true})); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("an abandoned claim was finished: %v", err)
+		}
+		if again := claimOne(t, s, false); again.Message.Recipients[0].Attempts != 0 {
+			t.Errorf("it counts as an attempt: %+v", again.Message.Recipients)
+		}
+		if _, err := s.Queue().Abandon(t.Context(), ""); !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("claims of nobody: %v", err)
+		}
+	})
+}
+
 func TestAdministratorsHoldReleaseRedirectAndRemove(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
 		account := addAccount(t, s, "bob")
@@ -281,6 +303,7 @@ func TestListPagesAndFilters(t *testing.T) {
 
 func TestClaimsOfManyWorkersNeverOverlap(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
+		_, oneWriter := s.engine.(*sqliteEngine) // of several, two may share a message
 		const messages, workers = 60, 6
 		for i := range messages {
 			enqueue(t, s, 0, fmt.Sprintf("u%d@one.test", i), fmt.Sprintf("v%d@two.test", i))
@@ -304,7 +327,7 @@ func TestClaimsOfManyWorkersNeverOverlap(t *testing.T) {
 							got[r.ID]++
 						}
 						mu.Unlock()
-						if len(c.Message.Recipients) != 2 {
+						if len(c.Message.Recipients) != 2 && oneWriter {
 							t.Errorf("message came in parts: %d recipients", len(c.Message.Recipients))
 						}
 						if err := s.Queue().Finish(context.Background(), c, outcomes(c, store.Outcome{Done: true})); err != nil {

@@ -10,20 +10,25 @@ import (
 	"posthorn/internal/wire/smtp"
 )
 
-// mostRecipients bounds the memory of one transaction, whatever policy says.
-const mostRecipients = 10_000
+// Bounds of one transaction, whatever policy says: recipients looked at, RCPT
+// commands answered at all, recipients named in the record and the log.
+const (
+	mostRecipients = 10_000
+	mostAttempts   = 100_000
+	mostNamed      = 500
+)
 
 // rcpt adds a recipient (RFC 5321 §4.1.1.3).
 func (s *session) rcpt(arg string) outcome {
 	tx, f := s.tx, s.facts
 	s.tried++
+	if s.tried > mostRecipients {
+		return tooMany(s.tried)
+	}
 	r, err := smtp.ParseRcpt(arg, s.offered, tx.env.SMTPUTF8)
 	if err != nil {
 		f.Refused++
 		return s.rcptStep(arg, smtp.ReplyTo(err))
-	}
-	if s.tried > mostRecipients {
-		return s.rcptStep(arg, replyManyRcpt)
 	}
 	to, err := s.c.server.Directory.Resolve(s.c.work, r.Recipient)
 	if err != nil {
@@ -43,6 +48,14 @@ func (s *session) rcpt(arg string) outcome {
 	return s.rcptStep(r.Recipient.String(), replyRcpt)
 }
 
+// tooMany refuses recipients unseen, and in the end the client.
+func tooMany(tried int) outcome {
+	if tried > mostAttempts {
+		return says(replyTooManyErrors)
+	}
+	return says(replyManyRcpt)
+}
+
 // destination is where the message goes for a forward-path.
 func destination(r *smtp.Rcpt, to *directory.Resolution) accept.Recipient {
 	d := accept.Recipient{Address: r.Recipient, Original: r.Original, Notify: store.Notify(r.Notify), Remote: to.Forwards, Copies: to.Copies}
@@ -58,8 +71,14 @@ func destination(r *smtp.Rcpt, to *directory.Resolution) accept.Recipient {
 // rcptStep notes what became of a recipient and answers.
 func (s *session) rcptStep(addr string, r reply.Reply) outcome {
 	if !r.Positive() {
-		s.logRefusal(policy.Rcpt, addr, r)
 		s.tx.refuse(r)
+	}
+	if s.tried > mostNamed {
+		s.asked = false
+		return says(r)
+	}
+	if !r.Positive() {
+		s.logRefusal(policy.Rcpt, addr, r)
 	}
 	if s.trace != nil {
 		s.trace.Recipients = append(s.trace.Recipients, addr)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -420,4 +421,52 @@ func TestARefusalHeldSinceTheConnectionSurvivesSTARTTLS(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// rcptFlood asks for one recipient after the other.
+type rcptFlood struct {
+	script
+	sent int
+}
+
+func (f *rcptFlood) Read(b []byte) (int, error) {
+	if f.rest == "" && f.at == len(f.pieces) && f.sent < mostAttempts+10 {
+		f.sent++
+		f.rest = "RCPT TO:<bob@example.test>\r\n"
+	}
+	return f.script.Read(b)
+}
+
+func TestEndlessRecipientsAreNotKept(t *testing.T) {
+	t.Parallel()
+	s := benchServer(nil)
+	var said bytes.Buffer
+	c := &rcptFlood{script: script{pieces: []string{"EHLO client.example\r\n", "MAIL FROM:<>\r\n"}, rounds: 1, said: &said}}
+	s.Serve(t.Context(), listen.NewConn(c, listen.Info{Session: s.Idents.New(), Listener: "smtp", Client: netip.MustParseAddrPort("192.0.2.1:1")}))
+	if !strings.HasSuffix(said.String(), "452 4.5.3 Too many recipients\r\n421 4.7.0 Too many errors, closing connection\r\n") {
+		t.Errorf("%q", said.String()[said.Len()-200:])
+	}
+}
+
+func TestMonstrousStructuresAreMessages(t *testing.T) {
+	t.Parallel()
+	var nested strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&nested, "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i)
+	}
+	for name, content := range map[string]string{
+		"depth":      nested.String(),
+		"parts":      "Content-Type: multipart/mixed; boundary=x\r\n\r\n" + strings.Repeat("--x\r\n\r\n", 100_000),
+		"headers":    strings.Repeat("X: y\r\n", 50_000),
+		"addresses":  "To: " + strings.Repeat("a@b.example,\r\n ", 50_000) + "c@d.example\r\n",
+		"parameters": "Content-Type: text/plain;\r\n " + strings.Repeat("x*1*=a;\r\n ", 10_000) + "y=z\r\n",
+	} {
+		s := benchServer(nil)
+		var said bytes.Buffer
+		c := &script{pieces: []string{"EHLO client.example\r\n", "MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n", content + "\r\n.\r\nQUIT\r\n"}, rounds: 1, said: &said}
+		s.Serve(t.Context(), listen.NewConn(c, listen.Info{Session: s.Idents.New(), Listener: "smtp", Client: netip.MustParseAddrPort("192.0.2.1:1")}))
+		if !strings.Contains(said.String(), "250 2.0.0 queued as ") {
+			t.Errorf("%s: %s", name, said.String())
+		}
+	}
 }

@@ -34,7 +34,7 @@ type pgEngine struct {
 }
 
 // deliverers is how many goroutines commit deliveries.
-const deliverers = 4
+const deliverers = 2
 
 // attempts bounds how often a transaction is tried again.
 const attempts = 10

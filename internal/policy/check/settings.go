@@ -33,8 +33,8 @@ func (s *Settings) Validate() error {
 }
 
 // Rules returns the house rules as the settings say. machine are the networks
-// of this machine's interfaces (see MachineNetworks). The settings must not
-// change afterwards.
+// of this machine's interfaces at start (M-GEN-02). The settings must not change
+// afterwards.
 func (s *Settings) Rules(machine ...netip.Prefix) policy.Rules {
 	local := s.Trust.Networks(machine)
 	classify := func(listener string, client netip.Addr) (policy.Kind, policy.Trust) {

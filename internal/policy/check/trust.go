@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 
@@ -82,22 +81,6 @@ func (t *Trust) Networks(machine []netip.Prefix) []netip.Prefix {
 		return cmp.Or(a.Addr().Compare(b.Addr()), a.Bits()-b.Bits())
 	})
 	return slices.Compact(list)
-}
-
-// MachineNetworks reads the networks of this machine's interfaces as they are
-// now; M-GEN-02 takes those found at start.
-func MachineNetworks() ([]netip.Prefix, error) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("policy: local networks: %w", err)
-	}
-	var list []netip.Prefix
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil { // others are no networks
-			list = append(list, netip.PrefixFrom(p.Addr().Unmap(), p.Bits()).Masked())
-		}
-	}
-	return list, nil
 }
 
 // of returns how far the client is trusted.

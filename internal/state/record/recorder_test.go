@@ -345,14 +345,14 @@ func TestDamagedFileIsSetAside(t *testing.T) {
 func TestFileDamagedWhileRunningIsSetAside(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "records.db")
-	r, c := recorder(t, path, plenty)
+	r, _ := recorder(t, path, plenty)
 	for i := range 2000 {
 		attempt(r, "192.0.2.7", fmt.Sprintf("u%d@away.test", i), "bob@example.test", Accepted)
 	}
 	if err := r.Close(); err != nil { // everything is in the file, not beside it
 		t.Fatal(err)
 	}
-	r, c = recorder(t, path, plenty)
+	r, c := recorder(t, path, plenty)
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)

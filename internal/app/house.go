@@ -14,7 +14,9 @@ import (
 	"path/filepath"
 
 	"posthorn/internal/app/boot"
+	"posthorn/internal/base/durable"
 	"posthorn/internal/base/event"
+	"posthorn/internal/base/ident"
 	"posthorn/internal/base/passwd"
 	"posthorn/internal/base/seal"
 	"posthorn/internal/policy"
@@ -39,6 +41,7 @@ type House struct {
 
 	slog      *slog.Logger
 	passwords *passwd.Verifier
+	node      string // the name of this data folder among all nodes
 	box       *seal.Box
 	handles   handles
 	stop      context.CancelFunc
@@ -60,6 +63,7 @@ const (
 	keyFile    = "secret.key"
 	storeDir   = "store"
 	recordFile = "records.db"
+	nodeFile   = "node.id"
 )
 
 // Open opens the data folder and everything that lives in it.
@@ -71,6 +75,9 @@ func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
 		return nil, err
 	}
 	if h.box, err = seal.OpenOrCreate(filepath.Join(c.Data, keyFile), fresh); err != nil {
+		return nil, err
+	}
+	if h.node, err = nodeName(filepath.Join(c.Data, nodeFile)); err != nil {
 		return nil, err
 	}
 	if h.Store, err = openStore(ctx, c, h.slog); err != nil {
@@ -192,4 +199,22 @@ func logFormat(c boot.Log) event.Format {
 		return event.JSON
 	}
 	return event.Text
+}
+
+// nodeName reads the name of this data folder, made at the first start: claims
+// of the queue carry it.
+func nodeName(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		id, err := ident.Parse(string(trimNewline(text)))
+		if err != nil {
+			return "", fmt.Errorf("%s is damaged: %w; remove it while no server runs, and a new one is made", file, err)
+		}
+		return id.String(), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("node name: %w", err)
+	}
+	id := ident.NewSource().New().String()
+	return id, durable.WriteFile(file, []byte(id+"\n"), 0o600)
 }

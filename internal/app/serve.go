@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -221,7 +220,6 @@ func (d *doors) open(o ServeOptions) error {
 
 // localRunner delivers queued messages to mailboxes here.
 func (d *doors) localRunner() *queue.Runner {
-	host, _ := os.Hostname() // only a name for claims; the process number is enough
-	return queue.New(queue.Options{Queue: d.h.Store.Queue(), Local: true, Owner: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: d.h.Log,
+	return queue.New(queue.Options{Queue: d.h.Store.Queue(), Local: true, Owner: d.h.node + "/local", Log: d.h.Log,
 		Deliverer: &local.Deliverer{Accounts: d.h.Store.Directory(), Usage: d.h}})
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"posthorn/internal/base/durable"
 	"posthorn/internal/base/seal"
 )
 
@@ -25,11 +26,7 @@ func (h *House) SaveTrial(passwords map[string]string) error {
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(h.Config.Data, trialFile)
-	if err := os.WriteFile(name+".new", []byte(sealed+"\n"), 0o600); err != nil {
-		return fmt.Errorf("passwords of the trial: %w", err)
-	}
-	return os.Rename(name+".new", name)
+	return durable.WriteFile(filepath.Join(h.Config.Data, trialFile), []byte(sealed+"\n"), 0o600)
 }
 
 // LoadTrial returns the passwords quickstart gave out for the data folder; none

@@ -30,7 +30,8 @@ type Options struct {
 	// Local runs the recipients with a mailbox here, otherwise those elsewhere.
 	Local     bool
 	Deliverer Deliverer
-	// Owner names this process in claims.
+	// Owner names this process in claims. No other process may use it at the
+	// same time, and this one uses it again after a restart.
 	Owner string
 	// Workers is how many messages are delivered at once; 0 means 4.
 	Workers int
@@ -57,8 +58,12 @@ func New(o Options) *Runner {
 	return &Runner{o: o}
 }
 
-// Run delivers until ctx ends, then waits for deliveries under way.
+// Run delivers until ctx ends, then waits for deliveries under way. What an
+// earlier process of the same name had claimed is due again, and so is, at the
+// end, what was claimed and not tried.
 func (r *Runner) Run(ctx context.Context) {
+	r.abandon(ctx)
+	defer r.abandon(context.WithoutCancel(ctx))
 	jobs := make(chan store.Claim)
 	done := make(chan struct{}, r.o.Workers)
 	for range r.o.Workers {
@@ -78,6 +83,14 @@ func (r *Runner) Run(ctx context.Context) {
 	close(jobs)
 	for range r.o.Workers {
 		<-done
+	}
+}
+
+func (r *Runner) abandon(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if _, err := r.o.Queue.Abandon(ctx, r.o.Owner); err != nil && ctx.Err() == nil {
+		r.o.Log.Log(event.QueueError, event.Err(err))
 	}
 }
 

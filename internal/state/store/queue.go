@@ -133,6 +133,11 @@ type Queue interface {
 	Claim(ctx context.Context, owner string, local bool, limit int, lease time.Duration) ([]Claim, error)
 	// Finish stores the outcomes; ErrConflict when the claim was lost.
 	Finish(ctx context.Context, c Claim, outcomes []Outcome) error
+	// Abandon makes everything leased to the owner due again, as before its
+	// claims, and returns how many recipients; an old claim can no longer be
+	// finished. A process calls it when it starts and when it stops, under a
+	// name that only one process has at a time.
+	Abandon(ctx context.Context, owner string) (int, error)
 	// NextDue returns when the next recipient of the kind is due; false if none.
 	NextDue(ctx context.Context, local bool) (time.Time, bool, error)
 	// Wake returns the channel that gets a value when rows of the kind were

@@ -28,7 +28,7 @@ func ReadInbox(l *Ledger, addr, account, password string) (Reading, error) {
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(5 * time.Minute))
 	in := bufio.NewReaderSize(c, 64<<10)
-	if _, err := fmt.Fprintf(c, "a LOGIN %s %s\r\nb EXAMINE INBOX\r\nc UID FETCH 1:* (BODY.PEEK[])\r\nd LOGOUT\r\n", account, password); err != nil {
+	if _, err := fmt.Fprintf(c, "a LOGIN %s %q\r\nb EXAMINE INBOX\r\nc UID FETCH 1:* (BODY.PEEK[])\r\nd LOGOUT\r\n", account, password); err != nil {
 		return r, err
 	}
 	for {

@@ -127,11 +127,6 @@ func (t *txn) boxByRole(st *accountState, role store.Role) (*boxState, error) {
 	return t.loadBox(st, `SELECT `+boxColumns+` FROM mailbox WHERE account_id = ? AND role = ? ORDER BY id LIMIT 1`, role, "mailbox "+role.Name())
 }
 
-// boxByName returns a mailbox by its exact name; ErrNotFound.
-func (t *txn) boxByName(st *accountState, name string) (*boxState, error) {
-	return t.loadBox(st, `SELECT `+boxColumns+` FROM mailbox WHERE account_id = ? AND name = ?`, name, "mailbox "+name)
-}
-
 func (t *txn) loadBox(st *accountState, query string, key any, what string) (*boxState, error) {
 	var b *boxState
 	_, err := one(t, query, []any{st.id, key}, func(r row) error {

@@ -57,7 +57,7 @@ func runMove(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	if err := v.refresh(ctx); err != nil {
 		return failed(err)
 	}
-	return completed("MOVE")
+	return v.withHighest(completed("MOVE"))
 }
 
 // transfer is what COPY and MOVE have in common.

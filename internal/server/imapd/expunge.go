@@ -38,7 +38,7 @@ func runExpunge(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 			return failed(err)
 		}
 	}
-	return completed("EXPUNGE")
+	return v.withHighest(completed("EXPUNGE"))
 }
 
 // readOnly refuses changes after EXAMINE.

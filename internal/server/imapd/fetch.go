@@ -10,13 +10,13 @@ import (
 	"posthorn/internal/wire/mime"
 )
 
-// runFetch is FETCH and UID FETCH (RFC 3501 §6.4.5, RFC 7162 §3.1.4).
+// runFetch is FETCH and UID FETCH (RFC 3501 §6.4.5, RFC 7162 §3.1.4, §3.2.6).
 func runFetch(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	arg, err := c.dec.Fetch()
 	if err != nil {
 		return failed(err)
 	}
-	if arg.Vanished || arg.Attrs&unknownAttrs != 0 {
+	if arg.Vanished && !(cmd.UID && c.session.qresync) || arg.Attrs&unknownAttrs != 0 {
 		return imap.Response{Status: imap.BAD, Text: "Fetch item or modifier of an extension that is not offered"}
 	}
 	if arg.ChangedSince != 0 || arg.Attrs&imap.FetchModSeq != 0 {
@@ -31,6 +31,11 @@ func runFetch(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	}
 	if f.indexes, err = f.v.resolve(arg.Set, cmd.UID); err != nil {
 		return failed(err)
+	}
+	if arg.Vanished {
+		if err := f.v.tellVanished(ctx, arg.Set, store.ModSeq(arg.ChangedSince)); err != nil {
+			return failed(err)
+		}
 	}
 	f.narrow()
 	if err := f.run(ctx); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"posthorn/internal/state/store"
 	"posthorn/internal/testkit/memconn"
+	"posthorn/internal/wire/imap"
 )
 
 // told is one message as a client knows it.
@@ -111,6 +112,9 @@ var (
 
 // take changes the mirror as a response says.
 func (c *client) take(line string) error {
+	if set, ok := strings.CutPrefix(line, "* VANISHED "); ok {
+		return c.vanished(set)
+	}
 	m := numbered.FindStringSubmatch(line)
 	if m == nil {
 		return nil
@@ -135,6 +139,19 @@ func (c *client) take(line string) error {
 			return fmt.Errorf("FETCH beyond %d", len(c.box))
 		}
 		return c.fetched(&c.box[n-1], m[3])
+	}
+	return nil
+}
+
+func (c *client) vanished(text string) error {
+	set, err := imap.ParseSeqSet(text)
+	if err != nil || c.kept {
+		return fmt.Errorf("VANISHED where it is forbidden, or %w", err)
+	}
+	before := len(c.box)
+	c.box = slices.DeleteFunc(c.box, func(t told) bool { return set.Contains(uint32(t.uid), 1<<31) })
+	if n := int(set.Count(1 << 31)); before-len(c.box) != n {
+		return fmt.Errorf("%d of %d vanished messages were known", before-len(c.box), n)
 	}
 	return nil
 }

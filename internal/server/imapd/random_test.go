@@ -230,7 +230,7 @@ func actors(t *testing.T, w *world, seed uint64, n int) []*actor {
 			if _, _, err := a.do("FETCH 1:* (UID FLAGS) (CHANGEDSINCE 1)"); err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := a.do("ENABLE CONDSTORE"); err != nil {
+			if _, _, err := a.do("ENABLE %s", []string{"CONDSTORE", "QRESYNC"}[i/2%2]); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -9,14 +9,14 @@ import (
 	"posthorn/internal/wire/imap"
 )
 
-// runSelect is SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2, RFC 7162 §3.1.8).
+// runSelect is SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2, RFC 7162 §3.1.8, §3.2.5).
 // A failed one leaves no mailbox selected.
 func runSelect(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	arg, err := c.dec.Select()
 	if err != nil {
 		return failed(err)
 	}
-	if arg.Resync != nil {
+	if arg.Resync != nil && !c.session.qresync {
 		return imap.Response{Status: imap.BAD, Text: "QRESYNC is not enabled"}
 	}
 	if c.session.view != nil {
@@ -30,6 +30,12 @@ func runSelect(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	c.session.view = v
 	c.session.condStore = c.session.condStore || arg.CondStore
 	v.describe()
+	if arg.Resync != nil {
+		if err := v.resync(ctx, arg.Resync); err != nil {
+			c.session.deselect()
+			return failed(err)
+		}
+	}
 	r := completed(cmd.Verb)
 	r.Code = imap.CodeReadWrite
 	if v.readOnly {

@@ -11,7 +11,9 @@ type session struct {
 	// condStore: the client wants MODSEQ in every FETCH response (RFC 7162
 	// §3.1); it stays so until the end of the connection.
 	condStore bool
-	view      *view // nil when no mailbox is selected
+	// qresync: expunges are told as VANISHED (RFC 7162 §3.2).
+	qresync bool
+	view    *view // nil when no mailbox is selected
 }
 
 // state returns where the client stands.

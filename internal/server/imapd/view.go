@@ -53,7 +53,7 @@ func (v *view) sync(ctx context.Context, expunges bool) error {
 	before := v.told
 	if expunges || len(d.Expunged) == 0 {
 		v.told = now
-		v.tellExpunged(d.Expunged)
+		v.tellExpunged(before, d.Expunged)
 	} else {
 		v.told = before.With(d.Changed, d.Arrived)
 		v.told.Gone, v.told.Cursor, v.told.Keywords = now.Gone, now.Cursor, now.Keywords
@@ -99,7 +99,16 @@ func (v *view) countRecent() int {
 	return n
 }
 
-func (v *view) tellExpunged(indexes []int) {
+// tellExpunged tells which messages of the older snapshot are gone.
+func (v *view) tellExpunged(before *mailbox.Snapshot, indexes []int) {
+	if v.c.session.qresync && len(indexes) > 0 {
+		var gone imap.SeqSet
+		for _, i := range indexes {
+			gone.Add(uint32(before.At(i).UID))
+		}
+		v.writeVanished(false, gone)
+		return
+	}
 	for n, i := range indexes {
 		v.c.enc.Untagged()
 		v.c.enc.Number(uint64(i - n + 1)) // those before are gone already

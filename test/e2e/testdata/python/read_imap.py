@@ -61,7 +61,6 @@ data = ok(m.fetch("2", "(FLAGS INTERNALDATE UID BODY.PEEK[])"))
 flat = b" ".join(x if isinstance(x, bytes) else x[0] for x in data)
 assert data[0][1] == mail + b"number 1\r\n", data
 assert rb"\Flagged" in flat and b"custom" in flat and rb"\Seen" not in flat, flat
-assert b"01-Feb-2026" in flat or b"31-Jan-2026" in flat, flat
 assert imaplib.Internaldate2tuple(flat)[:5] == time.localtime(1769911445)[:5], flat
 
 # SEARCH in its charsets.
@@ -80,7 +79,7 @@ imaplib.Commands["MOVE"] = ("SELECTED",)
 ok(m._simple_command("MOVE", "3", '"Entw&APw-rfe 2"'))
 assert ok(m.status('"Entw&APw-rfe 2"', "(MESSAGES UNSEEN)"))[0].endswith(b"(MESSAGES 3 UNSEEN 2)")
 ok(m.store("2", "+FLAGS.SILENT", r"(\Deleted)"))
-assert ok(m.expunge()) == [b"2"]
+assert ok(m.expunge())[-1] == b"2"  # after what MOVE expunged
 assert ok(m.search(None, "ALL")) == [b"1 2"]
 ok(m.close())
 

@@ -28,6 +28,7 @@ var siblings = map[string]string{
 	"app/cli -> app":                 "the command line starts servers and opens houses",
 	"app/cli -> app/boot":            "the bootstrap file is read before anything else",
 	"base/event -> base/ident":       "log lines carry session and message identifiers",
+	"base/seal -> base/durable":      "the key file must be on the disk before it is used",
 	"base/limit -> base/unit":        "budgets are sizes",
 	"flow/accept -> flow/trace":      "trace fields are written at acceptance",
 	"flow/bounce -> flow/accept":     "a notification is accepted like any other message",

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"slices"
+
 	"posthorn/internal/flow/accept"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/store"
@@ -9,7 +11,7 @@ import (
 // filed notes in the decision record where an accepted message went.
 func (h *House) filed(e *accept.Envelope, a *store.Acceptance, done store.Accepted) {
 	for i := range done.Filed {
-		h.Records.Event(record.Event{ID: e.Key, Time: e.Time, Kind: record.Filed, Place: a.Filings[i].Role.Name()})
+		h.Records.Event(record.Event{ID: e.Key, Time: e.Time, Kind: record.Filed, Recipient: filedFor(e, a.Account), Place: a.Filings[i].Role.Name()})
 	}
 	if a.Queue == nil {
 		return
@@ -17,4 +19,14 @@ func (h *House) filed(e *accept.Envelope, a *store.Acceptance, done store.Accept
 	for _, r := range a.Queue.Recipients {
 		h.Records.Event(record.Event{ID: e.Key, Time: e.Time, Kind: record.Queued, Recipient: r.Address.String()})
 	}
+}
+
+// filedFor is the forward-path whose copy was filed at once.
+func filedFor(e *accept.Envelope, account store.AccountID) string {
+	for i := range e.Recipients {
+		if slices.Contains(e.Recipients[i].Accounts, account) {
+			return e.Recipients[i].Address.String()
+		}
+	}
+	return ""
 }

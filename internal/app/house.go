@@ -10,6 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -41,6 +43,7 @@ type House struct {
 
 	slog      *slog.Logger
 	passwords *passwd.Verifier
+	networks  []netip.Prefix
 	node      string // the name of this data folder among all nodes
 	box       *seal.Box
 	handles   handles
@@ -137,7 +140,8 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	h.passwords = passwd.NewVerifier(passwd.Options{})
 	h.Directory = directory.New(h.Store.Directory(), directory.Options{Settings: h.handles.directory.Get,
 		Passwords: h.passwords, HostName: h.handles.hostname})
-	h.Pipeline = policy.NewPipeline(h.handles.policy.Get().Rules())
+	h.networks = machineNetworks()
+	h.Pipeline = policy.NewPipeline(h.handles.policy.Get().Rules(h.networks...))
 	h.Service = manage.New(manage.Options{Store: h.Store, Settings: h.Settings, Directory: h.Directory, Records: h.Records,
 		Pipeline: h.Pipeline, Hostname: h.handles.hostname, Version: o.Version})
 	h.follow()
@@ -167,7 +171,7 @@ func (h *House) followRules(ctx context.Context) {
 	registry := h.Settings.Registry()
 	for {
 		changed := registry.Changed()
-		h.Pipeline.Replace(h.handles.policy.Get().Rules())
+		h.Pipeline.Replace(h.handles.policy.Get().Rules(h.networks...))
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -217,4 +221,20 @@ func nodeName(file string) (string, error) {
 	}
 	id := ident.NewSource().New().String()
 	return id, durable.WriteFile(file, []byte(id+"\n"), 0o600)
+}
+
+// machineNetworks are the networks of this machine's interfaces at the start:
+// local networks in the sense of M-GEN-02. Without them only loopback is.
+func machineNetworks() []netip.Prefix {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var networks []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			networks = append(networks, p.Masked())
+		}
+	}
+	return networks
 }

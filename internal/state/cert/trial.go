@@ -16,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"posthorn/internal/base/durable"
 )
 
 // Trial is a local certificate authority in a folder, for servers that have
@@ -88,7 +90,7 @@ func (t *Trial) authority(now time.Time) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFile(t.caKey(), content, 0o600); err != nil {
+	if err := durable.WriteFile(t.caKey(), content, 0o600); err != nil {
 		return nil, err
 	}
 	return made, t.publish(made)
@@ -100,7 +102,7 @@ func (t *Trial) publish(ca *tls.Certificate) error {
 	if got, err := os.ReadFile(t.CA()); err == nil && bytes.Equal(got, want) {
 		return nil
 	}
-	return writeFile(t.CA(), want, 0o644)
+	return durable.WriteFile(t.CA(), want, 0o644)
 }
 
 // serverGood reports whether the server's certificate is by this authority,
@@ -155,7 +157,7 @@ func (t *Trial) issue(ca *tls.Certificate, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(t.pair().Cert, content, 0o600)
+	return durable.WriteFile(t.pair().Cert, content, 0o600)
 }
 
 // create makes a key and a certificate signed by parent, or by itself. It

@@ -49,7 +49,7 @@ func (h *head) filed(from, to mail.Address) []byte {
 // meta is the structure of content behind a head of n octets.
 func (h *head) meta(n int) ([]byte, error) {
 	h.structure.Shift(int64(n))
-	b, err := h.structure.AppendBinary(nil)
+	b, err := h.structure.AppendBinary(make([]byte, 0, 512))
 	h.structure.Shift(-int64(n))
 	return b, err
 }

@@ -10,7 +10,7 @@ import (
 // to be held and recipients whose delivery is to be reported go through the
 // queue.
 func (d *Door) plan(e *Envelope, c *Content) (*store.Acceptance, error) {
-	p := planner{e: e, seen: map[target]bool{}}
+	p := planner{e: e}
 	for i := range e.Recipients {
 		p.add(&e.Recipients[i])
 	}
@@ -53,7 +53,8 @@ type target struct {
 
 type planner struct {
 	e       *Envelope
-	seen    map[target]bool
+	one     target          // the first target
+	seen    map[target]bool // all targets, once there is a second
 	account store.AccountID // filed at once, 0 for nobody
 	to      mail.Address    // its forward-path
 	rows    []store.QueueRecipient
@@ -85,6 +86,13 @@ func (p *planner) add(r *Recipient) {
 }
 
 func (p *planner) first(t target) bool {
+	switch {
+	case p.one == target{}:
+		p.one = t
+		return true
+	case p.seen == nil:
+		p.seen = map[target]bool{p.one: true}
+	}
 	if p.seen[t] {
 		return false
 	}

@@ -13,7 +13,7 @@ import (
 func (tx *transaction) trace() []byte {
 	s := tx.s
 	f := s.facts
-	b := make([]byte, 0, 512)
+	b := make([]byte, 0, 384)
 	b = append(b, "Received: from "...)
 	address := "[local]" // a Unix socket
 	if f.Client.IsValid() {

@@ -38,18 +38,18 @@ type command struct {
 	last bool
 }
 
-// table says of every verb where it may come and who handles it. Policy is
-// asked by the handlers: Helo, Mail, Rcpt, Data, Content.
+// table says of every verb where it may come, who handles it and what policy is
+// asked.
 var table = [smtp.Verbs]command{
-	smtp.HELO:     {in: anytime, only: smtpOnly, handle: (*session).helo, last: true},
-	smtp.EHLO:     {in: anytime, only: smtpOnly, handle: (*session).ehlo, last: true},
-	smtp.LHLO:     {in: anytime, only: lmtpOnly, handle: (*session).ehlo, last: true},
+	smtp.HELO:     {in: anytime, only: smtpOnly, handle: (*session).helo, last: true}, // asks policy.Helo
+	smtp.EHLO:     {in: anytime, only: smtpOnly, handle: (*session).ehlo, last: true}, // asks policy.Helo
+	smtp.LHLO:     {in: anytime, only: lmtpOnly, handle: (*session).ehlo, last: true}, // asks policy.Helo
 	smtp.STARTTLS: {in: anytime, handle: (*session).starttls, last: true},
 	smtp.AUTH:     {in: greeted, handle: (*session).auth, last: true},
-	smtp.MAIL:     {in: ready, handle: (*session).mail},
-	smtp.RCPT:     {in: envelope, handle: (*session).rcpt},
-	smtp.DATA:     {in: envelope, handle: (*session).data, last: true},
-	smtp.BDAT:     {in: anytime, handle: (*session).bdat}, // its octets follow in any state
+	smtp.MAIL:     {in: ready, handle: (*session).mail},                // asks policy.Mail
+	smtp.RCPT:     {in: envelope, handle: (*session).rcpt},             // asks policy.Rcpt
+	smtp.DATA:     {in: envelope, handle: (*session).data, last: true}, // asks policy.Data, then policy.Content
+	smtp.BDAT:     {in: anytime, handle: (*session).bdat},              // like DATA; its octets follow in any state
 	smtp.RSET:     {in: anytime, handle: (*session).rset, junk: true},
 	smtp.NOOP:     {in: anytime, handle: (*session).noop, junk: true, last: true},
 	smtp.VRFY:     {in: anytime, handle: (*session).vrfy, junk: true, last: true},

@@ -44,7 +44,7 @@ func runFetch(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	switch {
 	case f.unknownCTE:
 		return no(imap.CodeUnknownCTE, "A part's encoding is not known")
-	case f.missing:
+	case f.missing && !cmd.UID: // a UID that is not there is no fault (RFC 3501 §6.4.8)
 		return no(codeExpungeIssued, "Some of the messages are expunged")
 	}
 	return completed("FETCH")

@@ -173,29 +173,3 @@ func (c *conn) listLine(verb string, attrs []string, name, extended string) {
 	}
 	c.enc.End()
 }
-
-// runLsub is LSUB. A name that only has subscribed names below it is shown,
-// as \Noselect, where the pattern stops at its level (RFC 3501 §6.3.9).
-func runLsub(ctx context.Context, c *conn, _ imap.Command) imap.Response {
-	arg, err := c.dec.Lsub()
-	if err != nil {
-		return failed(err)
-	}
-	all, err := c.folders(ctx)
-	if err != nil {
-		return failed(err)
-	}
-	p := imap.NewPattern(arg.Reference, arg.Patterns[0])
-	levels := strings.HasSuffix(p.String(), "%")
-	for i := range all {
-		f := &all[i]
-		switch {
-		case !p.Match(f.name):
-		case f.subscribed:
-			c.listLine("LSUB", nil, f.name, "")
-		case f.below && levels:
-			c.listLine("LSUB", []string{`\Noselect`}, f.name, "")
-		}
-	}
-	return completed("LSUB")
-}

@@ -2,7 +2,6 @@ package imapd
 
 import (
 	"context"
-	"errors"
 	"strconv"
 
 	"posthorn/internal/state/store"
@@ -98,28 +97,3 @@ func (v *view) firstUnseen() int {
 // mailboxID and emailID write identifiers as RFC 8474 wants them.
 func mailboxID(id store.MailboxID) string { return "F" + strconv.FormatInt(int64(id), 10) }
 func emailID(id store.MessageID) string   { return "M" + strconv.FormatInt(int64(id), 10) }
-
-// runClose expunges without telling and leaves the mailbox (RFC 3501 §6.4.2).
-func runClose(ctx context.Context, c *conn, _ imap.Command) imap.Response {
-	if err := c.dec.End(); err != nil {
-		return failed(err)
-	}
-	v := c.session.view
-	if !v.readOnly {
-		_, _, err := c.session.account.Expunge(ctx, v.id, everything, true)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return failed(err)
-		}
-	}
-	c.session.deselect()
-	return completed("CLOSE")
-}
-
-// runUnselect leaves the mailbox as it is (RFC 3691).
-func runUnselect(_ context.Context, c *conn, _ imap.Command) imap.Response {
-	if err := c.dec.End(); err != nil {
-		return failed(err)
-	}
-	c.session.deselect()
-	return completed("UNSELECT")
-}

@@ -1,0 +1,33 @@
+package imapd
+
+import (
+	"context"
+	"errors"
+
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/imap"
+)
+
+// runRename is RENAME (RFC 3501 §6.3.5).
+func runRename(ctx context.Context, c *conn, _ imap.Command) imap.Response {
+	from, to, err := c.dec.Rename()
+	if err == nil {
+		err = imap.CheckName(to)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	mb, err := c.session.account.FindMailbox(ctx, from)
+	if err != nil {
+		return failed(err)
+	}
+	if err := c.session.account.RenameMailbox(ctx, mb.ID, to); err != nil {
+		return failed(err)
+	}
+	if v := c.session.view; v != nil && v.id == mb.ID {
+		if err := v.refresh(ctx); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return failed(err)
+		}
+	}
+	return completed("RENAME")
+}

@@ -132,7 +132,7 @@ func longLog(e *env) {
 	id := e.box(a, "INBOX").ID
 	e.fileMany(a, id, 3)
 	first := mirrorOf(e.index(a, id))
-	n := e.o.size(200, 2000, 50_000)
+	n := e.o.size(300, 2000, 50_000)
 	latest := mirrorOf(e.index(a, id))
 	for i := range n {
 		u := store.FlagUpdate{UIDs: only(1, 3), Op: store.FlagsAdd, Flags: store.FlagSeen}

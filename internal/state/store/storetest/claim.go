@@ -20,6 +20,7 @@ var claimTests = []test{
 	{name: "AnOutcomeMayHold", run: finishHolds},
 	{name: "FilingMarksDoneInOneCommit", run: finishFiles},
 	{name: "FilingThatFailsLeavesTheClaim", run: finishFileFails},
+	{name: "AbandonedClaimsAreDueAgain", run: claimAbandoned},
 	{name: "RemovedMeanwhileConflicts", run: removedMeanwhile},
 	{name: "ManyOwnersClaimDisjointly", run: claimDisjoint},
 	{name: "ManyWorkersFileEachMessageOnce", run: fileOnceTogether},
@@ -57,7 +58,7 @@ func claimTogether(e *env) {
 	id := e.enqueue("content", nil, rcpt("a", now), rcpt("later", now.Add(time.Hour)), rcpt("b", now.Add(-time.Hour)))
 	c := e.one("me")
 	if c.Message.ID != id || len(c.Message.Recipients) != 2 || !near(c.Until, now.Add(e.lease())) || c.Message.Sender != address("sender") ||
-		string(c.Message.Meta) != "queue meta" {
+		string(c.Message.Meta) != "queue meta" || string(c.Message.Head) != "Received: queue\r\n" {
 		e.t.Errorf("claim %+v", c)
 	}
 	b, err := c.BodyOpener(e.ctx)
@@ -147,6 +148,28 @@ func claimLost(e *env) {
 	}
 	e.must(q.Finish(e.ctx, second, done(second)))
 	e.wants(q.Finish(e.ctx, first, done(first)), store.ErrConflict, "finish of a lost claim after the other's")
+}
+
+func claimAbandoned(e *env) {
+	q, now := e.s.Queue(), time.Now()
+	id := e.enqueue("x", nil, rcpt("a", now), rcpt("b", now))
+	mine := e.one("me")
+	e.enqueue("y", nil)
+	yours := e.one("you")
+	for _, want := range []int{2, 0} {
+		n, err := q.Abandon(e.ctx, "me")
+		if err != nil || n != want {
+			e.t.Fatalf("abandoned %d, %v; want %d", n, err, want)
+		}
+	}
+	e.wants(q.Finish(e.ctx, mine, done(mine)), store.ErrConflict, "finish of an abandoned claim")
+	again := e.one("other")
+	if again.Message.ID != id || len(again.Message.Recipients) != 2 || again.Fence == mine.Fence || again.Message.Recipients[0].Attempts != 0 {
+		e.t.Errorf("claimed %+v, before %+v", again, mine)
+	}
+	e.wants(q.Finish(e.ctx, mine, done(mine)), store.ErrConflict, "finish of an abandoned claim that another has")
+	e.must(q.Finish(e.ctx, again, done(again)))
+	e.must(q.Finish(e.ctx, yours, done(yours)))
 }
 
 func finishOnce(e *env) {

@@ -15,7 +15,7 @@ import (
 func TestSuiteHoldsForTheEmbeddedStore(t *testing.T) {
 	var folders sync.Map // store -> folder
 	start := func(t *testing.T, dir string) store.Store {
-		s, err := sqlstore.OpenSQLite(context.Background(), dir, sqlstore.Options{SegmentSize: 1 << 20, Readers: 2})
+		s, err := sqlstore.OpenSQLite(context.Background(), dir, sqlstore.Options{SegmentSize: 1 << 20, Readers: 2, KeepLog: 100})
 		if err != nil {
 			t.Fatal(err)
 		}

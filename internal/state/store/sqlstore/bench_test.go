@@ -183,6 +183,11 @@ func BenchmarkGrowth(b *testing.B) {
 		}
 	}
 	b.ReportMetric(rates[len(rates)-1]/rates[0], "last/first")
+	for _, name := range []string{"posthorn.db", "posthorn.db-wal"} {
+		if info, err := os.Stat(filepath.Join(s.engine.(*sqliteEngine).dir, name)); err == nil {
+			b.ReportMetric(float64(info.Size()>>20), name+"-MB")
+		}
+	}
 	if room, err := s.Room(context.Background()); err == nil {
 		b.ReportMetric(float64(room.Free), "free")
 	}

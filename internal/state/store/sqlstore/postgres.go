@@ -28,6 +28,7 @@ type pgEngine struct {
 	ended  sync.WaitGroup
 	ids    pgIDs
 	bodies *chunkBodies
+	hints  hints
 
 	commits, writes     atomic.Int64
 	lastBatch, maxBatch atomic.Int64
@@ -78,6 +79,7 @@ func openPostgres(ctx context.Context, dsn string, o Options) (*Store, error) {
 	}
 	e.bodies = &chunkBodies{e: e}
 	s.bodies = e.bodies
+	e.hints.start(e)
 	for range deliverers {
 		l := newLine()
 		e.lines = append(e.lines, l)
@@ -258,6 +260,7 @@ func (e *pgEngine) transact(ctx context.Context, fn func(t *txn) error) (unknown
 	}
 	for _, st := range t.untouch() {
 		e.s.hub.Wake(st.id)
+		e.hints.add(st.id)
 	}
 	return false, nil
 }
@@ -299,6 +302,7 @@ func (e *pgEngine) close() error {
 		l.close()
 	}
 	e.ended.Wait()
+	e.hints.stop()
 	e.pool.Close()
 	e.ids.pool.Close()
 	return nil

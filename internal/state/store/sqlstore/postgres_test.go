@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"posthorn/internal/state/store"
 	"posthorn/internal/state/store/storetest"
@@ -55,4 +56,23 @@ func TestPostgres(t *testing.T) {
 		}
 		return openPG(t, s.(*Store).engine.(*pgEngine).pool.Config().ConnString())
 	}})
+}
+
+func TestOtherNodesAreHinted(t *testing.T) {
+	dsn := database(t)
+	here, there := openPG(t, dsn), openPG(t, dsn)
+	id := addAccount(t, here, "alice")
+	w := there.Watch(id)
+	defer w.Close()
+	deadline := time.After(time.Minute)
+	for { // until the other node listens, hints are lost
+		deliver(t, here, id, []byte("hello"))
+		select {
+		case <-w.C:
+			return
+		case <-deadline:
+			t.Fatal("no hint came")
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }

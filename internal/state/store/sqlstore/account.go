@@ -89,7 +89,7 @@ func (a *account) Metas(ctx context.Context, ids []store.MessageID, fn func(stor
 		metas := make([][]byte, len(part))
 		err := a.s.read(ctx, func(t tx) error {
 			for i, id := range part {
-				_, err := one(t, `SELECT meta FROM message WHERE id = ? AND account_id = ?`, []any{id, a.id}, func(r row) error {
+				_, err := one(t, `SELECT m.meta FROM message m JOIN account_mail a ON a.account_id = m.account_id WHERE m.id = ? AND m.account_id = ?`, []any{id, a.id}, func(r row) error {
 					metas[i] = r.bytes(0)
 					return nil
 				})
@@ -117,7 +117,7 @@ func (a *account) Metas(ctx context.Context, ids []store.MessageID, fn func(stor
 // OpenBody implements store.Account.
 func (a *account) OpenBody(ctx context.Context, id store.MessageID) (store.Body, error) {
 	b, err := a.s.openWhere(ctx, `SELECT b.content, b.blob_id, COALESCE(l.size, 0)
-		FROM message m JOIN body b ON b.id = m.id LEFT JOIN blob l ON l.id = b.blob_id
+		FROM message m JOIN account_mail a ON a.account_id = m.account_id JOIN body b ON b.id = m.id LEFT JOIN blob l ON l.id = b.blob_id
 		WHERE m.id = ? AND m.account_id = ?`, id, a.id)
 	if err != nil {
 		return nil, fmt.Errorf("message %d: %w", id, err)

@@ -1,6 +1,8 @@
 package smtpd
 
 import (
+	"errors"
+
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"
 	"posthorn/internal/flow/accept"
@@ -17,6 +19,10 @@ const (
 	mostAttempts   = 100_000
 	mostNamed      = 500
 )
+
+// errNowhere says that the directory calls an address ours and names nobody.
+// To take the message would be to lose it.
+var errNowhere = errors.New("smtpd: the recipient leads to nobody")
 
 // rcpt adds a recipient (RFC 5321 §4.1.1.3).
 func (s *session) rcpt(arg string) outcome {
@@ -40,11 +46,15 @@ func (s *session) rcpt(arg string) outcome {
 		f.Refused++
 		return s.rcptStep(r.Recipient.String(), d.Reply)
 	}
+	if d.Action != policy.Discard {
+		copies := destination(&r, &to)
+		if len(copies.Accounts)+len(copies.Remote)+len(copies.Copies) == 0 {
+			return s.rcptStep(r.Recipient.String(), replyLocalError.Because(errNowhere))
+		}
+		tx.env.Recipients = append(tx.env.Recipients, copies)
+	}
 	f.Accepted++
 	tx.taken++
-	if d.Action != policy.Discard {
-		tx.env.Recipients = append(tx.env.Recipients, destination(&r, &to))
-	}
 	return s.rcptStep(r.Recipient.String(), replyRcpt)
 }
 

@@ -21,6 +21,7 @@ import (
 	"posthorn/internal/flow/accept"
 	"posthorn/internal/policy"
 	"posthorn/internal/server/listen"
+	"posthorn/internal/state/directory"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/setting"
 	"posthorn/internal/testkit/transcript"
@@ -468,5 +469,27 @@ func TestMonstrousStructuresAreMessages(t *testing.T) {
 		if !strings.Contains(said.String(), "250 2.0.0 queued as ") {
 			t.Errorf("%s: %s", name, said.String())
 		}
+	}
+}
+
+// lost calls every address ours and knows nobody.
+type lost struct{}
+
+func (lost) Resolve(context.Context, mail.Address) (directory.Resolution, error) {
+	return directory.Resolution{Kind: directory.Local}, nil
+}
+
+func TestARecipientThatLeadsNowhereIsNotTaken(t *testing.T) {
+	t.Parallel()
+	s := benchServer(nil)
+	s.Directory = lost{}
+	var said bytes.Buffer
+	c := &script{pieces: []string{"EHLO client.example\r\n", envelopeCommands, "QUIT\r\n"}, rounds: 1, said: &said}
+	settings := *s.Settings()
+	settings.Errors.Delay = 0
+	s.Settings = func() *Settings { return &settings }
+	s.Serve(t.Context(), listen.NewConn(c, listen.Info{Session: s.Idents.New(), Listener: "smtp", Client: netip.MustParseAddrPort("192.0.2.1:1")}))
+	if !strings.HasSuffix(said.String(), "250 2.1.0 Ok\r\n451 4.3.0 Temporary problem, try again later\r\n503 5.5.1 No valid recipients\r\n221 2.0.0 Bye\r\n") {
+		t.Error(said.String())
 	}
 }

@@ -68,6 +68,9 @@ func (tx *transaction) begin() (reply.Reply, bool) {
 	if d.Refuses() {
 		return d.Reply, false
 	}
+	if tx.taken == 0 {
+		return replyNoRcpt, false
+	}
 	body, err := newContent(tx)
 	if err != nil {
 		return accept.ReplyTo(err), false

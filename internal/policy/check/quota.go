@@ -25,6 +25,9 @@ func (q *Quota) Check(ctx context.Context, f *policy.Facts) policy.Verdict {
 	if !ok {
 		return policy.Passed("no mailbox of its own")
 	}
+	if d := f.Resolution.Deliveries; len(d) == 1 && d[0].Unlimited {
+		return policy.Passed("the mailbox has no quota")
+	}
 	u, err := f.Usage.Usage(ctx, account)
 	if err != nil {
 		return policy.Unable("looking up the usage of the mailbox", err)

@@ -68,6 +68,8 @@ type Delivery struct {
 	// ("news" in user+news@).
 	Address mail.Address
 	Detail  string
+	// Unlimited: the account has no quota.
+	Unlimited bool
 }
 
 // Hosted reports that the address is in a domain of ours, whether or not

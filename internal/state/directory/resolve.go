@@ -178,7 +178,7 @@ func (x *expansion) account(f found) {
 		x.disabled = append(x.disabled, id)
 		return
 	}
-	x.r.Deliveries = append(x.r.Deliveries, Delivery{Account: id, Address: f.base, Detail: f.detail})
+	x.r.Deliveries = append(x.r.Deliveries, Delivery{Account: id, Address: f.base, Detail: f.detail, Unlimited: f.owner.Unlimited})
 }
 
 // alias follows the targets. The detail of the address goes on to targets that

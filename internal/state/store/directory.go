@@ -51,7 +51,9 @@ type AliasRow struct {
 type AddressOwner struct {
 	Account  AccountID
 	Disabled bool // the account is
-	Alias    *AliasRow
+	// Unlimited: the account has no quota, so nobody need ask for its usage.
+	Unlimited bool
+	Alias     *AliasRow
 }
 
 // Directory keeps domains, accounts, aliases and groups. Address keys are

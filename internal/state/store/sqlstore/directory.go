@@ -117,10 +117,11 @@ func (d *directory) Owner(ctx context.Context, addr mail.Address) (o store.Addre
 	key := addr.Key()
 	err = d.s.read(ctx, func(t tx) error {
 		o = store.AddressOwner{}
-		found, err := one(t, `SELECT a.account_id, c.disabled FROM address a LEFT JOIN account c ON c.id = a.account_id WHERE a.address_key = ?`,
+		found, err := one(t, `SELECT a.account_id, c.disabled, c.quota_bytes + c.quota_messages FROM address a LEFT JOIN account c ON c.id = a.account_id WHERE a.address_key = ?`,
 			[]any{key}, func(r row) error {
 				o.Account = store.AccountID(r.int(0))
 				o.Disabled = !r.null(1) && boolAt(r, 1)
+				o.Unlimited = !r.null(2) && r.int(2) == 0
 				return nil
 			})
 		if err != nil || found && o.Account != 0 {

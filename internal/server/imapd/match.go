@@ -34,7 +34,6 @@ type candidate struct {
 	entry     *store.Entry
 	structure *mime.Structure
 	text      *texts
-	err       error
 }
 
 // searcher evaluates a program. Each message is asked three times at most,
@@ -44,8 +43,7 @@ type searcher struct {
 	key    *imap.SearchKey
 	now    time.Time
 	flags  []string // keywords
-	seqs   map[*imap.SearchKey]map[int]bool
-	last   uint32 // greatest UID
+	last   uint32   // greatest UID
 	needle map[string]*needle
 }
 
@@ -206,7 +204,7 @@ func onDay(op imap.SearchOp, t, day time.Time) bool {
 	return !t.Before(day)
 }
 
-// errSearchTime is context.DeadlineExceeded in the client's words.
+// searchTime reports that a search took too long, or its client is gone.
 func searchTime(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("search: %w", err)

@@ -88,6 +88,8 @@ var commands = []command{
 	{"UNSELECT", selected, false, tellNothing, runUnselect},
 	{"EXPUNGE", selected, true, tellAll, runExpunge},
 	{"SEARCH", selected, true, tellKept, runSearch},
+	{"SORT", selected, true, tellKept, runSort},
+	{"THREAD", selected, true, tellKept, runThread},
 	{"FETCH", selected, true, tellKept, runFetch},
 	{"STORE", selected, true, tellKept, runStore},
 	{"COPY", selected, true, tellAll, runCopy},

@@ -1,0 +1,181 @@
+package imapd
+
+import (
+	"cmp"
+	"slices"
+)
+
+// byReferences threads messages by their References and In-Reply-To fields
+// (RFC 5256 §3, REFERENCES). The steps are numbered as there.
+func byReferences(letters []*letter) []*node {
+	roots := sortNodes(prune(link(letters)))
+	return sortNodes(gather(roots))
+}
+
+// link is steps 1 and 2: the tree that the identifiers make.
+func link(letters []*letter) []*node {
+	byID := make(map[string]*node, len(letters))
+	all := make([]*node, 0, len(letters))
+	place := func(id string) *node {
+		n := byID[id]
+		if n == nil {
+			n = &node{}
+			byID[id] = n
+			all = append(all, n)
+		}
+		return n
+	}
+	for _, l := range letters {
+		var n *node
+		if l.id != "" {
+			n = place(l.id)
+		}
+		if n == nil || n.letter != nil { // no identifier, or one that is taken
+			n = &node{}
+			all = append(all, n)
+		}
+		n.letter = l
+		var above *node
+		for _, id := range l.refs {
+			next := place(id)
+			if above != nil && next.parent == nil {
+				above.adopt(next)
+			}
+			above = next
+		}
+		if above != nil && above != n.parent {
+			n.leave()
+			above.adopt(n)
+		}
+	}
+	return slices.DeleteFunc(all, func(n *node) bool { return n.parent != nil })
+}
+
+// adopt makes n the parent of child unless that would close a circle.
+func (n *node) adopt(child *node) {
+	if n == child {
+		return
+	}
+	if len(child.children) > 0 {
+		for up := n; up != nil; up = up.parent {
+			if up == child {
+				return
+			}
+		}
+	}
+	child.parent = n
+	n.children = append(n.children, child)
+}
+
+// leave takes n out of its parent.
+func (n *node) leave() {
+	if n.parent == nil {
+		return
+	}
+	i := slices.Index(n.parent.children, n)
+	n.parent.children = slices.Delete(n.parent.children, i, i+1)
+	n.parent = nil
+}
+
+// prune is step 3: places without a message go, their children take their
+// place, except that a place at the top keeps several children together.
+func prune(roots []*node) []*node {
+	for _, n := range below(roots) { // deepest first
+		n.children = promote(n.children, false)
+	}
+	return promote(roots, true)
+}
+
+func promote(list []*node, top bool) []*node {
+	var out []*node
+	for _, n := range list {
+		switch {
+		case n.letter != nil, top && len(n.children) > 1:
+			out = append(out, n)
+		default:
+			out = append(out, n.children...)
+		}
+	}
+	return out
+}
+
+// below returns all nodes of the trees, children before their parents.
+func below(roots []*node) []*node {
+	order := slices.Clone(roots)
+	for i := 0; i < len(order); i++ {
+		order = append(order, order[i].children...)
+	}
+	slices.Reverse(order)
+	return order
+}
+
+// sortNodes is steps 4 and 6: siblings in the order they were sent; a place
+// counts as its first child.
+func sortNodes(roots []*node) []*node {
+	for _, n := range below(roots) {
+		sortSiblings(n.children)
+	}
+	sortSiblings(roots)
+	return roots
+}
+
+func sortSiblings(list []*node) {
+	slices.SortStableFunc(list, func(a, b *node) int {
+		x, y := a.first(), b.first()
+		return cmp.Or(cmp.Compare(x.sent, y.sent), cmp.Compare(x.index, y.index))
+	})
+}
+
+// first is the message of a node, or of the first below it. No place is
+// without one after prune.
+func (n *node) first() *letter {
+	for n.letter == nil {
+		n = n.children[0]
+	}
+	return n.letter
+}
+
+// gather is step 5: threads with the same subject become one.
+func gather(roots []*node) []*node {
+	table := map[string]*node{}
+	for _, n := range roots {
+		subject := n.first().subject
+		if subject == "" {
+			continue
+		}
+		have := table[subject]
+		if have == nil || have.letter != nil && n.letter == nil ||
+			have.letter != nil && n.letter != nil && have.letter.reply && !n.letter.reply {
+			table[subject] = n
+		}
+	}
+	var out []*node
+	moved := map[*node]bool{}
+	for _, n := range roots {
+		if have := table[n.first().subject]; have != nil && have != n {
+			have.merge(n)
+			moved[n] = true
+		}
+	}
+	for _, n := range roots {
+		if !moved[n] {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// merge puts the thread other under or beside n, which may become a place.
+func (n *node) merge(other *node) {
+	switch {
+	case n.letter == nil && other.letter == nil:
+		n.children = append(n.children, other.children...)
+	case n.letter == nil:
+		n.children = append(n.children, other)
+	case other.letter != nil && other.letter.reply && !n.letter.reply:
+		n.children = append(n.children, other)
+	default: // both side by side in a new place, which is n
+		old := *n
+		*n = node{children: []*node{&old, other}}
+	}
+}

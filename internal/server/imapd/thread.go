@@ -1,0 +1,118 @@
+package imapd
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"posthorn/internal/wire/imap"
+	"posthorn/internal/wire/mime"
+)
+
+// node is a message in a thread, or the place of one that is not there.
+type node struct {
+	letter   *letter // nil: a place only
+	parent   *node
+	children []*node
+}
+
+// runThread is THREAD and UID THREAD (RFC 5256).
+func runThread(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
+	arg, err := c.dec.Thread()
+	if err != nil {
+		return failed(err)
+	}
+	arrange := map[string]func([]*letter) []*node{"REFERENCES": byReferences, "ORDEREDSUBJECT": bySubject}[arg.Algorithm]
+	if arrange == nil {
+		return imap.Response{Status: imap.BAD, Text: "Threading algorithm is not offered"}
+	}
+	v := c.session.view
+	found, err := v.search(ctx, &arg.Key)
+	if err != nil {
+		return failed(err)
+	}
+	letters, err := v.letters(ctx, found, true, describeThread)
+	if err != nil {
+		return failed(err)
+	}
+	enc := c.enc
+	enc.Untagged()
+	enc.Atom("THREAD")
+	roots := arrange(letters)
+	if len(roots) > 0 {
+		enc.Appended(func(b []byte) []byte { return b }) // the space before the first
+		enc.Join()
+	}
+	writeThreads(enc, roots, cmd.UID)
+	enc.End()
+	return completed("THREAD")
+}
+
+// describeThread keeps what threading needs.
+func describeThread(l *letter, m *mime.Structure) {
+	e := m.Envelope()
+	subject, reply := baseSubject(e.Subject)
+	l.subject, l.reply = fold(subject), reply
+	if ids := mime.Identifiers(e.MessageID); len(ids) > 0 {
+		l.id = ids[0]
+	}
+	if l.refs = mime.Identifiers(m.References); len(l.refs) > 0 {
+		return
+	}
+	if ids := mime.Identifiers(e.InReplyTo); len(ids) > 0 {
+		l.refs = ids[:1]
+	}
+}
+
+// bySubject makes a thread of all messages with one subject: the oldest, and
+// the others below it (RFC 5256 §3, ORDEREDSUBJECT).
+func bySubject(letters []*letter) []*node {
+	slices.SortStableFunc(letters, func(a, b *letter) int { return cmp.Compare(a.sent, b.sent) })
+	var roots []*node
+	first := map[string]*node{}
+	for _, l := range letters {
+		n := &node{letter: l}
+		if root := first[l.subject]; root != nil {
+			root.children = append(root.children, n)
+			continue
+		}
+		first[l.subject] = n
+		roots = append(roots, n)
+	}
+	return roots
+}
+
+// writeThreads writes "(1 2 (3)(4 5))" for each. It keeps a stack of its own,
+// because how deep threads are is up to whoever writes messages.
+func writeThreads(enc *imap.Encoder, roots []*node, uid bool) {
+	type level struct{ rest []*node }
+	stack := []level{{roots}}
+	for len(stack) > 0 {
+		top := &stack[len(stack)-1]
+		if len(top.rest) == 0 {
+			stack = stack[:len(stack)-1]
+			if len(stack) > 0 {
+				enc.Close()
+				enc.Join()
+			}
+			continue
+		}
+		n := top.rest[0]
+		top.rest = top.rest[1:]
+		enc.Open()
+		for {
+			if n.letter != nil {
+				enc.Number(uint64(n.letter.number(uid)))
+			}
+			if len(n.children) != 1 {
+				break
+			}
+			n = n.children[0]
+		}
+		if n.letter != nil && len(n.children) > 0 {
+			enc.Appended(func(b []byte) []byte { return b })
+			enc.Join()
+		}
+		stack = append(stack, level{n.children})
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 
 	"posthorn/internal/base/reply"
-	"posthorn/internal/policy"
 	"posthorn/internal/state/record"
 )
 
@@ -37,17 +36,11 @@ func (s *session) step(verb, argument string, r reply.Reply) {
 	if !r.IsZero() {
 		st.Reply = r.String()
 	}
-	if r.Cause != nil {
-		st.Reason = r.Cause.Error()
+	if asked {
+		s.judged.Record(st)
 	}
-	if d := &s.judged; asked {
-		st.Check, st.Delay = d.Check, d.Delay
-		if d.Reason != "" {
-			st.Reason = d.Reason
-		}
-		for i := range d.Results {
-			st.Checks = append(st.Checks, checkOf(&d.Results[i]))
-		}
+	if st.Reason == "" && r.Cause != nil {
+		st.Reason = r.Cause.Error()
 	}
 	s.describe()
 	s.trace.Step(st)
@@ -63,19 +56,6 @@ func (s *session) describe() {
 			t.Login = f.Login.Addresses[0].String()
 		}
 	}
-}
-
-func checkOf(r *policy.Result) record.Check {
-	c := record.Check{
-		Name: r.Entry.Name, Setting: r.Entry.Setting, Action: r.Action.String(), Skipped: r.Skipped, Reason: r.Reason, Cost: r.Cost,
-	}
-	if r.Mode != policy.Enforce {
-		c.Mode = r.Mode.String()
-	}
-	for _, in := range r.Inputs {
-		c.Inputs = append(c.Inputs, record.Input{Name: in.Name, Value: in.Text()})
-	}
-	return c
 }
 
 // traceMail begins the record of an attempt.

@@ -45,6 +45,9 @@ func (c *tryReadCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	if w.JSON {
+		return printJSON(s.Out, map[string]string{"listener": name, "found": r.summary, "message": text})
+	}
 	if text == "" {
 		_, err = fmt.Fprintf(s.Out, "%s has no messages.\n", c.Login)
 		return err

@@ -166,10 +166,12 @@ func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(s.Out, "Sent by %s: the server said \"%s\"\n", name, clean(sent.Data.String())); err != nil {
-		return err
+	if w.JSON {
+		err = printJSON(s.Out, map[string]string{"listener": name, "reply": sent.Data.String()})
+	} else {
+		_, err = fmt.Fprintf(s.Out, "Sent by %s: the server said \"%s\"\n", name, clean(sent.Data.String()))
 	}
-	return client.Quit()
+	return errors.Join(err, client.Quit())
 }
 
 // message writes the mail; header fields cannot be injected because line ends

@@ -43,8 +43,8 @@ soak: setup build
 
 # Repairs the derived documents.
 docs:
-	$(GO) generate ./...
-	$(GO) test ./... -run 'Stale|Document' -update
+	$(GO) run ./internal/state/setting/gen -update
+	$(GO) test ./internal/base/event ./internal/policy/check ./internal/app -run Stale -update
 
 clean:
 	rm -rf bin build

@@ -38,7 +38,7 @@ func (s *Server) Validate() error {
 	if s.Hostname != "" && !strings.Contains(s.Hostname, ".") {
 		return errors.New("hostname: a full name with a domain is needed, such as mail.example.org")
 	}
-	if _, err := netip.ParseAddr(s.Hostname); err == nil {
+	if _, err := netip.ParseAddr(s.Hostname); err == nil || strings.HasPrefix(s.Hostname, "[") {
 		return errors.New("hostname: an address is no name; give a name such as mail.example.org")
 	}
 	if _, err := time.LoadLocation(s.TimeZone); err != nil {

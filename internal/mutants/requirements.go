@@ -9,6 +9,7 @@ var Requirements = map[string][]Test{
 	"M-GEN-03": nil,
 	"M-GEN-04": nil,
 	"M-GEN-06": nil,
+	"M-GEN-07": {{"internal/app", "TestHostNamesMustBeFull"}},
 	"M-GEN-08": nil,
 	"M-GEN-09": {{checks, "TestAnnouncedLimitsFollowTheSession"}},
 	"M-GEN-10": nil,

@@ -31,6 +31,7 @@ var Sessions = []Mutation{
 	session("failed logins never end the connection", "auth.go", "session.authFailed", "if last {", "if last && false {", "TestTranscripts/auth"),
 	session("AUTH is offered in clear text", "ehlo.go", "session.authOffer", "!o.TLS && !o.PlaintextWithoutTLS", "false", "TestTranscripts/auth"),
 	session("AUTH is offered when it is off", "ehlo.go", "session.authOffer", "!limits.Auth || ", "", "TestTranscripts/auth"),
+	session("AUTH inside a transaction is taken", "auth.go", "session.auth", "case s.tx != nil:", "case false:", "TestTranscripts/auth"),
 	session("a second AUTH is taken", "auth.go", "session.auth", "case s.facts.Login != nil:", "case false:", "TestTranscripts/auth"),
 	session("the largest message is refused while it comes in", "content.go", "content.Write", "b.size > b.limit", "b.size >= b.limit", "TestTranscripts/data"),
 	session("a message without end is read to its end", "content.go", "content.Write", "b.size > b.most", "false", "TestTranscripts/data"),

@@ -97,6 +97,8 @@ func BenchmarkAccess(b *testing.B) {
 		{"SearchUnseen", "SEARCH UNSEEN"},
 		{"SearchFrom", "SEARCH FROM p17@"},
 		{"SearchBody", "SEARCH BODY nowhere"},
+		{"SortDate", "SORT (DATE) UTF-8 ALL"},
+		{"Thread", "THREAD REFERENCES UTF-8 ALL"},
 		{"StoreAll", "STORE 1:* +FLAGS.SILENT (\\Flagged)"},
 		{"StoreOne", "STORE 77 FLAGS (\\Seen)"},
 		{"Noop", "NOOP"},

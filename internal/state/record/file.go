@@ -50,6 +50,14 @@ func openFile(path string, failed func(error)) (*file, error) {
 }
 
 func (f *file) connect() error {
+	// SQLite would let everybody read it; its companions take the same mode.
+	private, err := os.OpenFile(f.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := private.Close(); err != nil {
+		return err
+	}
 	conn, err := sqlite.OpenConn(f.path, sqlite.OpenReadWrite|sqlite.OpenCreate)
 	if err != nil {
 		return err

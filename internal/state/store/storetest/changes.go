@@ -63,15 +63,17 @@ func changesTogether(e *env) {
 	boxes := []store.MailboxID{e.box(a, "INBOX").ID, e.create(a, "Other").ID}
 	e.fileMany(a, boxes[0], 50)
 	rounds := e.o.size(20, 60, 2000)
-	var stop atomic.Bool
+	stop := make(chan struct{})
 	mirrors := make([]*mirror, 4)
 	var readers sync.WaitGroup
 	errs := make([]error, len(mirrors))
 	for i := range mirrors {
 		id := boxes[i%2]
 		mirrors[i] = mirrorOf(e.index(a, id))
+		p := e.pace(a, i == 0, stop)
 		readers.Go(func() {
-			for !stop.Load() && errs[i] == nil {
+			defer p.w.Close()
+			for errs[i] == nil && !p.ended() {
 				errs[i] = e.quietly(func(q *env) {
 					if !mirrors[i].follow(q, a, id) {
 						x := q.index(a, id)
@@ -91,7 +93,7 @@ func changesTogether(e *env) {
 		}
 		return nil
 	})
-	stop.Store(true)
+	close(stop)
 	readers.Wait()
 	e.must(errors.Join(append(errs, err)...))
 	for i, m := range mirrors {
@@ -132,10 +134,11 @@ func longLog(e *env) {
 	id := e.box(a, "INBOX").ID
 	e.fileMany(a, id, 3)
 	first := mirrorOf(e.index(a, id))
-	n := e.o.size(300, 2000, 50_000)
+	e.set(a, id, store.FlagUpdate{UIDs: only(3), Op: store.FlagsAdd, Flags: store.FlagFlagged}) // never again
+	n := e.o.size(300, 300, 50_000)
 	latest := mirrorOf(e.index(a, id))
 	for i := range n {
-		u := store.FlagUpdate{UIDs: only(1, 3), Op: store.FlagsAdd, Flags: store.FlagSeen}
+		u := store.FlagUpdate{UIDs: only(1), Op: store.FlagsAdd, Flags: store.FlagSeen}
 		if i%2 == 1 {
 			u.Op = store.FlagsRemove
 		}

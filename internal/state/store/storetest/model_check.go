@@ -60,6 +60,11 @@ func (m *machine) checkBox(a *modelAccount, b *modelBox) {
 	for i := range b.messages {
 		m.checkEntry(b, &b.messages[i], x.Entries[i], x.Mailbox.Keywords)
 	}
+	if len(b.messages) > 0 {
+		if first := b.messages[0]; e.octets(a.handle, first.id) != first.body {
+			e.t.Fatalf("%s: UID %d reads differently", b.name, first.uid)
+		}
+	}
 	b.modSeq, b.changed = x.Cursor.ModSeq, false
 	old := &mirror{slices.Clone(b.old.entries), b.old.keywords, b.old.cursor}
 	if !old.follow(e, a.handle, b.id) { // the log is bounded

@@ -35,7 +35,7 @@ type remembered struct {
 // randomOperations runs several histories on one store, each with accounts of
 // its own.
 func randomOperations(e *env) {
-	budget, rounds := e.o.size(5, 25, 100), e.o.size(1, 1, 30)
+	budget, rounds := e.o.size(10, 40, 100), e.o.size(1, 1, 30)
 	for range rounds {
 		runs, failed := 0, false
 		rapid.Check(withoutDeadline(e), func(rt *rapid.T) {
@@ -103,7 +103,7 @@ func (m *machine) run() {
 		"accept": m.accept, "acceptMore": m.accept, "repeat": m.repeat, "append": m.append, "queue": m.queue,
 		"flags": m.flags, "flagsMore": m.flags, "copy": m.copy, "move": m.move, "expunge": m.expunge,
 		"create": m.create, "rename": m.rename, "delete": m.remove, "subscribe": m.subscribe,
-		"quota": m.quota, "look": m.look, "read": m.read, "recent": m.recent, "restart": m.restart,
+		"quota": m.quota, "look": m.look, "lookMore": m.look, "read": m.read, "recent": m.recent, "restart": m.restart,
 	} {
 		actions[name] = func(rt *rapid.T) { m.at(rt); do() }
 	}
@@ -137,12 +137,18 @@ func (m *machine) account() *modelAccount {
 	return m.accounts[m.int("account", 0, len(m.accounts)-1)]
 }
 
+// box is INBOX half of the time, so that things happen to the same messages.
 func (m *machine) box(a *modelAccount) *modelBox {
-	// Most of the time the same few, so that things happen to them.
+	if m.int("inbox", 0, 1) == 0 {
+		return a.named("INBOX")
+	}
 	return a.boxes[min(m.int("box", 0, 12), len(a.boxes)-1)]
 }
 
 func (m *machine) uids(b *modelBox) []store.UIDRange {
+	if m.int("all", 0, 4) == 0 {
+		return all()
+	}
 	var list []store.UIDRange
 	for range m.int("ranges", 0, 3) {
 		first := m.int("first", 1, int(b.next)+1)

@@ -247,11 +247,12 @@ func (m *machine) quota() {
 	m.e.limit(a.handle, a.limitBytes, a.limitMessages)
 }
 
-// look lets the one who has not looked for a while catch up.
+// look lets the one who has not looked at an account for a while catch up.
 func (m *machine) look() {
 	a := m.account()
-	b := m.box(a)
-	b.old = mirrorOf(m.e.index(a.handle, b.id))
+	for _, b := range a.boxes {
+		b.old = mirrorOf(m.e.index(a.handle, b.id))
+	}
 }
 
 // read reads a message whole.

@@ -45,13 +45,15 @@ func visibleOrder(e *env) {
 	const writers = 64
 	each := e.o.size(5, 20, 500)
 	accounts := []store.Account{e.account(), e.account()}
-	var stop atomic.Bool
+	stop := make(chan struct{})
 	var readers sync.WaitGroup
 	readErrs := make([]error, 4)
 	for i := range readErrs {
 		a := accounts[i%2]
 		box := e.box(a, "INBOX")
-		readers.Go(func() { readErrs[i] = e.followArrivals(a, box, &stop, writers*each/2) })
+		// The first asks all the time, the others when they are woken.
+		p := e.pace(a, i == 0, stop)
+		readers.Go(func() { readErrs[i] = e.followArrivals(a, box, p, writers*each/2) })
 	}
 	var mu sync.Mutex
 	seen := map[store.AccountID]map[store.UID]bool{accounts[0].ID(): {}, accounts[1].ID(): {}}
@@ -75,7 +77,7 @@ func visibleOrder(e *env) {
 		}
 		return nil
 	})
-	stop.Store(true)
+	close(stop)
 	readers.Wait()
 	e.must(errors.Join(append(readErrs, err)...))
 	for _, a := range accounts {
@@ -83,12 +85,42 @@ func visibleOrder(e *env) {
 	}
 }
 
+// pace is how a reader goes on while others write: at once, or when woken.
+type pace struct {
+	w     *store.Watch
+	spins bool
+	stop  <-chan struct{}
+}
+
+func (e *env) pace(a store.Account, spins bool, stop <-chan struct{}) pace {
+	return pace{e.s.Watch(a.ID()), spins, stop}
+}
+
+// ended waits as the pace says and reports whether the writers are done.
+func (p pace) ended() bool {
+	if p.spins {
+		select {
+		case <-p.stop:
+			return true
+		default:
+			return false
+		}
+	}
+	select {
+	case <-p.stop:
+		return true
+	case <-p.w.C:
+		return false
+	}
+}
+
 // followArrivals reads changes until stop, and then to the end, and complains
 // of any UID that is missing or late.
-func (e *env) followArrivals(a store.Account, box store.Mailbox, stop *atomic.Bool, total int) error {
+func (e *env) followArrivals(a store.Account, box store.Mailbox, p pace, total int) error {
+	defer p.w.Close()
 	cursor, next, modseq := store.Cursor{UIDNext: box.UIDNext, ModSeq: box.HighestModSeq}, box.UIDNext, box.HighestModSeq
 	for {
-		last := stop.Load()
+		last := p.ended()
 		c, err := a.ChangesSince(e.ctx, box.ID, cursor)
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ func (b *bench) start(ctx context.Context) error {
 	var times []time.Duration
 	var memory int64
 	for i := range 7 {
-		s := &server{dir: dir, binary: b.binary, listeners: map[string]string{}}
+		s := &server{dir: dir, binary: b.binary, listeners: map[string]string{}, serve: true}
 		begin := time.Now()
 		if err := s.start(ctx); err != nil {
 			return err

@@ -22,6 +22,7 @@ type server struct {
 	binary    string
 	listeners map[string]string
 	startup   time.Duration // exec to first banner
+	serve     bool          // the real server instead of the trial
 }
 
 const password = "benchmark-secret"
@@ -39,6 +40,9 @@ func (s *server) start(ctx context.Context) error {
 	args := []string{"quickstart", "--data", s.dir, "--json", "--plaintext-login", "--password", password}
 	for _, l := range []string{"smtp", "submission", "imap", "pop3"} {
 		args = append(args, "--listen", l+"=127.0.0.1:0")
+	}
+	if s.serve {
+		args = []string{"serve", "--allow-root", "--data", s.dir, "--json", "--listen", "smtp=127.0.0.1:0", "--listen", "imap=127.0.0.1:0", "--listen", "submission=127.0.0.1:0", "--listen", "pop3=127.0.0.1:0"}
 	}
 	s.cmd = exec.CommandContext(ctx, s.binary, args...)
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }

@@ -99,6 +99,9 @@ func (c *conn) serveOne(ctx context.Context) {
 func (c *conn) run(ctx context.Context, row *command, cmd imap.Command) imap.Response {
 	switch {
 	case row == nil || cmd.UID && !row.uid:
+		if c.session == nil {
+			c.guard.ProtocolError()
+		}
 		return imap.Response{Status: imap.BAD, Text: "Unknown command"}
 	case row.states&c.state() == 0:
 		return imap.Response{Status: imap.BAD, Text: cmd.Verb + " is not allowed " + c.state().text()}

@@ -101,6 +101,9 @@ func (f *fetcher) run(ctx context.Context) error {
 			}
 		}
 		for _, i := range batch {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if err := f.message(ctx, i, withMeta, metas); err != nil {
 				return err
 			}

@@ -46,6 +46,8 @@ type Guard interface {
 	Connect() error
 	// Begin starts an exchange; sasl.ErrMechanism if it is not among offered.
 	Begin(mechanism string, binding sasl.ChannelBinding, offered []sasl.Mechanism) (sasl.Server, error)
+	// ProtocolError counts a command that no client of the protocol sends.
+	ProtocolError()
 	// Penalty is how long the answer to the last failure is held back, and
 	// whether the connection has had its last.
 	Penalty() (delay time.Duration, last bool)
@@ -70,16 +72,22 @@ type Deps struct {
 }
 
 // Server serves IMAP connections; it implements listen.Server.
-type Server struct{ d Deps }
+type Server struct {
+	d       Deps
+	digests *mailbox.Cache[*digest]
+}
+
+// digestMemory bounds what is remembered for SORT and THREAD.
+const digestMemory = 32 << 20
 
 var _ listen.Server = (*Server)(nil)
 
 // New returns a Server. It starts nothing.
-func New(d Deps) *Server { return &Server{d: d} }
+func New(d Deps) *Server { return &Server{d: d, digests: mailbox.NewCache[*digest](digestMemory)} }
 
 // Refuse implements listen.Server.
-func (s *Server) Refuse(reason listen.Reason, _ listen.Info) []byte {
-	return []byte("* BYE [UNAVAILABLE] Too busy, try again later (" + reason.String() + ")\r\n")
+func (s *Server) Refuse(listen.Reason, listen.Info) []byte {
+	return []byte("* BYE [UNAVAILABLE] Too busy, try again later\r\n")
 }
 
 // tlsConfig returns the configuration for STARTTLS, nil if there is none.

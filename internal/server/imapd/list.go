@@ -84,12 +84,17 @@ func runList(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	if err != nil {
 		return failed(err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.set.SearchTime) // many patterns times many names
+	defer cancel()
 	l := lister{List: arg}
 	for _, p := range arg.Patterns {
 		l.patterns = append(l.patterns, imap.NewPattern(arg.Reference, p))
 	}
 	for i := range all {
 		f := &all[i]
+		if err := searchTime(ctx); err != nil {
+			return failed(err)
+		}
 		attrs, child, ok := l.show(f)
 		if !ok {
 			continue

@@ -29,7 +29,7 @@ func runSort(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	for _, k := range arg.Criteria {
 		needs = needs || k.Key != imap.SortArrival && k.Key != imap.SortSize
 	}
-	letters, err := v.letters(ctx, found, needs, func(l *letter, m *mime.Structure) { l.describe(arg.Criteria, m) })
+	letters, err := v.letters(ctx, found, needs)
 	if err != nil {
 		return failed(err)
 	}
@@ -48,12 +48,7 @@ type letter struct {
 	index int
 	entry *store.Entry
 	sent  int64 // UTC seconds; INTERNALDATE where the message does not say
-	// subject is the base subject; reply: it had to be cut down to it.
-	subject string
-	reply   bool
-	words   [6]string // by imap.SortKey: folded values of what is sorted by
-	id      string
-	refs    []string
+	*digest
 }
 
 func (l *letter) number(uid bool) uint32 {
@@ -65,31 +60,27 @@ func (l *letter) number(uid bool) uint32 {
 
 // letters reads what is needed of the messages. Those that are gone have no
 // text and sort first.
-func (v *view) letters(ctx context.Context, indexes []int, needs bool, describe func(*letter, *mime.Structure)) ([]*letter, error) {
+func (v *view) letters(ctx context.Context, indexes []int, needs bool) ([]*letter, error) {
 	out := make([]*letter, 0, len(indexes))
+	all := make([]letter, len(indexes))
 	for batch := range slices.Chunk(indexes, metaBatch) {
 		if err := searchTime(ctx); err != nil {
 			return nil, err
 		}
-		var metas map[store.MessageID][]byte
+		digests := map[store.MessageID]*digest{}
 		if needs {
-			var err error
-			if metas, err = v.metas(ctx, batch); err != nil {
+			if err := v.digests(ctx, batch, digests); err != nil {
 				return nil, err
 			}
 		}
 		for _, i := range batch {
 			e := v.told.At(i)
-			l := &letter{index: i, entry: e, sent: e.Internal / 1e6}
-			if meta := metas[e.Message]; meta != nil {
-				var m mime.Structure
-				if err := m.UnmarshalBinary(meta); err != nil {
-					return nil, err
-				}
-				if t, ok := sent(m.Envelope()); ok {
-					l.sent = t.Unix()
-				}
-				describe(l, &m)
+			l := &all[len(out)]
+			*l = letter{index: i, entry: e, sent: e.Internal / 1e6, digest: digests[e.Message]}
+			if l.digest == nil {
+				l.digest = &digest{}
+			} else if l.dated {
+				l.sent = l.date
 			}
 			out = append(out, l)
 		}
@@ -97,57 +88,47 @@ func (v *view) letters(ctx context.Context, indexes []int, needs bool, describe 
 	return out, nil
 }
 
-// places says where a letter keeps the value of a sort key.
-var places = map[imap.SortKey]int{imap.SortCc: 0, imap.SortFrom: 1, imap.SortTo: 2, imap.SortSubject: 3, imap.SortDisplayFrom: 4, imap.SortDisplayTo: 5}
-
-// describe keeps what the criteria compare.
-func (l *letter) describe(criteria []imap.SortCriterion, m *mime.Structure) {
-	e := m.Envelope()
-	for _, c := range criteria {
-		var text string
-		switch c.Key {
-		case imap.SortCc:
-			text = firstMailbox(e.Cc)
-		case imap.SortFrom:
-			text = firstMailbox(e.From)
-		case imap.SortTo:
-			text = firstMailbox(e.To)
-		case imap.SortSubject:
-			text, _ = baseSubject(e.Subject)
-		case imap.SortDisplayFrom:
-			text = firstDisplay(e.From)
-		case imap.SortDisplayTo:
-			text = firstDisplay(e.To)
-		default:
-			continue
-		}
-		l.words[places[c.Key]] = fold(text)
+// digests finds what SORT and THREAD need to know of messages.
+func (v *view) digests(ctx context.Context, batch []int, found map[store.MessageID]*digest) error {
+	ids := make([]store.MessageID, len(batch))
+	for k, i := range batch {
+		ids[k] = v.told.At(i).Message
 	}
+	account, cache := v.c.session.account.ID(), v.c.s.digests
+	missing := cache.Get(account, ids, found)
+	if len(missing) == 0 {
+		return nil
+	}
+	metas, err := v.box.Metas(ctx, missing)
+	if err != nil {
+		return err
+	}
+	for id, meta := range metas {
+		var m mime.Structure
+		if err := m.UnmarshalBinary(meta); err != nil {
+			return err
+		}
+		found[id] = newDigest(&m)
+		cache.Put(account, id, found[id], len(meta)+digestSize)
+	}
+	return nil
 }
 
-// firstMailbox is the local part of the first address (RFC 5256 §3).
-func firstMailbox(list []mime.Address) string {
-	for i := range list {
-		if list[i].Kind == mime.Mailbox {
-			return list[i].Mailbox
-		}
+// word returns the text of a message for a sort key.
+func (d *digest) word(k imap.SortKey) string {
+	switch k {
+	case imap.SortCc:
+		return d.cc
+	case imap.SortFrom:
+		return d.from
+	case imap.SortTo:
+		return d.to
+	case imap.SortDisplayFrom:
+		return d.displayFrom
+	case imap.SortDisplayTo:
+		return d.displayTo
 	}
-	return ""
-}
-
-// firstDisplay is what a reader shows for the first address (RFC 5957).
-func firstDisplay(list []mime.Address) string {
-	if len(list) == 0 {
-		return ""
-	}
-	a := &list[0]
-	switch {
-	case a.Kind != mime.Mailbox:
-		return mime.DecodeWords(a.Mailbox)
-	case a.Name != "":
-		return mime.DecodeWords(a.Name)
-	}
-	return a.Spec()
+	return d.subject
 }
 
 // compare orders two letters; equal ones stay in mailbox order.
@@ -162,7 +143,7 @@ func compare(criteria []imap.SortCriterion, a, b *letter) int {
 		case imap.SortSize:
 			n = cmp.Compare(a.entry.Size, b.entry.Size)
 		default:
-			n = cmp.Compare(a.words[places[c.Key]], b.words[places[c.Key]])
+			n = cmp.Compare(a.word(c.Key), b.word(c.Key))
 		}
 		if c.Reverse {
 			n = -n

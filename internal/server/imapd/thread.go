@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"posthorn/internal/wire/imap"
-	"posthorn/internal/wire/mime"
 )
 
 // node is a message in a thread, or the place of one that is not there.
@@ -31,7 +30,7 @@ func runThread(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	if err != nil {
 		return failed(err)
 	}
-	letters, err := v.letters(ctx, found, true, describeThread)
+	letters, err := v.letters(ctx, found, true)
 	if err != nil {
 		return failed(err)
 	}
@@ -46,22 +45,6 @@ func runThread(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	writeThreads(enc, roots, cmd.UID)
 	enc.End()
 	return completed("THREAD")
-}
-
-// describeThread keeps what threading needs.
-func describeThread(l *letter, m *mime.Structure) {
-	e := m.Envelope()
-	subject, reply := baseSubject(e.Subject)
-	l.subject, l.reply = fold(subject), reply
-	if ids := mime.Identifiers(e.MessageID); len(ids) > 0 {
-		l.id = ids[0]
-	}
-	if l.refs = mime.Identifiers(m.References); len(l.refs) > 0 {
-		return
-	}
-	if ids := mime.Identifiers(e.InReplyTo); len(ids) > 0 {
-		l.refs = ids[:1]
-	}
 }
 
 // bySubject makes a thread of all messages with one subject: the oldest, and

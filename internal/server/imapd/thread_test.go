@@ -39,7 +39,7 @@ func TestEveryMessageIsInOneThread(t *testing.T) {
 	for range 300 {
 		var letters []*letter
 		for i := range 1 + r.IntN(30) {
-			l := &letter{index: i, sent: int64(r.IntN(5)), subject: fmt.Sprint(r.IntN(8)), reply: r.IntN(2) == 0}
+			l := &letter{index: i, sent: int64(r.IntN(5)), digest: &digest{subject: fmt.Sprint(r.IntN(8)), reply: r.IntN(2) == 0}}
 			if r.IntN(5) > 0 {
 				l.id = fmt.Sprint(r.IntN(20))
 			}
@@ -69,7 +69,7 @@ func TestEveryMessageIsInOneThread(t *testing.T) {
 func TestDeepThreadsCostLittle(t *testing.T) {
 	var letters []*letter
 	for i := range 50_000 {
-		letters = append(letters, &letter{index: i, sent: int64(i), id: fmt.Sprint(i), refs: []string{fmt.Sprint(i - 1)}, subject: "x"})
+		letters = append(letters, &letter{index: i, sent: int64(i), digest: &digest{id: fmt.Sprint(i), refs: []string{fmt.Sprint(i - 1)}, subject: "x"}})
 	}
 	start := time.Now()
 	if roots := byReferences(letters); len(below(roots)) != 50_000 {

@@ -123,6 +123,7 @@ type guard struct {
 }
 
 func (g *guard) Connect() error            { return nil }
+func (g *guard) ProtocolError()            {}
 func (g *guard) Account() store.AccountRow { return store.AccountRow{ID: g.account} }
 
 func (g *guard) Penalty() (time.Duration, bool) {

@@ -27,7 +27,7 @@ import (
 type Mailbox struct {
 	account store.Account
 	id      store.MailboxID
-	metas   *metaCache
+	metas   *Cache[[]byte]
 
 	now   atomic.Pointer[Snapshot] // nil until loaded
 	begun atomic.Int64             // reads of the store begun

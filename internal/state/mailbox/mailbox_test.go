@@ -360,7 +360,7 @@ func TestRecentIsClaimedOnce(t *testing.T) {
 
 func TestStructuresAreReadOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, Options{Structures: 4 * (metaOverhead + 4)}, 0)
+		h := newHouse(t, Options{Structures: 4 * (cacheOverhead + 4)}, 0)
 		defer h.close()
 		h.append(3)
 		m, release := h.open()

@@ -30,7 +30,7 @@ type Options struct {
 type Registry struct {
 	store Store
 	o     Options
-	metas *metaCache
+	metas *Cache[[]byte]
 
 	mu     sync.Mutex
 	boxes  map[key]*Mailbox
@@ -55,7 +55,7 @@ func NewRegistry(s Store, o Options) *Registry {
 	if o.Structures == 0 {
 		o.Structures = 64 << 20
 	}
-	return &Registry{store: s, o: o, boxes: map[key]*Mailbox{}, metas: newMetaCache(o.Structures)}
+	return &Registry{store: s, o: o, boxes: map[key]*Mailbox{}, metas: NewCache[[]byte](o.Structures)}
 }
 
 // Open returns the mailbox, loaded and up to date, and the function that

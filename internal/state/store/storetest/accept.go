@@ -282,7 +282,6 @@ func keywordsOfFilings(e *env) {
 
 func contradictions(e *env) {
 	a := e.account()
-	before := e.state(a)
 	m := e.acceptance(a, []byte("x"), inbox())
 	m.Key = ident.ID{}
 	_, err := e.accept(m)
@@ -292,7 +291,7 @@ func contradictions(e *env) {
 	_, err = e.accept(e.acceptance(a, []byte("x")))
 	e.wants(err, store.ErrInvalid, "nothing to do")
 	e.create(a, "Ordinary")
-	before = e.state(a)
+	before := e.state(a)
 	if got, err := e.accept(e.acceptance(a, []byte("x"), store.Filing{})); err == nil {
 		e.t.Errorf("a filing without mailbox and role went to %+v", got.Filed)
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -16,8 +17,11 @@ type message struct {
 	content []byte
 }
 
-// corpus are messages that mail programs and servers like to change.
-func corpus() []message {
+// corpus returns messages that mail programs and servers like to change; they
+// are made once, and a caller may cut its slice but not write to a message.
+func corpus() []message { return slices.Clone(made()) }
+
+var made = sync.OnceValue(func() []message {
 	texts := []struct{ name, fields, body string }{
 		{"plain", "", "Hello.\r\n"},
 		{"empty body", "", ""},
@@ -37,7 +41,7 @@ func corpus() []message {
 		all = append(all, message{x.name, []byte(text)})
 	}
 	return all
-}
+})
 
 // attachment is base64 of octets nobody can guess, in lines of 76.
 func attachment(size int) string {

@@ -24,6 +24,8 @@ for way in "pop3s", "STLS", "clear":
     sizes = [int(x.split()[1]) for x in p.list()[1]]
     assert count == len(sizes) and octets == sum(sizes), (count, octets, sizes)
     for n, (name, content) in enumerate(sent):
+        if way != "pop3s" and len(content) > 1 << 20:
+            continue
         _, lines, _ = p.retr(n + 1)
         got = b"\r\n".join(lines) + b"\r\n"
         unchanged(name, got, content)

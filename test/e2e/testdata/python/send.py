@@ -26,7 +26,9 @@ for way in "submissions", "STARTTLS", "clear":
 
 try:
     s = connect("submissions")
-    s.login(user, "wrong")
+    s.ehlo()
+    s.user, s.password = user, "wrong"
+    s.auth("PLAIN", s.auth_plain)
     raise AssertionError("a wrong password was taken")
 except smtplib.SMTPAuthenticationError as e:
     assert e.smtp_code == 535 and e.smtp_error.startswith(b"5.7.8"), e

@@ -11,7 +11,8 @@ import (
 	"posthorn/internal/state/store/storetest"
 )
 
-// TestSuiteHoldsForTheEmbeddedStore keeps the suite itself right.
+// TestSuiteHoldsForTheEmbeddedStore keeps the suite itself right, over segments
+// and change logs so small that they are full soon. sqlstore runs it at length.
 func TestSuiteHoldsForTheEmbeddedStore(t *testing.T) {
 	var folders sync.Map // store -> folder
 	start := func(t *testing.T, dir string) store.Store {
@@ -30,7 +31,7 @@ func TestSuiteHoldsForTheEmbeddedStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return start(t, filepath.Join(t.TempDir(), "store")) },
 		storetest.Options{
 			Bubble: true,
-			Short:  testing.Short(),
+			Short:  true,
 			Reopen: func(t *testing.T, s store.Store) store.Store {
 				if err := s.Close(); err != nil {
 					t.Fatal("close:", err)

@@ -233,7 +233,7 @@ func (b *bench) onPeer(ctx context.Context, p *peer, pt point, n int) (sample, e
 	out := sample{result: r, delivered: time.Since(start).Seconds(), serverCPU: p.cpu() - cpu0, syncs: -1}
 	after, err := imapCount(p.imap, "user%d@example.test", "secret", accounts)
 	if err == nil && after-before != n {
-		err = fmt.Errorf("Postfix and Dovecot: %d messages sent, %d arrived", n, after-before)
+		err = fmt.Errorf("peer: %d messages sent, %d arrived", n, after-before)
 	}
 	return out, err
 }

@@ -260,9 +260,9 @@ func (c *client) expectPart(want string, patience time.Duration) error {
 func (c *client) silence() error {
 	synctest.Wait()
 	_ = c.conn.SetReadDeadline(time.Now().Add(time.Nanosecond))
-	b, err := c.in.Peek(1)
+	_, err := c.in.Peek(1)
 	if err == nil {
-		b, _ = c.in.Peek(c.in.Buffered())
+		b, _ := c.in.Peek(c.in.Buffered()) // what is buffered is there
 		return fmt.Errorf("the server said %q", bytes.TrimSpace(b))
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -66,7 +66,7 @@ func TestAStopSaysGoodbyeToEverybody(t *testing.T) {
 	addr, group := w.open()
 	var clients []net.Conn
 	var readers []*bufio.Reader
-	for range 200 {
+	for range 1000 {
 		conn, in, err := idler(addr)
 		if err != nil {
 			t.Fatal(err)
@@ -78,7 +78,7 @@ func TestAStopSaysGoodbyeToEverybody(t *testing.T) {
 		t.Fatal(err)
 	}
 	clients, readers = append(clients, quiet), append(readers, bufio.NewReader(quiet))
-	if line, err := readers[200].ReadString('\n'); err != nil {
+	if line, err := readers[1000].ReadString('\n'); err != nil {
 		t.Fatal(line, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -189,6 +189,13 @@ func (a *actor) command() (text string, kept bool) {
 
 // step does one random thing.
 func (a *actor) step() error {
+	if err := a.awake(); err != nil {
+		return fmt.Errorf("IDLE: %w", err)
+	}
+	if a.r.IntN(8) == 0 {
+		a.log = append(a.log, a.name+": IDLE")
+		return a.idle()
+	}
 	a.silent = nil
 	text, kept := a.command()
 	if a.silent != nil {
@@ -353,6 +360,7 @@ func runAtOnce(t *testing.T, seed uint64) bool {
 
 func hangUp(all []*actor) {
 	for _, a := range slices.Backward(all) {
+		_ = a.awake()
 		_, _, _ = a.do("LOGOUT")
 		_ = a.conn.Close()
 	}

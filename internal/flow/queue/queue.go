@@ -10,7 +10,9 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"posthorn/internal/base/event"
@@ -38,7 +40,9 @@ type Options struct {
 	// Lease is how long a claim lasts; a delivery must not take longer. 0
 	// means 10 minutes.
 	Lease time.Duration
-	Log   *event.Logger
+	// Done is told what became of the recipients once it is stored; nil: nobody.
+	Done func(c store.Claim, outcomes []store.Outcome)
+	Log  *event.Logger
 }
 
 // Runner works on one kind of recipients.
@@ -75,10 +79,12 @@ func (r *Runner) Run(ctx context.Context) {
 		}()
 	}
 	for ctx.Err() == nil {
-		if r.claim(ctx, jobs) {
-			continue
+		switch more, err := r.claim(ctx, jobs); {
+		case err != nil:
+			r.pause(ctx, idle, nil) // what is due stays due: asking at once would spin
+		case !more:
+			r.wait(ctx)
 		}
-		r.wait(ctx)
 	}
 	close(jobs)
 	for range r.o.Workers {
@@ -95,39 +101,48 @@ func (r *Runner) abandon(ctx context.Context) {
 }
 
 // claim hands due messages to the workers and reports whether there may be more.
-func (r *Runner) claim(ctx context.Context, jobs chan<- store.Claim) bool {
+func (r *Runner) claim(ctx context.Context, jobs chan<- store.Claim) (more bool, err error) {
 	claims, err := r.o.Queue.Claim(ctx, r.o.Owner, r.o.Local, batch, r.o.Lease)
 	if err != nil {
 		if ctx.Err() == nil {
 			r.o.Log.Log(event.QueueError, event.Err(err))
 		}
-		return false
+		return false, err
 	}
 	for _, c := range claims {
 		select {
 		case jobs <- c:
 		case <-ctx.Done():
-			return false // the lease runs out, or the next start finds it
+			return false, nil // Run gives it back
 		}
 	}
-	return len(claims) == batch
+	return len(claims) == batch, nil
 }
 
-// idle is the longest sleep: other nodes' rows give no signal here.
-const idle = 5 * time.Second
+const (
+	// idle is the longest sleep: other nodes' rows give no signal here.
+	idle = 5 * time.Second
+	// breath is the shortest, for what is due and yet cannot be claimed.
+	breath = 10 * time.Millisecond
+)
 
 // wait sleeps until something is due or was added.
 func (r *Runner) wait(ctx context.Context) {
 	pause := idle
 	if due, ok, err := r.o.Queue.NextDue(ctx, r.o.Local); err == nil && ok {
-		pause = min(max(time.Until(due), 0), idle)
+		pause = min(max(time.Until(due), breath), idle)
 	}
-	timer := time.NewTimer(pause)
+	r.pause(ctx, pause, r.o.Queue.Wake(r.o.Local))
+}
+
+// pause sleeps until the time is over, the signal comes or ctx ends.
+func (r *Runner) pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-	case <-r.o.Queue.Wake(r.o.Local):
+	case <-wake:
 	}
 }
 
@@ -141,7 +156,7 @@ func (r *Runner) deliver(ctx context.Context, c store.Claim) {
 		return
 	}
 	log := r.o.Log.Message(c.Message.ID)
-	outcomes := complete(c, r.o.Deliverer.Deliver(ctx, c))
+	outcomes := complete(c, r.try(ctx, c))
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	if err := r.o.Queue.Finish(finish, c, outcomes); err != nil {
@@ -152,6 +167,21 @@ func (r *Runner) deliver(ctx context.Context, c store.Claim) {
 		r.giveBack(finish, c, outcomes, err)
 		log.Log(event.QueueError, event.Err(err))
 	}
+	if r.o.Done != nil {
+		r.o.Done(c, outcomes)
+	}
+}
+
+// try runs the Deliverer. A message that makes it panic is deferred: it must
+// not end the process, which would find it again at the next start.
+func (r *Runner) try(ctx context.Context, c store.Claim) (outcomes []store.Outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			outcomes = nil
+			r.o.Log.Message(c.Message.ID).Log(event.ServerPanic, slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	return r.o.Deliverer.Deliver(ctx, c)
 }
 
 // giveBack defers all recipients when their outcome could not be stored, for

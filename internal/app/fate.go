@@ -2,6 +2,7 @@ package app
 
 import (
 	"slices"
+	"time"
 
 	"posthorn/internal/flow/accept"
 	"posthorn/internal/state/record"
@@ -29,4 +30,24 @@ func filedFor(e *accept.Envelope, account store.AccountID) string {
 		}
 	}
 	return ""
+}
+
+// delivered notes what the queue did for recipients here.
+func (h *House) delivered(c store.Claim, outcomes []store.Outcome) {
+	to := make(map[int64]string, len(c.Message.Recipients))
+	for _, r := range c.Message.Recipients {
+		to[r.ID] = r.Address.String()
+	}
+	for _, o := range outcomes {
+		ev := record.Event{ID: c.Message.ID, Time: time.Now(), Recipient: to[o.Recipient]}
+		switch {
+		case o.File != nil:
+			ev.Kind, ev.Place = record.Filed, o.File.Role.Name()
+		case o.Done:
+			ev.Kind, ev.Place = record.Filed, store.RoleInbox.Name() // the copy of another address of the account
+		default:
+			ev.Kind, ev.Reply = record.Delayed, o.LastError
+		}
+		h.Records.Event(ev)
+	}
 }

@@ -92,6 +92,7 @@ type doors struct {
 	certs   *cert.Store
 	group   *listen.Group
 	boxes   *mailbox.Registry
+	pop3    *pop3d.Server
 	http    *listen.HTTP
 	servers map[string]listen.Server
 	purpose map[string]cert.Purpose
@@ -126,14 +127,14 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 		Guard: func(client netip.Addr, listener string, log *event.Logger) imapd.Guard {
 			return who.Guard(client, listener, log)
 		}})
-	pop3 := pop3d.New(pop3d.Deps{Store: h.Store, Settings: h.handles.pop3.Get, TLS: tlsFor(cert.POP3), Log: h.Log,
+	d.pop3 = pop3d.New(pop3d.Deps{Store: h.Store, Settings: h.handles.pop3.Get, TLS: tlsFor(cert.POP3), Log: h.Log,
 		Offer: func(listen.Info) sasl.Offer { return who.Offer() },
 		Guard: func(client netip.Addr, listener string, log *event.Logger) pop3d.Guard {
 			return who.Guard(client, listener, log)
 		}})
 	d.http = listen.NewHTTP(&http.Server{Handler: api.New(h.Service, who, h.Log), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}, h.Log)
 	d.servers = map[string]listen.Server{"smtp": smtp, "submission": smtp, "submissions": smtp, "lmtp": smtp,
-		"imap": imap, "imaps": imap, "pop3": pop3, "pop3s": pop3, "http": d.http}
+		"imap": imap, "imaps": imap, "pop3": d.pop3, "pop3s": d.pop3, "http": d.http}
 	d.purpose = map[string]cert.Purpose{"imaps": cert.IMAP, "pop3s": cert.POP3, "submissions": cert.SMTP}
 	return d, nil
 }
@@ -172,6 +173,7 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 		}
 	})
 	workers.Go(func() { d.localRunner().Run(work) })
+	workers.Go(func() { d.pop3.Purge(work) })
 	err := d.open(o)
 	if err == nil {
 		select {
@@ -220,6 +222,6 @@ func (d *doors) open(o ServeOptions) error {
 
 // localRunner delivers queued messages to mailboxes here.
 func (d *doors) localRunner() *queue.Runner {
-	return queue.New(queue.Options{Queue: d.h.Store.Queue(), Local: true, Owner: d.h.node + "/local", Log: d.h.Log,
+	return queue.New(queue.Options{Queue: d.h.Store.Queue(), Local: true, Owner: d.h.node + "/local", Log: d.h.Log, Done: d.h.delivered,
 		Deliverer: &local.Deliverer{Accounts: d.h.Store.Directory(), Usage: d.h}})
 }

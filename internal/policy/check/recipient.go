@@ -16,7 +16,7 @@ func recipientExists(_ context.Context, f *policy.Facts) policy.Verdict {
 	case directory.Unknown:
 		return policy.Refused(
 			reply.New(550, reply.E(5, 1, 1), "Recipient address rejected: no such user here"),
-			"no account, alias or group has the address "+f.Recipient.Path()+", and its domain has no catch-all")
+			nobody(f))
 	case directory.Disabled:
 		return policy.Refused(
 			reply.New(550, reply.E(5, 2, 1), "Mailbox disabled, not accepting messages"),
@@ -27,6 +27,19 @@ func recipientExists(_ context.Context, f *policy.Facts) policy.Verdict {
 			"the domain "+f.Recipient.Domain+" is switched off")
 	}
 	return policy.Passed("the recipient exists")
+}
+
+// nobody says why an address of ours leads to nobody.
+func nobody(f *policy.Facts) string {
+	switch r := &f.Resolution; {
+	case r.CatchAll:
+		return "no account, alias or group has the address " + f.Recipient.Path() + ", and nobody has the catch-all address " + r.Via + " of its domain"
+	case r.Alias != nil && r.Alias.Group:
+		return "the group " + r.Via + " has no members who can get mail"
+	case r.Alias != nil:
+		return "the alias " + r.Via + " leads to no address that exists"
+	}
+	return "no account, alias or group has the address " + f.Recipient.Path() + ", and its domain has no catch-all"
 }
 
 // elsewhere reports that the recipient is in a domain that is not ours.

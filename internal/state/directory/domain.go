@@ -63,7 +63,7 @@ func (d *Directory) checkDomain(ctx context.Context, row store.DomainRow) error 
 // mustLead refuses an address in a hosted domain that nobody has.
 func (d *Directory) mustLead(ctx context.Context, field string, addr mail.Address) error {
 	r, err := d.Resolve(ctx, addr)
-	if err == nil && r.Kind == Unknown {
+	if err == nil && (r.Kind == Unknown || r.CatchAll) {
 		err = invalid("%s %s: nobody has this address", field, addr)
 	}
 	return err

@@ -112,6 +112,7 @@ type expansion struct {
 	forwards   map[string]bool
 	disabled   []store.AccountID
 	steps      int
+	caught     bool // a catch-all is being followed
 }
 
 func (x *expansion) run(addr mail.Address) (*Resolution, error) {
@@ -155,8 +156,14 @@ func (r *Resolution) settle(disabled []store.AccountID) {
 // follow goes on from what was found for an address.
 func (x *expansion) follow(f found, addr mail.Address, depth int) error {
 	switch {
+	case f.catchAll && x.caught:
+		// The catch-all's own address has gone: unknown names lead nowhere.
+		x.r.Dangling = append(x.r.Dangling, addr)
 	case f.catchAll:
-		return x.target(f.base, "", depth+1)
+		x.caught = true
+		err := x.target(f.base, "", depth+1)
+		x.caught = false
+		return err
 	case f.owner.Account != 0:
 		x.account(f)
 	case f.owner.Alias != nil:

@@ -382,3 +382,27 @@ func BenchmarkResolve(b *testing.B) {
 		}
 	})
 }
+
+func TestACatchAllWhoseAddressWentRefusesUnknownNames(t *testing.T) {
+	h := newHouse(t)
+	id, err := h.AddAccount(t.Context(), NewAccount{AccountRow: store.AccountRow{Addresses: []mail.Address{addr(t, "kept@ours.test")}}})
+	h.must(t, err)
+	other, err := h.AddAccount(t.Context(), NewAccount{AccountRow: store.AccountRow{Addresses: []mail.Address{addr(t, "catch@ours.test")}}})
+	h.must(t, err)
+	row, err := h.Domain(t.Context(), "ours.test")
+	h.must(t, err)
+	row.CatchAll = addr(t, "catch@ours.test")
+	h.must(t, h.SetDomain(t.Context(), row))
+	row.CatchAll = addr(t, "nobody@ours.test")
+	if err := h.SetDomain(t.Context(), row); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("a catch-all that only the catch-all gets was taken: %v", err)
+	}
+	h.must(t, h.RemoveAccount(t.Context(), other))
+	r, err := h.Resolve(t.Context(), addr(t, "anybody@ours.test"))
+	if err != nil || r.Kind != Unknown || !r.CatchAll {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := h.Resolve(t.Context(), addr(t, "kept@ours.test")); err != nil || r.Account != id {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

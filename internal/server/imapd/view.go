@@ -83,12 +83,16 @@ func (v *view) claim(ctx context.Context, now *mailbox.Snapshot) (*mailbox.Snaps
 
 // isRecent reports whether a message is \Recent in this session.
 func (v *view) isRecent(uid store.UID) bool {
-	for _, r := range v.recent {
-		if uid >= r.First && uid <= r.Last {
-			return true
+	_, found := slices.BinarySearchFunc(v.recent, uid, func(r store.UIDRange, uid store.UID) int {
+		switch {
+		case r.Last < uid:
+			return -1
+		case r.First > uid:
+			return 1
 		}
-	}
-	return false
+		return 0
+	})
+	return found
 }
 
 func (v *view) countRecent() int {

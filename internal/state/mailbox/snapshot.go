@@ -15,7 +15,6 @@ const chunkSize = 256
 // of readers may keep it, and later ones share what did not change with it.
 // An entry is 48 octets.
 type Snapshot struct {
-	// Mailbox is the identity; its counts are those of loading.
 	ID          store.MailboxID
 	UIDValidity uint32
 	// Keywords are the names behind the flag bits from store.FirstKeyword on.

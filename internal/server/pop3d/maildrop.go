@@ -132,21 +132,19 @@ const (
 	commitTries = 3
 )
 
-// commit removes what is marked, all of it or nothing (RFC 1939 §6).
-func (d *maildrop) commit(ctx context.Context, toTrash bool) error {
+// commit removes what is marked, all of it or nothing (RFC 1939 §6), or keeps
+// it in the trash for a time.
+func (d *maildrop) commit(ctx context.Context, keep time.Duration) error {
 	if d.marked == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
 	defer cancel()
 	remove := d.expunge
-	if toTrash {
-		trash, err := d.trash(ctx)
-		if err != nil {
-			return fmt.Errorf("pop3d: trash: %w", err)
-		}
+	if keep > 0 {
+		until := purgeTime(time.Now().Add(keep))
 		remove = func(ctx context.Context) error {
-			_, err := d.account.Move(ctx, d.mailbox, d.ranges(), trash)
+			_, err := d.account.Retire(ctx, d.mailbox, d.ranges(), until)
 			return err
 		}
 	}
@@ -163,19 +161,4 @@ func (d *maildrop) commit(ctx context.Context, toTrash bool) error {
 func (d *maildrop) expunge(ctx context.Context) error {
 	_, _, err := d.account.Expunge(ctx, d.mailbox, d.ranges(), false)
 	return err
-}
-
-// trash returns the mailbox for trash, and makes one if the account has lost it.
-func (d *maildrop) trash(ctx context.Context) (store.MailboxID, error) {
-	boxes, err := d.account.Mailboxes(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, b := range boxes {
-		if b.Role == store.RoleTrash {
-			return b.ID, nil
-		}
-	}
-	box, err := d.account.CreateMailbox(ctx, store.RoleTrash.Name(), store.RoleTrash)
-	return box.ID, err
 }

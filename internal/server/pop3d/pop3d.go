@@ -11,7 +11,9 @@
 //
 // What a client may rely on: DELE removes nothing until QUIT, and QUIT removes
 // all that is marked in one operation of the store or, with -ERR, nothing. A
-// session that ends in any other way removes nothing (RFC 1939 §6). Fetching a
+// session that ends in any other way removes nothing (RFC 1939 §6). Where
+// Settings.KeepDeleted is set, removed means moved to the trash, which Purge
+// clears in time. Fetching a
 // message leaves its \Seen flag alone: a device that fetches everything in the
 // background is no reader, and a session that deletes nothing writes nothing.
 //
@@ -55,9 +57,10 @@ type Guard interface {
 	ProtocolError()
 }
 
-// Store is the part of store.Store a session uses.
+// Store is the part of store.Store a Server uses.
 type Store interface {
 	Account(id store.AccountID) store.Account
+	Purge(ctx context.Context) (removed int, more bool, err error)
 }
 
 // Deps are what a Server works with. All but TLS and Log are needed. Functions

@@ -9,7 +9,7 @@ func (c *connection) quit(pop3.Command) outcome {
 		return says(pop3.OK("Bye").Closing())
 	}
 	marked := c.drop.marked
-	err := c.drop.commit(c.ctx, c.settings.DeleteToTrash)
+	err := c.drop.commit(c.ctx, c.settings.KeepDeleted)
 	c.leave()
 	if err != nil {
 		o := c.trouble(err)

@@ -200,7 +200,10 @@ func (h *huge) Expunge(_ context.Context, _ store.MailboxID, uids []store.UIDRan
 	return nil, 0, nil
 }
 
-type hugeStore struct{ a *huge }
+type hugeStore struct {
+	store.Store
+	a *huge
+}
 
 func (s hugeStore) Account(store.AccountID) store.Account { return s.a }
 
@@ -220,7 +223,7 @@ func TestAHundredThousandMessagesAreListedAndDeleted(t *testing.T) {
 	const n = 100_000
 	settings := setting.Defaults[Settings](setting.Recommended)
 	a := &huge{n: n}
-	s := New(Deps{Settings: func() *Settings { return &settings }, Store: hugeStore{a},
+	s := New(Deps{Settings: func() *Settings { return &settings }, Store: hugeStore{a: a},
 		Guard: func(netip.Addr, string, *event.Logger) Guard { return anyone{} },
 		Offer: func(listen.Info) sasl.Offer { return sasl.Offer{PlaintextWithoutTLS: true} }})
 	client, server := memconn.Pair(netip.MustParseAddrPort("192.0.2.1:40000"), netip.MustParseAddrPort("192.0.2.25:110"))
@@ -298,7 +301,7 @@ func TestEverySecondOfManyMessagesIsDeletedAtOnce(t *testing.T) {
 	if got := len(d.ranges()); got != n/2 {
 		t.Errorf("%d ranges", got)
 	}
-	if err := d.commit(t.Context(), false); err != nil {
+	if err := d.commit(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
 	if index, err = w.box("alice", "INBOX"); err != nil || len(index.Entries) != n/2 || index.Entries[0].UID != 2 {

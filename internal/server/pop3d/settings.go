@@ -10,11 +10,13 @@ type Settings struct {
 	IdleTimeout time.Duration `default:"10m" min:"10m" max:"24h"`
 	// LoginTimeout is how long a client may take from connecting to logging in.
 	LoginTimeout time.Duration `default:"3m" min:"30s" max:"1h"`
-	// DeleteToTrash moves what a client deletes to the mailbox for trash when
-	// the session ends, instead of removing it at once (SYS-POP-01). POP3
-	// programs by default delete all they have fetched; this keeps a copy that
-	// counts against the quota until the trash is emptied.
-	DeleteToTrash bool `default:"false"`
+	// KeepDeleted is how long what a client deletes is kept in the mailbox for
+	// trash before it is removed for good; 0 removes it when the session ends
+	// (SYS-POP-01). POP3 programs by default delete all they have fetched; this
+	// is a net under them. The messages count against the quota. In IMAP they
+	// carry the keyword $POP3Deleted: who takes it off, or moves the message to
+	// another mailbox, keeps it. A change is for what is deleted from then on.
+	KeepDeleted time.Duration `default:"0" min:"0" max:"87600h"`
 	// DelayedSessions is how many sessions may wait at once because of failed
 	// logins; the next one is disconnected instead.
 	DelayedSessions int `default:"1000" min:"1" max:"100000"`

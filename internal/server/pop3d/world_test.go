@@ -48,6 +48,7 @@ type world struct {
 	settings Settings
 	tls      *tls.Config
 	accounts map[string]store.AccountID
+	restored bool // somebody took a mark off
 	ids      *ident.Source
 	ctx      context.Context
 	stop     context.CancelCauseFunc
@@ -149,9 +150,10 @@ func play(t *testing.T, dialogue string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		defer w.close()
+		go w.server.Purge(w.ctx)
 		err := transcript.Run(enter.ReplaceAllString(dialogue, entering), transcript.Options{Serve: w.serve, TLS: clientTLS, Commands: map[string]func(string) error{
 			"deliver": w.deliver, "messages": w.messages, "expunge": w.expunge, "fail": w.fail, "set": w.set, "disable": w.disable,
-			"free": w.free, "logged": w.logged, "drop": w.dropTrash,
+			"free": w.free, "logged": w.logged, "drop": w.dropTrash, "restore": w.restore,
 		}})
 		if err != nil {
 			t.Error(err)
@@ -207,11 +209,32 @@ func (w *world) messages(args string) error {
 		return fmt.Errorf("%d messages", len(index.Entries))
 	}
 	for _, e := range index.Entries {
-		if e.Flags != 0 {
+		if e.Flags&store.SystemFlags != 0 {
 			return fmt.Errorf("UID %d has flags %x", e.UID, e.Flags)
+		}
+		if marked := e.Flags != 0; marked != (index.Mailbox.Role == store.RoleTrash) && !w.restored {
+			return fmt.Errorf("UID %d: marked %v", e.UID, marked)
 		}
 	}
 	return nil
+}
+
+// restore takes the mark off a message in the trash as an IMAP client does:
+// "alice 2" is UID 2.
+func (w *world) restore(args string) error {
+	name, n, _ := strings.Cut(args, " ")
+	uid, err := strconv.Atoi(n)
+	if err != nil {
+		return err
+	}
+	index, err := w.box(name, "Trash")
+	if err != nil {
+		return err
+	}
+	w.restored = true
+	_, err = w.store.Account(w.accounts[name]).SetFlags(w.ctx, index.Mailbox.ID, store.FlagUpdate{Op: store.FlagsRemove,
+		Keywords: []string{store.KeywordRetired}, UIDs: []store.UIDRange{{First: store.UID(uid), Last: store.UID(uid)}}})
+	return err
 }
 
 // expunge removes a message as another client does: "alice 2" is UID 2.
@@ -240,7 +263,7 @@ func (w *world) dropTrash(name string) error {
 func (w *world) set(args string) error {
 	switch args {
 	case "trash":
-		w.settings.DeleteToTrash = true
+		w.settings.KeepDeleted = 3 * 24 * time.Hour
 	case "no delays":
 		w.settings.DelayedSessions = 0
 	case "no tls":
@@ -358,11 +381,20 @@ func (a *faulty) Expunge(ctx context.Context, m store.MailboxID, uids []store.UI
 	return gone, at, errors.Join(err, done) // an unknown outcome may well be a success
 }
 
-func (a *faulty) Move(ctx context.Context, from store.MailboxID, uids []store.UIDRange, to store.MailboxID) (store.CopyResult, error) {
-	if err := a.f.failure("move"); err != nil {
+func (a *faulty) Retire(ctx context.Context, from store.MailboxID, uids []store.UIDRange, until time.Time) (store.CopyResult, error) {
+	err := a.f.failure("retire")
+	if err != nil && !errors.Is(err, store.ErrUnknownOutcome) {
 		return store.CopyResult{}, err
 	}
-	return a.Account.Move(ctx, from, uids, to)
+	r, done := a.Account.Retire(ctx, from, uids, until)
+	return r, errors.Join(err, done)
+}
+
+func (f *faults) Purge(ctx context.Context) (int, bool, error) {
+	if err := f.failure("purge"); err != nil {
+		return 0, false, err
+	}
+	return f.Store.Purge(ctx)
 }
 
 func (a *faulty) OpenBody(ctx context.Context, id store.MessageID) (store.Body, error) {

@@ -48,9 +48,19 @@ type Account interface {
 	// Copy and Move keep flags, dates and keywords; the whole set or nothing.
 	Copy(ctx context.Context, from MailboxID, uids []UIDRange, to MailboxID) (CopyResult, error)
 	Move(ctx context.Context, from MailboxID, uids []UIDRange, to MailboxID) (CopyResult, error)
+	// Retire moves messages to the mailbox for trash, which is made if the
+	// account has lost it, and marks them with KeywordRetired: Store.Purge
+	// removes them after until, unless they have left the mailbox or lost the
+	// keyword by then. Without room for the keyword they are moved unmarked.
+	// Times are remembered per until, so round it.
+	Retire(ctx context.Context, from MailboxID, uids []UIDRange, until time.Time) (CopyResult, error)
 	// Expunge removes the messages with these UIDs; with onlyDeleted only
 	// those that carry \Deleted. It returns what went, in order.
 	Expunge(ctx context.Context, mailbox MailboxID, uids []UIDRange, onlyDeleted bool) ([]UID, ModSeq, error)
+
+	// SaveDates returns in UID order when the messages came into the mailbox
+	// (RFC 8514).
+	SaveDates(ctx context.Context, mailbox MailboxID, uids []UIDRange) ([]SaveDate, error)
 
 	// Metas calls fn for each message in the order asked, with its meta
 	// (valid during the call). Missing messages are left out.
@@ -131,6 +141,10 @@ const (
 	SystemFlags  = FlagSeen | FlagAnswered | FlagFlagged | FlagDeleted | FlagDraft
 )
 
+// KeywordRetired marks what Retire put into the mailbox for trash. Who takes
+// it off a message keeps the message.
+const KeywordRetired = "$POP3Deleted"
+
 // Entry is one message of a mailbox as the index knows it.
 type Entry struct {
 	UID      UID
@@ -139,6 +153,12 @@ type Entry struct {
 	Size     int64
 	Internal int64 // INTERNALDATE, UTC microseconds
 	Message  MessageID
+}
+
+// SaveDate is when a message came into its mailbox.
+type SaveDate struct {
+	UID   UID
+	Saved time.Time
 }
 
 // Cursor is a point in a mailbox's stream of changes.

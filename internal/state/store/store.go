@@ -72,6 +72,10 @@ type Store interface {
 	Directory() Directory
 	Settings() Settings
 	Queue() Queue
+	// Purge removes for good some of the messages whose time Account.Retire
+	// set has come, in one commit, and reports whether there may be more. The
+	// time is that of the queue: it outlasts jumps of the clock.
+	Purge(ctx context.Context) (removed int, more bool, err error)
 	// Watch wakes whenever the account may have changed.
 	Watch(id AccountID) *Watch
 	// Room reports free octets where bodies and database live, and whether the

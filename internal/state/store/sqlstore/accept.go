@@ -27,7 +27,7 @@ const (
 	insertAccepted = `INSERT INTO accepted (accept_key, filed) VALUES (?, ?)`
 	insertMessage  = `INSERT INTO message (id, account_id, refs, size, meta) VALUES (?, ?, ?, ?, ?)`
 	insertBody     = `INSERT INTO body (id, blob_id, head, content) VALUES (?, ?, ?, ?)`
-	insertEntry    = `INSERT INTO entry (account_id, mailbox_id, uid, mod_seq, flags, size, internal, message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	insertEntry    = `INSERT INTO entry (account_id, mailbox_id, uid, mod_seq, flags, size, internal, saved, message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
 // Accept implements store.Store.
@@ -253,7 +253,7 @@ func (t *txn) addMessage(st *accountState, id store.MessageID, head, meta []byte
 }
 
 func (t *txn) addEntry(st *accountState, box store.MailboxID, e store.Entry) error {
-	return t.put(insertEntry, st.id, box, e.UID, e.ModSeq, e.Flags, e.Size, e.Internal, e.Message)
+	return t.put(insertEntry, st.id, box, e.UID, e.ModSeq, e.Flags, e.Size, e.Internal, time.Now(), e.Message)
 }
 
 // file puts a message of known content into an account's mailbox, for the

@@ -244,7 +244,7 @@ func (t *txn) renameInbox(st *accountState, inbox *boxState, name string) error 
 	if err != nil {
 		return err
 	}
-	_, err = t.transfer(st, inbox, []store.UIDRange{{First: 1, Last: inbox.UIDNext}}, to, true)
+	_, err = t.transfer(st, transfer{from: inbox, to: to, uids: []store.UIDRange{{First: 1, Last: inbox.UIDNext}}, move: true})
 	return err
 }
 

@@ -220,7 +220,7 @@ var bulkInserts = map[string]struct{ table, columns, kinds string }{
 	insertAccepted: {"accepted", "accept_key, filed", "bb"},
 	insertMessage:  {"message", "id, account_id, refs, size, meta", "iiiib"},
 	insertBody:     {"body", "id, blob_id, head, content", "iiib"},
-	insertEntry:    {"entry", "account_id, mailbox_id, uid, mod_seq, flags, size, internal, message_id", "iiiiiiii"},
+	insertEntry:    {"entry", "account_id, mailbox_id, uid, mod_seq, flags, size, internal, saved, message_id", "iiiiiiiii"},
 }
 
 // pgBulk is the rows of one table that wait, by column.

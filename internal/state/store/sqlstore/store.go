@@ -13,12 +13,13 @@
 //
 // Where things lie:
 //
-//	entry     (account, mailbox, uid) -> flags, mod_seq, size, date, message
+//	entry     (account, mailbox, uid) -> flags, mod_seq, size, dates, message
 //	message   in order of arrival     -> structure, number of entries
 //	body      same id                 -> head and small body, or head and blob
 //	blob      in order of arrival     -> stretch of a segment file, or chunk rows
 //	change    (mailbox, mod_seq)      -> flags changed, messages expunged
 //	garbage   what the sweeper takes apart later, in small steps
+//	trash_due (time, account)         -> deleted by POP3, to be removed then
 //
 // Arrivals are not logged: they are the entries from a UID on.
 package sqlstore

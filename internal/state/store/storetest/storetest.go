@@ -57,6 +57,7 @@ var groups = []group{
 	{"Flags", flagTests},
 	{"Transfer", transferTests},
 	{"Expunge", expungeTests},
+	{"Retire", retireTests},
 	{"Changes", changeTests},
 	{"Isolation", isolationTests},
 	{"Directory", directoryTests},

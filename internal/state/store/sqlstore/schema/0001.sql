@@ -128,7 +128,7 @@ CREATE TABLE subscription (
 	PRIMARY KEY (account_id, name)
 ) WITHOUT ROWID;
 
--- A message in a mailbox.
+-- A message in a mailbox; saved is when it came there.
 CREATE TABLE entry (
 	account_id INTEGER NOT NULL,
 	mailbox_id INTEGER NOT NULL,
@@ -137,6 +137,7 @@ CREATE TABLE entry (
 	flags INTEGER NOT NULL,
 	size INTEGER NOT NULL,
 	internal INTEGER NOT NULL,
+	saved INTEGER NOT NULL,
 	message_id INTEGER NOT NULL,
 	PRIMARY KEY (account_id, mailbox_id, uid)
 ) WITHOUT ROWID;
@@ -229,6 +230,17 @@ CREATE TABLE garbage (
 	PRIMARY KEY (account_id, mailbox_id, message_id)
 ) WITHOUT ROWID;
 
+-- Messages first..last of a mailbox for trash that go at a time (queue time),
+-- those of them that still have the keyword.
+CREATE TABLE trash_due (
+	due INTEGER NOT NULL,
+	account_id INTEGER NOT NULL,
+	mailbox_id INTEGER NOT NULL,
+	first INTEGER NOT NULL,
+	last INTEGER NOT NULL,
+	PRIMARY KEY (due, account_id, mailbox_id)
+) WITHOUT ROWID;
+
 -- The queue.
 
 -- body_id names the row of body. bits: 1 SMTPUTF8, 2 8BITMIME, 4 BINARYMIME, 8 REQUIRETLS.
@@ -271,3 +283,4 @@ CREATE TABLE queue_recipient (
 );
 CREATE INDEX queue_recipient_message ON queue_recipient (queue_id);
 CREATE INDEX queue_recipient_due ON queue_recipient (is_local, due, id) WHERE state = 0;
+CREATE INDEX queue_recipient_owner ON queue_recipient (owner) WHERE owner <> '';

@@ -132,7 +132,12 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 		Guard: func(client netip.Addr, listener string, log *event.Logger) pop3d.Guard {
 			return who.Guard(client, listener, log)
 		}})
-	d.http = listen.NewHTTP(&http.Server{Handler: api.New(h.Service, who, h.Log), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}, h.Log)
+	web := api.New(api.Deps{Service: h.Service, Log: h.Log, Clear: func() bool { return who.Offer().PlaintextWithoutTLS },
+		Guard: func(client netip.Addr, listener string, log *event.Logger) api.Guard {
+			return who.Guard(client, listener, log)
+		}})
+	d.http = listen.NewHTTP(&http.Server{Handler: web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute,
+		WriteTimeout: 10 * time.Minute, IdleTimeout: 2 * time.Minute}, h.Log)
 	d.servers = map[string]listen.Server{"smtp": smtp, "submission": smtp, "submissions": smtp, "lmtp": smtp,
 		"imap": imap, "imaps": imap, "pop3": d.pop3, "pop3s": d.pop3, "http": d.http}
 	d.purpose = map[string]cert.Purpose{"imaps": cert.IMAP, "pop3s": cert.POP3, "submissions": cert.SMTP}

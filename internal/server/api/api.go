@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,16 +19,32 @@ import (
 	"posthorn/internal/wire/sasl"
 )
 
-// Authenticator checks a name and password.
-type Authenticator interface {
+// Guard lets one client log in, counts and logs its failures together with
+// those of all other protocols, and says what they cost; *auth.Guard does.
+type Guard interface {
 	Password(ctx context.Context, name, password string) (store.AccountRow, error)
+	Penalty() (delay time.Duration, last bool)
 }
+
+// Deps are what the handler works with.
+type Deps struct {
+	Service *manage.Service
+	Guard   func(client netip.Addr, listener string, log *event.Logger) Guard
+	// Clear reports that passwords may cross the network without TLS
+	// (M-GEN-06 is lifted). From this machine they always may.
+	Clear func() bool
+	Log   *event.Logger
+}
+
+// version is that of the interface; which server this is, is nobody's business.
+const version = "1"
 
 // New returns the handler. Calls under /api/v1 need the name and password of
 // an administrator (HTTP Basic); the description and the health are open.
-func New(s *manage.Service, who Authenticator, log *event.Logger) http.Handler {
+func New(d Deps) http.Handler {
+	s := d.Service
 	mux := http.NewServeMux()
-	config := huma.DefaultConfig("posthorn", s.Version())
+	config := huma.DefaultConfig("posthorn", version)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/openapi", "", "/schemas"
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"basic": {Type: "http", Scheme: "basic"}}
 	config.Security = []map[string][]string{{"basic": {}}}
@@ -35,7 +52,7 @@ func New(s *manage.Service, who Authenticator, log *event.Logger) http.Handler {
 	api := humago.NewWithPrefix(mux, "/api/v1", config)
 	manage.Register(api, s)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { health(w, r, s) })
-	return http.MaxBytesHandler(guard(mux, who, log), 64<<20)
+	return http.MaxBytesHandler(d.administrators(mux), 64<<20)
 }
 
 // open are the paths that tell nothing about this server.
@@ -43,34 +60,64 @@ func open(path string) bool {
 	return path == "/healthz" || path == "/api/v1/openapi.json" || path == "/api/v1/openapi.yaml"
 }
 
-// guard lets administrators in. A browser's cross-site request is refused
+// administrators lets nobody else in. A browser's cross-site request is refused
 // before it is looked at, because Basic credentials travel by themselves
 // (reliability row 32).
-func guard(next http.Handler, who Authenticator, log *event.Logger) http.Handler {
+func (d Deps) administrators(next http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	return cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if open(r.URL.Path) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		name, password, ok := r.BasicAuth()
-		if !ok {
-			deny(w, http.StatusUnauthorized, "log in as an administrator")
-			return
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
-		a, err := who.Password(ctx, name, password)
-		cancel()
-		switch {
-		case errors.Is(err, sasl.ErrCredentials), err == nil && !a.Admin:
-			log.Log(event.APIFailed, event.Err(err))
-			deny(w, http.StatusUnauthorized, "log in as an administrator")
-		case err != nil:
-			deny(w, http.StatusServiceUnavailable, "logins cannot be checked right now")
-		default:
+		if open(r.URL.Path) || d.login(w, r) {
 			next.ServeHTTP(w, r)
 		}
 	}))
+}
+
+// login reports whether an administrator asks, and answers everybody else.
+func (d Deps) login(w http.ResponseWriter, r *http.Request) bool {
+	from := client(r)
+	if r.TLS == nil && from.IsValid() && !from.IsLoopback() && !d.Clear() {
+		deny(w, http.StatusForbidden, "passwords are not taken over a network without TLS")
+		return false
+	}
+	name, password, ok := r.BasicAuth()
+	if !ok {
+		deny(w, http.StatusUnauthorized, "log in as an administrator")
+		return false
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+	defer cancel()
+	g := d.Guard(from, "http", d.Log)
+	a, err := g.Password(ctx, name, password)
+	if err == nil && a.Admin {
+		return true
+	}
+	hold, _ := g.Penalty()
+	pause(r.Context(), hold)
+	if err != nil && !errors.Is(err, sasl.ErrCredentials) {
+		deny(w, http.StatusServiceUnavailable, "logins cannot be checked right now")
+		return false
+	}
+	deny(w, http.StatusUnauthorized, "log in as an administrator")
+	return false
+}
+
+// client is where the request comes from, the zero address for a Unix socket.
+func client(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
+}
+
+// pause holds an answer back, unless nobody waits for it any more.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func deny(w http.ResponseWriter, status int, text string) {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -78,9 +79,13 @@ func (g *Guard) Begin(mechanism string, binding sasl.ChannelBinding, offered []s
 	return x, nil
 }
 
-// admit asks the accountant before credentials are looked at.
+// nameless stands for the empty name, which the accountant takes for none.
+const nameless = "(none)"
+
+// admit asks the accountant before credentials are looked at: no name makes
+// that free of charge.
 func (g *Guard) admit(name string) error {
-	return g.a.accountant.Admit(g.client, g.a.canonical(name))
+	return g.a.accountant.Admit(g.client, cmp.Or(g.a.canonical(name), nameless))
 }
 
 // failed counts and logs a failure and returns it.

@@ -371,3 +371,19 @@ func TestSettingsDecideTheMechanisms(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// A name of nothing costs a computation like any other, so it is counted too.
+func TestTheEmptyNameIsBoundedToo(t *testing.T) {
+	t.Parallel()
+	a, _ := newTest(t, nil)
+	a.o.DefaultDomain = nil
+	var blocked int
+	for range 30 {
+		if _, err := a.Guard(client, "imaps", nil).Password(t.Context(), "", "guess"); errors.Is(err, ErrBlocked) {
+			blocked++
+		}
+	}
+	if blocked < 19 {
+		t.Errorf("%d of 30 guesses were blocked", blocked)
+	}
+}

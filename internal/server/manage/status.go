@@ -103,6 +103,3 @@ func (s *Service) Health(ctx context.Context) error {
 	}
 	return room.ReadOnly
 }
-
-// Version is what the binary calls itself.
-func (s *Service) Version() string { return s.o.Version }

@@ -17,7 +17,7 @@ func (f *Facts) ReadContent(s *mime.Structure) {
 	f.Size, f.Hops, f.DeliveredTo = unit.Size(s.Size), s.Received, s.DeliveredTo
 	authors := s.Authors()
 	f.From = f.From[:0]
-	f.FromBroken = s.FromFields > 1 || s.FromFields == 1 && len(authors) == 0 || len(authors) > maxAuthors
+	f.FromBroken = s.FromFields > 1 || s.FromFields == 1 && len(authors) == 0 || len(authors) > maxAuthors || s.Opaque&mime.LimitAuthors != 0
 	if len(authors) > maxAuthors {
 		return
 	}

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// addressList reads an address list into dst, within the limits.
-func (p *Parser) addressList(e *Envelope, dst *[]Address, value []byte) {
+// addressList adds the addresses of a field to dst and reports whether there
+// was room for all of them.
+func (p *Parser) addressList(e *Envelope, dst *[]Address, value []byte) (whole bool) {
 	r := addressReader{p: p, b: value, limit: MaxAddresses - e.addresses()}
 	r.limit = min(r.limit, maxTotalAddresses-len(p.addresses))
 	first := len(p.addresses)
@@ -22,6 +23,7 @@ func (p *Parser) addressList(e *Envelope, dst *[]Address, value []byte) {
 	if len(*dst) == 0 {
 		*dst = nil
 	}
+	return !r.truncated
 }
 
 func (e *Envelope) addresses() int {

@@ -131,6 +131,7 @@ func (p *Parser) startField(line []byte) {
 		return
 	}
 	p.sectionCount++
+	p.cut = false
 	if len(p.stack) == 1 {
 		p.s.Fields++
 	}
@@ -140,6 +141,10 @@ func (p *Parser) startField(line []byte) {
 	}
 	if p.sectionCount > MaxHeaderFields || p.sectionSize > MaxHeaderSize {
 		p.s.Opaque |= LimitHeader
+		if id == fieldFrom && len(p.stack) == 1 {
+			p.s.FromFields++
+			p.s.Opaque |= LimitAuthors
+		}
 		return
 	}
 	if p.wants(id) {
@@ -170,11 +175,13 @@ func (p *Parser) continueField(line []byte) {
 	}
 	if p.sectionSize > MaxHeaderSize {
 		p.s.Opaque |= LimitHeader
+		p.cut = true
 		return
 	}
 	room := maxField - len(p.field)
 	if room < len(line) {
 		p.s.Opaque |= LimitValue
+		p.cut = true
 		line = line[:room]
 	}
 	p.field = append(p.field, line...)
@@ -246,10 +253,13 @@ func (p *Parser) envelopeField(id fieldID, value []byte) {
 	case fieldMessageID:
 		p.text(e, PresentMessageID, &e.MessageID, value)
 	case fieldFrom:
+		whole := p.addressList(e, &e.From, value) && !p.cut
 		if len(p.stack) == 1 {
 			p.s.FromFields++
+			if !whole {
+				p.s.Opaque |= LimitAuthors
+			}
 		}
-		p.addressList(e, &e.From, value)
 	case fieldSender:
 		p.addressList(e, &e.Sender, value)
 	case fieldReplyTo:

@@ -197,3 +197,33 @@ func TestCorruptStoredFormsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Who owns the author address is judged by what the parser saw of From; where
+// that is not all of it, it says so.
+func TestAuthorsThatWereNotAllReadAreNoticed(t *testing.T) {
+	pad := strings.Repeat("x", 60<<10)
+	for name, head := range map[string]string{
+		"behind ten thousand fields": strings.Repeat("A: b\r\n", MaxHeaderFields) + "From: ceo@corp.example\r\n",
+		"behind a megabyte":          strings.Repeat("A: "+pad+"\r\n", 18) + "From: ceo@corp.example\r\n",
+		"a second one behind them":   "From: me@own.example\r\n" + strings.Repeat("A: b\r\n", MaxHeaderFields) + "From: ceo@corp.example\r\n",
+		"behind a long comment":      "From: me@own.example (" + pad + "\r\n " + pad + "), ceo@corp.example\r\n",
+		"on a very long line":        "From: me@own.example (" + pad + pad + "), ceo@corp.example\r\n",
+		"behind many others":         "To: " + strings.Repeat("a@b, ", MaxAddresses-1) + "\r\nFrom: me@own.example, ceo@corp.example\r\n",
+		"continued after a megabyte": "From: me@own.example,\r\n" + strings.Repeat(" ("+pad+")\r\n", 18) + " ceo@corp.example\r\n",
+	} {
+		s := Parse([]byte(head + "\r\nbody\r\n"))
+		if s.Opaque&LimitAuthors == 0 || s.FromFields == 0 {
+			t.Errorf("%s: opaque %b, %d From fields", name, s.Opaque, s.FromFields)
+		}
+	}
+	for name, head := range map[string]string{
+		"plain":             "From: me@own.example\r\n",
+		"long other fields": "Subject: " + pad + pad + "\r\nFrom: me@own.example\r\nX: " + pad + pad + "\r\n",
+		"many recipients":   "From: me@own.example\r\nTo: " + strings.Repeat("a@b, ", MaxAddresses+1) + "\r\n",
+		"inner message":     "From: me@own.example\r\nContent-Type: message/rfc822\r\n\r\nFrom: a@b (" + pad + pad + ")\r\n",
+	} {
+		if s := Parse([]byte(head + "\r\nbody\r\n")); s.Opaque&LimitAuthors != 0 || s.FromFields != 1 {
+			t.Errorf("%s: opaque %b, %d From fields", name, s.Opaque, s.FromFields)
+		}
+	}
+}

@@ -48,7 +48,8 @@ const (
 	LimitHeader
 	LimitParams
 	LimitAddresses
-	LimitValue // a value was cut short or left out
+	LimitValue   // a value was cut short or left out
+	LimitAuthors // a From field of the message itself was not read to its end
 )
 
 // Span is a range of octets of the message, End exclusive.

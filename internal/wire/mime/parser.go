@@ -36,6 +36,7 @@ type Parser struct {
 
 	id           fieldID // of the field being collected; ignored if zero
 	field        []byte  // its unfolded value
+	cut          bool    // it is not whole
 	sectionCount int     // fields of the current header section
 	sectionSize  int64   // octets of it
 
@@ -250,6 +251,7 @@ func (p *Parser) headerLine(head []byte, n int64) {
 	}
 	p.sectionSize += p.next - p.at
 	if int64(len(head)) < n && p.id != fieldOther {
+		p.cut = true
 		p.s.Opaque |= LimitValue
 	}
 }

@@ -46,6 +46,7 @@ type Answer struct {
 	Client   netip.Addr     `json:"client"`
 	Kind     string         `json:"kind"`
 	Trust    string         `json:"trust"`
+	Login    string         `json:"login,omitempty"`
 	Outcome  record.Outcome `json:"outcome"`
 	// Accepted lists the recipients who would get the mail.
 	Accepted []mail.Address `json:"accepted,omitempty"`
@@ -71,6 +72,9 @@ func Try(ctx context.Context, p *Pipeline, w World, q Question) (Answer, error) 
 		f.Kind = Submission
 	}
 	a := Answer{Listener: q.Listener, Client: f.Client, Kind: f.Kind.String(), Trust: f.Trust.String()}
+	if q.Login != nil && len(q.Login.Addresses) > 0 {
+		a.Login = q.Login.Addresses[0].String()
+	}
 	err = a.run(ctx, p, w, q, f)
 	return a, err
 }
@@ -156,14 +160,25 @@ func (a *Answer) judge(ctx context.Context, p *Pipeline, stage Stage, f *Facts) 
 // Text writes the answer for people; all shows the checks that had nothing to
 // say as well.
 func (a Answer) Text(w io.Writer, all bool) error {
-	_, err := fmt.Fprintf(w, "A client at %s on %s: session kind %s, %s.\n", a.Client, a.Listener, a.Kind, a.Trust)
-	if err == nil {
-		_, err = fmt.Fprintln(w, a.sentence())
-	}
+	_, err := fmt.Fprintf(w, "%s\n%s\n", a.who(), a.sentence())
 	if err == nil {
 		err = record.View{All: all}.Steps(w, a.Steps)
 	}
 	return err
+}
+
+// who says who the client is to the rules.
+func (a Answer) who() string {
+	trust := map[string]string{Untrusted.String(): "not trusted", TrustedList.String(): "on the trusted list", LocalNetwork.String(): "in a local network that is trusted"}[a.Trust]
+	if trust == "" {
+		trust = a.Trust
+	}
+	login := "without a login"
+	if a.Login != "" {
+		login = "logged in as " + a.Login
+	}
+	mail := map[string]string{MX.String(): "mail from outside", Trusted.String(): "mail of a trusted client", Submission.String(): "mail of a user"}[a.Kind]
+	return fmt.Sprintf("The client %s (%s) on the listener %s, %s, is judged as %s.", a.Client, trust, a.Listener, login, mail)
 }
 
 func (a Answer) sentence() string {
@@ -173,13 +188,13 @@ func (a Answer) sentence() string {
 		for i, addr := range a.Accepted {
 			list[i] = addr.Path()
 		}
-		return "The mail would be accepted for " + strings.Join(list, ", ") + "."
+		return "Its mail would be accepted for " + strings.Join(list, ", ") + "."
 	case record.Discarded:
-		return "The mail would be answered as if it were accepted, and thrown away."
+		return "Its mail would be answered as if it were accepted, and thrown away."
 	case record.Deferred:
-		return "The mail would be refused for now."
+		return "Its mail would be refused for now; a proper sender tries again by itself."
 	case record.Refused:
-		return "The mail would be refused."
+		return "Its mail would be refused."
 	}
 	return "No recipient was given; nothing before that would be refused."
 }

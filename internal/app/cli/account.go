@@ -46,8 +46,11 @@ func (f accountFields) change(s *Streams) (manage.AccountChange, error) {
 // firstLine reads a password as scripts pass it.
 func firstLine(r io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(r, 4096)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return "", fmt.Errorf("--password-stdin: %w", err)
+	}
 	if line = strings.TrimRight(line, "\r\n"); line == "" {
-		return "", fmt.Errorf("no password on standard input: %w", errors.Join(err, errors.New("the first line is empty")))
+		return "", errors.New("--password-stdin: the first line of standard input is empty; pipe the password in")
 	}
 	return line, nil
 }
@@ -91,7 +94,7 @@ type accountListCmd struct {
 func (c *accountListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	var all []manage.Account
 	for after := ""; ; {
-		page, err := ask[[]manage.Account](ctx, w, "account-list", manage.AccountListInput{Domain: c.Domain, After: after, Limit: 1000})
+		page, err := ask[[]manage.Account](ctx, w, s, "account-list", manage.AccountListInput{Domain: c.Domain, After: after, Limit: 1000})
 		if err != nil {
 			return err
 		}
@@ -105,7 +108,7 @@ func (c *accountListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		return printJSON(s.Out, all)
 	}
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(s.Out, "No accounts yet. Add one: posthorn account add you@example.org --password-stdin --admin")
+		_, err := fmt.Fprintln(s.Out, noneYet("account", c.Domain, "you@example.org --password-stdin --admin"))
 		return err
 	}
 	t := newTable(s.Out, "ADDRESS", "NAME", "USED", "QUOTA", "MESSAGES", "ROLE", "STATE", "FURTHER ADDRESSES")
@@ -138,7 +141,7 @@ func human(s unit.Size) string {
 	if units[0] == "B" || v >= 100 {
 		return fmt.Sprintf("%.0f %s", v, units[0])
 	}
-	return fmt.Sprintf("%.1f %s", v, units[0])
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0") + " " + units[0]
 }
 
 type accountShowCmd struct {
@@ -153,7 +156,7 @@ func (c *accountShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		}
 		return facts(s.Out, "Account", a.Address, "Name", none(a.FullName, "-"), "Addresses", strings.Join(a.Addresses, ", "),
 			"Role", role(a.Admin), "State", onOff(a.Disabled), "Used", human(a.UsedBytes)+" in "+plural(a.UsedMessages, "message"),
-			"Quota", limit(a.QuotaBytes), "Quota of messages", messages, "Since", when(a.Created))
+			"Quota", limit(a.QuotaBytes), "Message quota", messages, "Since", when(a.Created))
 	})
 }
 

@@ -18,7 +18,7 @@ type aliasCmd struct {
 
 type aliasAddCmd struct {
 	Address string   `arg:"" help:"Address of the alias."`
-	Targets []string `arg:"" help:"Addresses its mail goes to."`
+	Targets []string `arg:"" name:"target" help:"Addresses its mail goes to."`
 }
 
 func (c *aliasAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
@@ -37,12 +37,19 @@ func (c *aliasListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 func listAliases(ctx context.Context, w *Where, s *Streams, noun, domain string) error {
 	return show(ctx, w, s, noun+"-list", manage.AliasListInput{Domain: domain, Limit: 1000}, func(all []manage.Alias) error {
 		if len(all) == 0 {
-			_, err := fmt.Fprintf(s.Out, "None yet. Add one: posthorn %s add ADDRESS TARGET...\n", noun)
+			_, err := fmt.Fprintln(s.Out, noneYet(noun, domain, "info@example.org you@example.org"))
 			return err
 		}
-		t := newTable(s.Out, "ADDRESS", "LEADS TO", "SEND AS", "TITLE")
+		t := newTable(s.Out, "ADDRESS", "LEADS TO")
+		if noun == "group" {
+			t = newTable(s.Out, "ADDRESS", "MEMBERS", "SEND AS", "TITLE")
+		}
 		for _, a := range all {
-			t.row(a.Address, strings.Join(a.Targets, ", "), yes(a.SendAs), none(a.Title, "-"))
+			cells := []string{a.Address, none(strings.Join(a.Targets, ", "), "-")}
+			if a.Group {
+				cells = append(cells, yes(a.SendAs), none(a.Title, "-"))
+			}
+			t.row(cells...)
 		}
 		return t.end()
 	})
@@ -50,8 +57,11 @@ func listAliases(ctx context.Context, w *Where, s *Streams, noun, domain string)
 
 func showAlias(ctx context.Context, w *Where, s *Streams, noun, address string) error {
 	return show(ctx, w, s, noun+"-show", manage.AliasInput{Address: address}, func(a manage.Alias) error {
-		return facts(s.Out, "Address", a.Address, "Leads to", strings.Join(a.Targets, ", "), "Title", none(a.Title, "-"),
-			"Members may send as it", yes(a.SendAs), "Since", when(a.Created))
+		to := none(strings.Join(a.Targets, ", "), "-")
+		if !a.Group {
+			return facts(s.Out, "Alias", a.Address, "Leads to", to, "Since", when(a.Created))
+		}
+		return facts(s.Out, "Group", a.Address, "Members", to, "Title", none(a.Title, "-"), "Members may send as it", yes(a.SendAs), "Since", when(a.Created))
 	})
 }
 

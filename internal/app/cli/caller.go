@@ -52,6 +52,17 @@ func (w *Where) boot() (boot.Config, error) {
 	return c, nil
 }
 
+// flags repeats for a hint the flags that name the server.
+func (w *Where) flags() string {
+	switch {
+	case w.Config != "":
+		return " --config " + shellQuote(w.Config)
+	case w.Data != "":
+		return " --data " + shellQuote(w.Data)
+	}
+	return ""
+}
+
 func exists(name string) bool {
 	_, err := os.Stat(name)
 	return !errors.Is(err, fs.ErrNotExist)
@@ -59,7 +70,10 @@ func exists(name string) bool {
 
 // with finds who runs operations: the server of the data folder, or, when none
 // runs, this process on the store itself.
-func (w *Where) with(ctx context.Context, f func(manage.Caller) error) error {
+//
+// Whoever has named no folder is told when it is the one of a trial that has
+// ended, for then another server may have been meant.
+func (w *Where) with(ctx context.Context, s *Streams, f func(manage.Caller) error) error {
 	c, err := w.boot()
 	if err != nil {
 		return err
@@ -70,7 +84,10 @@ func (w *Where) with(ctx context.Context, f func(manage.Caller) error) error {
 	if !exists(c.Data) {
 		return fmt.Errorf("no server runs on %s and the folder does not exist; start one (posthorn quickstart), or name another with --data DIR or --config FILE", c.Data)
 	}
-	house, err := app.Open(ctx, c, app.OpenOptions{MustExist: true})
+	if w.Data == "" && w.Config == "" {
+		fmt.Fprintf(s.Err, "posthorn: no server runs on %s; this is about the data there (another: --data DIR or --config FILE)\n", c.Data)
+	}
+	house, err := app.Open(ctx, c, app.OpenOptions{MustExist: true, Version: Version()})
 	if err != nil {
 		return err
 	}
@@ -78,8 +95,8 @@ func (w *Where) with(ctx context.Context, f func(manage.Caller) error) error {
 }
 
 // ask runs one operation and returns its answer.
-func ask[O any](ctx context.Context, w *Where, id string, in any) (out O, err error) {
-	err = w.with(ctx, func(c manage.Caller) error {
+func ask[O any](ctx context.Context, w *Where, s *Streams, id string, in any) (out O, err error) {
+	err = w.with(ctx, s, func(c manage.Caller) error {
 		out, err = manage.Invoke[O](ctx, c, id, in)
 		return err
 	})
@@ -88,7 +105,7 @@ func ask[O any](ctx context.Context, w *Where, id string, in any) (out O, err er
 
 // show runs one operation and writes the answer: as JSON, or by the renderer.
 func show[O any](ctx context.Context, w *Where, s *Streams, id string, in any, render func(O) error) error {
-	out, err := ask[O](ctx, w, id, in)
+	out, err := ask[O](ctx, w, s, id, in)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -65,19 +66,25 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		fmt.Fprintln(s.Err, "posthorn:", err)
 		return 1
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help":
+		args = append(slices.Clone(args[1:]), "--help")
+	case args[0] == "--version":
+		args[0] = "version"
 	}
 	command, err := parse(parser, args)
 	if code >= 0 {
 		return code
 	}
 	if err != nil {
-		fmt.Fprintf(s.Err, "posthorn: %v\nTry: posthorn %s--help\n", err, known(parser, args))
+		words, node := known(parser, args)
+		fmt.Fprintf(s.Err, "posthorn: %s\nTry: posthorn %s--help\n", misread(err, node), words)
 		return 2
 	}
 	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(s.Err, "posthorn:", strings.TrimSpace(err.Error()))
+		fmt.Fprintln(s.Err, "posthorn:", explain(err))
 		return 1
 	}
 	return 0
@@ -98,7 +105,7 @@ func parse(p *kong.Kong, args []string) (c *kong.Context, err error) {
 }
 
 // known returns the leading words that are a command, for the hint.
-func known(p *kong.Kong, args []string) string {
+func known(p *kong.Kong, args []string) (string, *kong.Node) {
 	var words strings.Builder
 	node := p.Model.Node
 	for _, a := range args {
@@ -114,5 +121,5 @@ func known(p *kong.Kong, args []string) string {
 		node = next
 		words.WriteString(a + " ")
 	}
-	return words.String()
+	return words.String(), node
 }

@@ -18,7 +18,7 @@ type domainCmd struct {
 // domainFields are what add and set can give.
 type domainFields struct {
 	CatchAll  *string `help:"Address that gets mail to unknown names (empty: refuse it)." placeholder:"ADDRESS"`
-	Separator *string `help:"What divides a subaddress from the name, as in name+detail (empty: no subaddresses)."`
+	Separator *string `help:"What divides a subaddress from the name, as in name+detail (empty: no subaddresses)." placeholder:"CHAR"`
 	Disabled  *bool   `negatable:"" help:"Accept no mail for the domain for now."`
 }
 
@@ -64,9 +64,24 @@ type domainShowCmd struct {
 
 func (c *domainShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return show(ctx, w, s, "domain-show", manage.DomainInput{Name: c.Name}, func(d manage.Domain) error {
-		return facts(s.Out, "Domain", d.Unicode, "On the wire", d.Name, "State", onOff(d.Disabled),
-			"Unknown names", none(d.CatchAll, "are refused"), "Subaddresses", none(d.Separator, "off"), "Since", when(d.Created))
+		pairs := []string{"Domain", d.Unicode}
+		if d.Name != d.Unicode {
+			pairs = append(pairs, "In DNS and SMTP", d.Name)
+		}
+		subaddresses := "off"
+		if d.Separator != "" {
+			subaddresses = "name" + d.Separator + "detail leads to name"
+		}
+		return facts(s.Out, append(pairs, "State", onOff(d.Disabled), "Unknown names", catchAll(d.CatchAll),
+			"Subaddresses", subaddresses, "Since", when(d.Created))...)
 	})
+}
+
+func catchAll(address string) string {
+	if address == "" {
+		return "are refused"
+	}
+	return "go to " + address
 }
 
 type domainSetCmd struct {

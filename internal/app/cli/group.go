@@ -16,7 +16,7 @@ type groupCmd struct {
 
 type groupAddCmd struct {
 	Address string   `arg:"" help:"Address of the group."`
-	Members []string `arg:"" optional:"" help:"Addresses of the members."`
+	Members []string `arg:"" optional:"" name:"member" help:"Addresses of the members."`
 	Title   *string  `help:"What the group is for."`
 	SendAs  *bool    `negatable:"" help:"Members may send as the group."`
 }

@@ -45,13 +45,18 @@ func mode(r policy.Row) string {
 }
 
 func (c *policyListCmd) long(s *Streams, rows []policy.Row) error {
-	for _, r := range rows {
-		if err := facts(s.Out, r.Name, r.Doc, "  asked at", r.Stage, "  mode", mode(r), "  worst verdict", r.Worst,
-			"  setting", r.Setting, "  replies", strings.Join(r.Replies, ", "), "  not asked when", none(strings.Join(r.Exempt, "; or "), "-"),
-			"  requirements", strings.Join(r.IDs, " ")); err != nil {
+	for i, r := range rows {
+		if i > 0 {
+			if _, err := fmt.Fprintln(s.Out); err != nil {
+				return err
+			}
+		}
+		if _, err := fmt.Fprintf(s.Out, "%s\n%s\n", r.Name, wrap(r.Doc, 76, "  ")); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintln(s.Out); err != nil {
+		if err := facts(s.Out, "  asked at", r.Stage, "  mode", mode(r), "  worst verdict", r.Worst,
+			"  goes by", r.Setting, "  replies", strings.Join(r.Replies, ", "), "  not asked when", none(strings.Join(r.Exempt, "; or "), "(always asked)"),
+			"  requirements", strings.Join(r.IDs, " ")); err != nil {
 			return err
 		}
 	}
@@ -60,14 +65,14 @@ func (c *policyListCmd) long(s *Streams, rows []policy.Row) error {
 
 type policyTryCmd struct {
 	Client   string    `help:"Address of the client." required:"" placeholder:"IP"`
-	Helo     string    `help:"Name the client gives itself." placeholder:"NAME"`
+	Helo     string    `help:"Name the client gives itself (EHLO)." placeholder:"NAME"`
 	From     string    `help:"Sender; <> or empty for the null sender." default:"" placeholder:"ADDRESS"`
 	Rcpt     []string  `help:"Recipient; may be given several times." required:"" placeholder:"ADDRESS"`
 	Login    string    `help:"Who logs in (default: nobody)." placeholder:"ADDRESS"`
 	Listener string    `help:"Listener: smtp, submission, submissions or lmtp." enum:"smtp,submission,submissions,lmtp" default:"smtp"`
 	TLS      bool      `name:"tls" help:"The connection is encrypted."`
 	Size     unit.Size `help:"Size the client declares." placeholder:"SIZE"`
-	Message  string    `help:"File with the message (default: the answer ends before the content)." placeholder:"FILE" type:"existingfile"`
+	Message  string    `help:"File with the message, to judge its content too." placeholder:"FILE" type:"existingfile"`
 	All      bool      `help:"Show the checks that had nothing to say, too."`
 }
 
@@ -81,5 +86,11 @@ func (c *policyTryCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		}
 		q.Message = string(text)
 	}
-	return show(ctx, w, s, "policy-try", manage.PolicyTryInput{Body: q}, func(a policy.Answer) error { return a.Text(s.Out, c.All) })
+	return show(ctx, w, s, "policy-try", manage.PolicyTryInput{Body: q}, func(a policy.Answer) error {
+		if err := a.Text(s.Out, c.All); err != nil || c.Message != "" || len(a.Accepted) == 0 {
+			return err
+		}
+		_, err := fmt.Fprintln(s.Out, "\nThe content was not judged; give it with --message FILE.")
+		return err
+	})
 }

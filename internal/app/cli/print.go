@@ -55,6 +55,28 @@ func clean(s string) string {
 	}, s)
 }
 
+// wrap breaks a text into lines of at most width, each after the indent.
+func wrap(text string, width int, indent string) string {
+	var b strings.Builder
+	line := indent
+	for _, word := range strings.Fields(text) {
+		if line != indent && len([]rune(line))+len([]rune(word)) > width {
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = indent
+		}
+		line += word + " "
+	}
+	return b.String() + strings.TrimRight(line, " ")
+}
+
+// noneYet says that a list is empty and how to begin it.
+func noneYet(noun, domain, example string) string {
+	if domain != "" {
+		return fmt.Sprintf("No %s in the domain %s. All of them: posthorn %s list", noun, domain, noun)
+	}
+	return fmt.Sprintf("No %s yet. Add one: posthorn %s add %s", noun, noun, example)
+}
+
 // none writes an empty value.
 func none(s, word string) string {
 	if s == "" {

@@ -29,8 +29,12 @@ type queueListCmd struct {
 func (c *queueListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	in := manage.QueueListInput{Sender: c.From, Recipient: c.To, State: c.State, Limit: c.Limit}
 	return show(ctx, w, s, "queue-list", in, func(p manage.QueuePage) error {
-		if p.Messages == 0 {
-			_, err := fmt.Fprintln(s.Out, "The queue is empty: everything accepted has been delivered.")
+		switch {
+		case p.Messages == 0:
+			_, err := fmt.Fprintln(s.Out, "The queue is empty: nothing waits to be delivered.")
+			return err
+		case len(p.Items) == 0:
+			_, err := fmt.Fprintf(s.Out, "None of the %s in the queue matches. All of them: posthorn queue list\n", plural(p.Messages, "message"))
 			return err
 		}
 		t := newTable(s.Out, "ID", "AGE", "SIZE", "FROM", "TO", "STATE", "NEXT TRY", "WHY IT WAITS")
@@ -46,14 +50,22 @@ func (c *queueListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if err := t.end(); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(s.Out, "\n%s for %s in the queue.\n", plural(p.Messages, "message"), plural(p.Recipients, "recipient"))
+		shown := ""
+		if n := int64(len(p.Items)); n < p.Messages {
+			shown = fmt.Sprintf("%d shown of ", n)
+		}
+		_, err := fmt.Fprintf(s.Out, "\n%s%s for %s in the queue.\n", shown, plural(p.Messages, "message"), plural(p.Recipients, "recipient"))
 		return err
 	})
 }
 
-// age writes how long ago, in the largest unit.
+// age writes how long ago.
 func age(t time.Time) string {
-	d := time.Since(t)
+	return brief(time.Since(t))
+}
+
+// brief writes a time span in its largest unit.
+func brief(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
@@ -72,7 +84,7 @@ func next(r manage.QueueRecipient) string {
 	case d <= 0:
 		return "now"
 	case d < 24*time.Hour:
-		return "in " + d.Round(time.Second).String()
+		return "in " + brief(d)
 	}
 	return when(r.NextTry)
 }
@@ -96,10 +108,13 @@ type queueShowCmd struct {
 func (c *queueShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return show(ctx, w, s, "queue-show", manage.QueueInput{ID: c.ID}, func(m manage.QueueItem) error {
 		if err := facts(s.Out, "Message", m.ID, "From", none(m.Sender, "<> (notification)"), "Size", human(m.Size),
-			"Accepted", when(m.Accepted)+" ("+age(m.Accepted)+" ago)", "Given up", when(m.Expires), "Next try", when(m.Due)); err != nil {
+			"Accepted", when(m.Accepted)+" ("+age(m.Accepted)+" ago)", "Tried until", when(m.Expires)); err != nil {
 			return err
 		}
-		t := newTable(s.Out, "\nTO", "STATE", "ATTEMPTS", "NEXT TRY", "WHY IT WAITS")
+		if _, err := fmt.Fprintln(s.Out); err != nil {
+			return err
+		}
+		t := newTable(s.Out, "TO", "STATE", "ATTEMPTS", "NEXT TRY", "WHY IT WAITS")
 		for _, r := range m.Recipients {
 			t.row(r.Address, r.State, fmt.Sprint(r.Attempts), next(r), why(r))
 		}
@@ -109,7 +124,7 @@ func (c *queueShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 
 // act runs an operation on one message and says what came of it.
 func act(ctx context.Context, w *Where, s *Streams, verb, id, done string) error {
-	return show(ctx, w, s, "queue-"+verb, manage.QueueInput{ID: id}, func(n manage.Count) error {
+	return show(ctx, w, s, "queue-"+verb, manage.QueueInput{ID: id, Author: author()}, func(n manage.Count) error {
 		_, err := fmt.Fprintf(s.Out, "%s: %s of message %s.\n", strings.ToUpper(done[:1])+done[1:], plural(int64(n.Count), "recipient"), id)
 		return err
 	})
@@ -120,7 +135,7 @@ type queueRetryCmd struct {
 }
 
 func (c *queueRetryCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return act(ctx, w, s, "retry", c.ID, "due now")
+	return act(ctx, w, s, "retry", c.ID, "to be tried at once, or when released")
 }
 
 type queueHoldCmd struct {
@@ -145,7 +160,7 @@ type queueRedirectCmd struct {
 }
 
 func (c *queueRedirectCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	in := manage.QueueRedirectInput{ID: c.ID}
+	in := manage.QueueRedirectInput{ID: c.ID, Author: author()}
 	in.Body.To = c.To
 	return show(ctx, w, s, "queue-redirect", in, func(n manage.Count) error {
 		_, err := fmt.Fprintf(s.Out, "Redirected to %s: %s of message %s.\n", c.To, plural(int64(n.Count), "recipient"), c.ID)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -35,6 +37,9 @@ func (c *quickstartCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	}
 	sockets, err := app.Sockets(ctx, config)
 	if err != nil {
+		if manage.Dial(config.Data) != nil {
+			return fmt.Errorf("a server runs on %s already (posthorn status%s); stop it, or start another with --data DIR --listen smtp=127.0.0.1:0 --listen submissions=127.0.0.1:0 --listen imaps=127.0.0.1:0", config.Data, w.flags())
+		}
 		return err
 	}
 	t := trial{c: c, domain: c.Domain}
@@ -175,23 +180,40 @@ func (t *trial) print(w io.Writer, h *app.House, data string, open []manage.List
 		address := local + "@" + t.domain
 		fmt.Fprintf(&b, "    %-28s %s\n", address, none(t.passwords[address], "(unknown here; --password TEXT sets a new one)"))
 	}
-	where := ""
-	if data != "" {
-		where = " --data " + shellQuote(data)
-	}
+	where := (&Where{Data: data}).flags()
 	demo, admin := "demo@"+t.domain, "admin@"+t.domain
 	fmt.Fprintf(&b, `
 Send the first message and read it, in another terminal:
 
-    posthorn try send%[1]s --from %[2]s --to %[3]s --subject 'First mail'
+%[4]s    posthorn try send%[1]s --from %[2]s --to %[3]s --subject 'First mail'
     posthorn try read%[1]s --login %[3]s
     posthorn try read%[1]s --login %[3]s --pop3
 
-`, where, demo, admin)
+`, where, demo, admin, onPath())
 	t.curl(&b, h, at, demo, admin)
 	fmt.Fprintf(&b, "See what happened and why:  posthorn trace%s --to %s\nStop with Ctrl-C.\n", where, admin)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// onPath is a line that lets the word posthorn run this program where the
+// path does not.
+func onPath() string {
+	if _, err := exec.LookPath("posthorn"); err == nil {
+		return ""
+	}
+	me, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	if strings.Contains(me, "/go-build") { // go run: the file is gone afterwards
+		here, err := os.Getwd()
+		if err != nil {
+			return ""
+		}
+		me = "go run -C " + shellQuote(here) + " ./cmd/posthorn"
+	}
+	return "    alias posthorn=" + shellQuote(me) + "\n"
 }
 
 // curl prints the same for curl, where the ports are open.

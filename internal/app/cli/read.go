@@ -30,7 +30,7 @@ func (c *tryReadCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if c.POP3 {
 		names = []string{"pop3s", "pop3"}
 	}
-	conn, config, name, err := dialListener(ctx, w, names...)
+	conn, config, name, err := dialListener(ctx, w, s, names...)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (r *reading) pop3(name string, config *tls.Config, user, secret string) (st
 	if count == "0" {
 		return "", nil
 	}
-	r.summary = "newest of " + count + " messages, by " + name
+	r.summary = "newest of " + count + " at the server, by " + name
 	if _, err := r.say("RETR " + count); err != nil {
 		return "", err
 	}

@@ -41,14 +41,18 @@ func (c *settingListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			if i.Set {
 				from = "set"
 			}
-			t.row(i.Name, none(short(i.Value, 32), `""`), from, short(i.Summary, 90))
+			t.row(i.Name, none(short(i.Value, 32), `""`), from, short(i.Summary, 60))
 			shown++
 		}
 		if shown == 0 {
 			_, err := fmt.Fprintln(s.Out, "No setting matches. All of them: posthorn setting list")
 			return err
 		}
-		return t.end()
+		if err := t.end(); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(s.Out, "\nOne of them in full: posthorn setting explain NAME")
+		return err
 	})
 }
 
@@ -119,7 +123,7 @@ func (c *settingSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 func (v saving) tell(s *Streams) func(manage.SettingOutcome) error {
 	return func(o manage.SettingOutcome) error {
 		if len(o.Differences) == 0 {
-			_, err := fmt.Fprintln(s.Out, "Nothing changes: the settings are so already.")
+			_, err := fmt.Fprintln(s.Out, "Nothing changes: that is in force already.")
 			return err
 		}
 		for _, d := range o.Differences {
@@ -146,7 +150,7 @@ type settingExplainCmd struct {
 
 func (c *settingExplainCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return show(ctx, w, s, "setting-explain", manage.SettingInput{Name: c.Name}, func(i setting.Info) error {
-		_, err := fmt.Fprintln(s.Out, strings.TrimRight(i.String(), "\n"))
+		_, err := fmt.Fprintf(s.Out, "%s\n\nChange it: posthorn setting set %s=VALUE\n", strings.TrimRight(i.String(), "\n"), i.Name)
 		return err
 	})
 }
@@ -251,9 +255,9 @@ func (c *settingUndoCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 }
 
 type settingConfirmCmd struct {
-	Version int64 `arg:"" help:"Version to keep."`
+	Version int64 `arg:"" help:"Version to keep (posthorn status, or setting history)."`
 }
 
 func (c *settingConfirmCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return does(ctx, w, s, "setting-confirm", manage.SettingVersionInput{Version: c.Version}, "Version %d stays.", c.Version)
+	return does(ctx, w, s, "setting-confirm", manage.SettingVersionInput{Version: c.Version}, "Version %d stays in force.", c.Version)
 }

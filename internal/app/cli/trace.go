@@ -21,12 +21,24 @@ type traceCmd struct {
 	All     bool   `help:"Show the checks that had nothing to say, too."`
 }
 
+// nothing says what to do when no record is found.
+func (c *traceCmd) nothing() string {
+	const kept = "Records are kept for a while only (posthorn setting explain record.max_age)."
+	switch {
+	case c.ID != "":
+		return "No record of " + clean(c.ID) + ". " + kept + "\nSearch by address instead: posthorn trace --to ADDRESS, or --from ADDRESS."
+	case c.From+c.To+c.Client+c.Since+c.Outcome == "":
+		return "No mail has been offered yet. " + kept
+	}
+	return "No record matches. " + kept + "\nAsk for less: without --since, or a domain instead of an address."
+}
+
 func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	in := manage.TraceInput{ID: c.ID, From: c.From, To: c.To, Client: c.Client, Since: c.Since, Outcome: c.Outcome, Limit: c.Limit}
 	return show(ctx, w, s, "trace", in, func(found []record.Biography) error {
 		v := record.View{All: c.All, Zone: time.Local}
 		if len(found) == 0 {
-			_, err := fmt.Fprintln(s.Out, "No record matches. Records are kept for a while only (posthorn setting explain record.max_age); try without --since, or a domain instead of an address.")
+			_, err := fmt.Fprintln(s.Out, c.nothing())
 			return err
 		}
 		if len(found) == 1 || c.Long || c.ID != "" {
@@ -47,7 +59,7 @@ func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 				return err
 			}
 		}
-		_, err := fmt.Fprintln(s.Out, "\nOne of them in full: posthorn trace ID. All in full: --long")
+		_, err := fmt.Fprintln(s.Out, "\nOne of them in full: posthorn trace ID. All of them: add --long")
 		return err
 	})
 }

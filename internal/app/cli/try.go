@@ -54,13 +54,13 @@ const tryTime = time.Minute
 
 // dialListener connects to the first of the listeners that is open. Names that
 // end in s are TLS from the start.
-func dialListener(ctx context.Context, w *Where, names ...string) (net.Conn, *tls.Config, string, error) {
-	st, err := ask[manage.Status](ctx, w, "status", manage.None{})
+func dialListener(ctx context.Context, w *Where, s *Streams, names ...string) (net.Conn, *tls.Config, string, error) {
+	st, err := ask[manage.Status](ctx, w, s, "status", manage.None{})
 	if err != nil {
 		return nil, nil, "", err
 	}
 	if !st.Running {
-		return nil, nil, "", errors.New("the server is not running; start it with: posthorn quickstart")
+		return nil, nil, "", errors.New("the server is not running; start it first (posthorn quickstart, or posthorn serve)")
 	}
 	config, err := trust(w, st.Hostname)
 	if err != nil {
@@ -85,7 +85,7 @@ func dialListener(ctx context.Context, w *Where, names ...string) (net.Conn, *tl
 		}
 		return c, config, name, nil
 	}
-	return nil, nil, "", fmt.Errorf("the server has none of the listeners %s", strings.Join(names, ", "))
+	return nil, nil, "", fmt.Errorf("the server has none of the listeners %s open (posthorn status)", strings.Join(names, ", "))
 }
 
 // reachable turns "all addresses" into one of this machine.
@@ -134,7 +134,7 @@ func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if err != nil {
 		return err
 	}
-	conn, config, name, err := dialListener(ctx, w, "submissions", "submission")
+	conn, config, name, err := dialListener(ctx, w, s, "submissions", "submission")
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,10 @@ func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if w.JSON {
 		err = printJSON(s.Out, map[string]string{"listener": name, "reply": sent.Data.String()})
 	} else {
-		_, err = fmt.Fprintf(s.Out, "Sent by %s: the server said \"%s\"\n", name, clean(sent.Data.String()))
+		_, err = fmt.Fprintf(s.Out, "Sent to the listener %s, which answered: %s\n", name, clean(sent.Data.String()))
+		if _, id, ok := strings.Cut(sent.Data.String(), "queued as "); ok && err == nil {
+			_, err = fmt.Fprintf(s.Out, "What became of it: posthorn trace%s %s\n", w.flags(), clean(id))
+		}
 	}
 	return errors.Join(err, client.Quit())
 }

@@ -26,9 +26,9 @@ func (a *Auth) Check(_ context.Context, f *policy.Facts) policy.Verdict {
 	case f.Kind == policy.Trusted:
 		return policy.Passed("the client is trusted")
 	case f.Kind == policy.Submission:
-		return loginRequired("submission always needs a login").By("policy.trust.local")
+		return loginRequired("on the submission ports everybody has to log in").By("policy.trust.local")
 	case a.Everywhere:
-		return loginRequired("every session needs a login").By("policy.auth.everywhere")
+		return loginRequired("every session needs a login, whatever the port").By("policy.auth.everywhere")
 	}
 	return policy.Passed("mail from outside needs no login")
 }

@@ -21,7 +21,7 @@ type Recipients struct {
 	// accepts the first recipients and lets the sender bring the others in
 	// another message, "refuse" refuses the whole message.
 	Excess string `default:"defer" oneof:"defer,refuse"`
-	// Mode is how the verdict counts.
+	// Mode is how the verdict on too many recipients counts.
 	Mode policy.Mode `default:"enforce" oneof:"enforce,observe,off"`
 }
 

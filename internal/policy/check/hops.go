@@ -15,8 +15,8 @@ type Hops struct {
 	// RFC 5321 §6.3 wants at least 100 where only they are counted; 50 has
 	// proved enough and stops a loop sooner.
 	Inbound int `default:"50" min:"1" max:"1000"`
-	// Outbound is the same for mail of users, and of trusted clients to other
-	// servers.
+	// Outbound is how many Received fields mail of users may carry, and of
+	// trusted clients to other servers.
 	Outbound int `default:"50" min:"1" max:"1000"`
 }
 

@@ -11,11 +11,13 @@ import (
 
 // Quota says how mail to a full mailbox is refused.
 type Quota struct {
-	// Permanent refuses it for good. Otherwise senders are asked to try again,
-	// for it may be a matter of hours until the user has tidied up.
+	// Permanent refuses mail to a full mailbox for good. Otherwise senders are
+	// asked to try again, for it may be a matter of hours until the user has
+	// tidied up.
 	Permanent bool `default:"false"`
-	// Mode is how the verdict counts. An observed one only moves the refusal
-	// to the end of the message: the store files nothing above the quota.
+	// Mode is how the verdict on a full mailbox counts. An observed one only
+	// moves the refusal to the end of the message: the store files nothing
+	// above the quota.
 	Mode policy.Mode `default:"enforce" oneof:"enforce,observe,off"`
 }
 

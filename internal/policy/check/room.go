@@ -28,6 +28,6 @@ func (r *Room) Check(_ context.Context, f *policy.Facts) policy.Verdict {
 	}
 	return policy.Refused(
 		reply.New(452, reply.E(4, 3, 1), "Insufficient system storage, try again later"),
-		fmt.Sprintf("%d octets are free, %d must stay free and the message declares %d",
-			f.Room.Free, int64(r.Reserve), int64(f.DeclaredSize)))
+		fmt.Sprintf("%d octets are free, %s must stay free and the message declares %d octets",
+			f.Room.Free, r.Reserve, int64(f.DeclaredSize)))
 }

@@ -13,7 +13,8 @@ type Sender struct {
 	// addresses and aliases and those granted to it, each also with +detail
 	// (M-GEN-03). It judges the sender of the envelope and the From field.
 	Owned bool `default:"true" factory:"false"`
-	// SkipTrusted leaves mail of the trusted list out of that rule (M-GEN-04).
+	// SkipTrusted leaves mail of the trusted list out of the rules about senders
+	// (M-GEN-04).
 	// Without it a trusted client that does not log in cannot use an address
 	// of an account here.
 	SkipTrusted bool `default:"true"`
@@ -24,7 +25,7 @@ type Sender struct {
 	// lists and forwarders bring our own mail back under our own address, so
 	// switch it on only where DMARC says p=reject for the domain.
 	OwnOutside bool `default:"false"`
-	// Mode is how the verdicts of these rules count.
+	// Mode is how the verdicts of the rules about senders count.
 	Mode policy.Mode `default:"enforce" oneof:"enforce,observe,off"`
 }
 

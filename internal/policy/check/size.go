@@ -94,5 +94,5 @@ func (s *Size) atContent(_ context.Context, f *policy.Facts) policy.Verdict {
 func tooBig(how string, size, limit unit.Size) policy.Verdict {
 	return policy.Refused(
 		reply.Newf(552, reply.E(5, 3, 4), "Message exceeds the size limit of %d octets", int64(limit)),
-		fmt.Sprintf("%d octets were %s and the limit is %d", int64(size), how, int64(limit)))
+		fmt.Sprintf("%d octets were %s and the limit is %s (%d octets)", int64(size), how, limit, int64(limit)))
 }

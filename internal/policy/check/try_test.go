@@ -58,7 +58,7 @@ func TestRehearsalSaysWhatASessionWould(t *testing.T) {
 		"relaying":         {to(stranger, "x@other.test"), record.Refused, "[]", "posthorn setting explain policy.trust.clients"},
 		"for now":          {to(stranger, "crowd@example.test"), record.Deferred, "[]", "refused for now"},
 		"at MAIL":          {to(nobody, "bob@example.test"), record.Refused, "[]", "530 5.7.0"},
-		"user":             {to(user, "x@other.test"), record.Accepted, "[x@other.test]", "session kind submission"},
+		"user":             {to(user, "x@other.test"), record.Accepted, "[x@other.test]", "mail of a user"},
 		"content":          {with(to(user, "x@other.test"), message("From: bob@example.test\n")), record.Accepted, "[x@other.test]", "content"},
 		"author":           {with(to(user, "x@other.test"), message("From: Boss <boss@other.test>\n")), record.Refused, "[]", "From names <boss@other.test>"},
 		"two From fields":  {with(to(user, "x@other.test"), message("From: bob@example.test\nFrom: boss@other.test\n")), record.Refused, "[]", "From field cannot be read"},

@@ -2,6 +2,8 @@ package manage
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"posthorn/internal/base/mail"
@@ -114,6 +116,11 @@ func (s *Service) account(ctx context.Context, in *AccountInput) (Account, error
 	return s.accountView(ctx, a)
 }
 
+// empty reports that no field is given.
+func (c AccountChange) empty() bool {
+	return len(c.Addresses) == 0 && c.Password == nil && c.FullName == nil && c.Admin == nil && c.Disabled == nil && c.QuotaBytes == nil && c.QuotaMessages == nil
+}
+
 // apply puts the given fields, but for the password, into the row.
 func (c AccountChange) apply(a *store.AccountRow) error {
 	if len(c.Addresses) > 0 {
@@ -154,6 +161,10 @@ func (s *Service) addAccount(ctx context.Context, in *AccountAddInput) (Account,
 		secret = *in.Body.Password
 	}
 	id, err := s.o.Directory.AddAccount(ctx, directory.NewAccount{AccountRow: a, Password: secret})
+	if errors.Is(err, store.ErrExists) { // which address, not whose account
+		_, text, _ := strings.Cut(err.Error(), "add account "+a.Addresses[0].String()+": ")
+		return Account{}, said{text, err}
+	}
 	if err != nil {
 		return Account{}, err
 	}
@@ -167,6 +178,9 @@ func (s *Service) setAccount(ctx context.Context, in *AccountSetInput) (None, er
 	a, err := s.findAccount(ctx, in.Address)
 	if err != nil {
 		return None{}, err
+	}
+	if in.Body.empty() {
+		return None{}, errNothing
 	}
 	if err := in.Body.apply(&a); err != nil {
 		return None{}, err

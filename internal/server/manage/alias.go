@@ -3,6 +3,7 @@ package manage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"posthorn/internal/base/mail"
@@ -107,7 +108,7 @@ func (k aliasKind) find(s *Service, ctx context.Context, text string) (store.Ali
 		return store.AliasRow{}, err
 	}
 	if owner.Alias == nil || owner.Alias.Group != k.group {
-		return store.AliasRow{}, fmt.Errorf("%w: %s is no %s", store.ErrNotFound, addr, k.noun)
+		return store.AliasRow{}, said{fmt.Sprintf("address %s: it is no %s here", addr, k.noun), store.ErrNotFound}
 	}
 	return *owner.Alias, nil
 }
@@ -128,6 +129,9 @@ func (c AliasChange) apply(a *store.AliasRow) error {
 		addr, err := mail.ParseAddress(text)
 		if err != nil {
 			return inField("drop", err)
+		}
+		if !slices.ContainsFunc(a.Targets, func(t mail.Address) bool { return t.Key() == addr.Key() }) {
+			return inField("drop", fmt.Errorf("%s is not among the addresses of %s", addr, a.Address))
 		}
 		drop[addr.Key()] = true
 	}
@@ -175,8 +179,15 @@ func (k aliasKind) set(s *Service, ctx context.Context, in *AliasSetInput) (None
 	if err != nil {
 		return None{}, err
 	}
-	if err := in.Body.apply(&a); err != nil {
+	c := in.Body
+	if c.Targets == nil && len(c.Add)+len(c.Drop) == 0 && c.Title == nil && c.SendAs == nil {
+		return None{}, errNothing
+	}
+	if err := c.apply(&a); err != nil {
 		return None{}, err
+	}
+	if !k.group && len(a.Targets) == 0 {
+		return None{}, inField("drop", fmt.Errorf("an alias leads somewhere; remove it instead (posthorn alias remove %s)", a.Address))
 	}
 	return None{}, s.o.Directory.SetAlias(ctx, a)
 }

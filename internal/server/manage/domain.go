@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"posthorn/internal/base/mail"
@@ -87,18 +88,26 @@ func (s *Service) domain(ctx context.Context, in *DomainInput) (Domain, error) {
 	return domainView(d), err
 }
 
-func (s *Service) findDomain(ctx context.Context, text string) (store.DomainRow, error) {
+func domainName(text string) (string, error) {
 	name, err := mail.ParseDomain(text)
 	if err != nil {
-		return store.DomainRow{}, inField("name", err)
+		return "", inField("name", fmt.Errorf("%q is not a domain name such as example.org", text))
+	}
+	return name, nil
+}
+
+func (s *Service) findDomain(ctx context.Context, text string) (store.DomainRow, error) {
+	name, err := domainName(text)
+	if err != nil {
+		return store.DomainRow{}, err
 	}
 	return s.o.Directory.Domain(ctx, name)
 }
 
 func (s *Service) addDomain(ctx context.Context, in *DomainAddInput) (None, error) {
-	name, err := mail.ParseDomain(in.Body.Name)
+	name, err := domainName(in.Body.Name)
 	if err != nil {
-		return None{}, inField("name", err)
+		return None{}, err
 	}
 	d := store.DomainRow{Name: name, Separator: "+", Created: time.Now()}
 	if err := in.Body.apply(&d); err != nil {
@@ -111,6 +120,9 @@ func (s *Service) setDomain(ctx context.Context, in *DomainSetInput) (None, erro
 	d, err := s.findDomain(ctx, in.Name)
 	if err != nil {
 		return None{}, err
+	}
+	if in.Body.CatchAll == nil && in.Body.Separator == nil && in.Body.Disabled == nil {
+		return None{}, errNothing
 	}
 	if err := in.Body.apply(&d); err != nil {
 		return None{}, err

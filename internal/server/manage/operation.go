@@ -39,7 +39,7 @@ func declare[I, O any](id, method, path, summary string, run func(*Service, cont
 			func(ctx context.Context, in *I) (*answer[O], error) {
 				out, err := run(s, ctx, in)
 				if err != nil {
-					return nil, huma.NewError(StatusOf(err), err.Error())
+					return nil, huma.NewError(StatusOf(err), plain(err).Error())
 				}
 				return &answer[O]{Body: out}, nil
 			})
@@ -53,7 +53,7 @@ func declare[I, O any](id, method, path, summary string, run func(*Service, cont
 		}
 		out, err := run(s, ctx, in)
 		if err != nil {
-			return nil, err
+			return nil, plain(err)
 		}
 		return json.Marshal(out)
 	}

@@ -2,12 +2,14 @@ package manage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/unit"
+	"posthorn/internal/state/record"
 	"posthorn/internal/state/store"
 )
 
@@ -54,51 +56,69 @@ type (
 		Limit     int    `json:"limit" query:"limit" minimum:"0" maximum:"1000"`
 	}
 	QueueInput struct {
-		ID string `json:"id" path:"id"`
+		ID     string `json:"id" path:"id"`
+		Author string `json:"author" query:"author" doc:"Who wants it, for the trace"`
 	}
 	QueueRedirectInput struct {
-		ID   string `json:"id" path:"id"`
-		Body struct {
+		ID     string `json:"id" path:"id"`
+		Author string `json:"author" query:"author" doc:"Who wants it, for the trace"`
+		Body   struct {
 			To string `json:"to" doc:"New address for all recipients left"`
 		}
 	}
 )
 
+// unrecorded is the event of what a message's trace need not tell.
+const unrecorded = record.EventKind(255)
+
 func queueOperations() []Operation {
-	act := func(verb, summary string, f func(store.Queue, context.Context, ident.ID) (int, error)) Operation {
-		return declare("queue-"+verb, post, "/queue/{id}/"+verb, summary, func(s *Service, ctx context.Context, in *QueueInput) (Count, error) {
+	act := func(verb, method, path, summary string, kind record.EventKind, f func(store.Queue, context.Context, ident.ID) (int, error)) Operation {
+		return declare("queue-"+verb, method, path, summary, func(s *Service, ctx context.Context, in *QueueInput) (Count, error) {
 			id, err := queueID(in.ID)
 			if err != nil {
 				return Count{}, err
 			}
 			n, err := f(s.o.Store.Queue(), ctx, id)
-			return Count{n}, err
+			if err != nil {
+				return Count{}, notWaiting(id, err)
+			}
+			if kind != unrecorded {
+				s.o.Records.Event(record.Event{ID: id, Kind: kind, By: in.Author})
+			}
+			return Count{n}, nil
 		})
 	}
+	const one = "/queue/{id}"
 	return []Operation{
 		declare("queue-list", get, "/queue", "List waiting messages", (*Service).queue),
-		declare("queue-show", get, "/queue/{id}", "Show a waiting message", (*Service).queueItem),
-		act("retry", "Try to deliver now", store.Queue.Retry),
-		act("hold", "Do not deliver until released", store.Queue.Hold),
-		act("release", "Deliver a held message", store.Queue.Release),
-		declare("queue-redirect", post, "/queue/{id}/redirect", "Send to another address instead", (*Service).redirect),
-		declare("queue-remove", remove, "/queue/{id}", "Remove a message; nobody is told", func(s *Service, ctx context.Context, in *QueueInput) (Count, error) {
-			id, err := queueID(in.ID)
-			if err != nil {
-				return Count{}, err
-			}
-			n, err := s.o.Store.Queue().Remove(ctx, id)
-			return Count{n}, err
-		}),
+		declare("queue-show", get, one, "Show a waiting message", (*Service).queueItem),
+		act("retry", post, one+"/retry", "Try to deliver now", unrecorded, store.Queue.Retry),
+		act("hold", post, one+"/hold", "Do not deliver until released", record.Held, store.Queue.Hold),
+		act("release", post, one+"/release", "Deliver a held message", record.Released, store.Queue.Release),
+		declare("queue-redirect", post, one+"/redirect", "Send to another address instead", (*Service).redirect),
+		act("remove", remove, one, "Remove a message; nobody is told", record.Removed, store.Queue.Remove),
 	}
 }
 
 func queueID(text string) (ident.ID, error) {
 	id, err := ident.Parse(text)
 	if err != nil {
-		return id, inField("id", err)
+		return id, inField("id", errors.New(notIdentifier(text)))
 	}
 	return id, nil
+}
+
+// notIdentifier says what an identifier looks like.
+func notIdentifier(text string) string {
+	return fmt.Sprintf("%q is not an identifier: those have 26 letters and digits, as in the reply \"queued as 06h03kepr5r010dszzyh39pvqw\"", text)
+}
+
+// notWaiting explains that a message is not in the queue (any more).
+func notWaiting(id ident.ID, err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return said{fmt.Sprintf("message %s: not found in the queue; what became of it: posthorn trace %s", id, id), err}
+	}
+	return err
 }
 
 func queueView(e store.QueueEntry) QueueItem {
@@ -147,7 +167,10 @@ func (s *Service) queueItem(ctx context.Context, in *QueueInput) (QueueItem, err
 		return QueueItem{}, err
 	}
 	e, err := s.o.Store.Queue().Get(ctx, id)
-	return queueView(e), err
+	if err != nil {
+		return QueueItem{}, notWaiting(id, err)
+	}
+	return queueView(e), nil
 }
 
 func (s *Service) redirect(ctx context.Context, in *QueueRedirectInput) (Count, error) {
@@ -160,5 +183,9 @@ func (s *Service) redirect(ctx context.Context, in *QueueRedirectInput) (Count, 
 		return Count{}, inField("to", err)
 	}
 	n, err := s.o.Store.Queue().Redirect(ctx, id, to)
-	return Count{n}, err
+	if err != nil {
+		return Count{}, notWaiting(id, err)
+	}
+	s.o.Records.Event(record.Event{ID: id, Kind: record.Redirected, Place: to.String(), By: in.Author})
+	return Count{n}, nil
 }

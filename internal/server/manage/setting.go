@@ -2,10 +2,13 @@ package manage
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"posthorn/internal/state/setting"
+	"posthorn/internal/state/store"
 )
 
 // SettingChange is a wanted change of settings, all or nothing.
@@ -168,7 +171,11 @@ func (s *Service) undoSettings(ctx context.Context, in *SettingVersionInput) (Se
 }
 
 func (s *Service) confirmSettings(ctx context.Context, in *SettingVersionInput) (None, error) {
-	return None{}, s.o.Settings.Confirm(ctx, in.Version)
+	err := s.o.Settings.Confirm(ctx, in.Version)
+	if errors.Is(err, store.ErrNotFound) {
+		err = said{fmt.Sprintf("version %d is not on trial: it is kept already, was taken back, or never was (posthorn setting history)", in.Version), err}
+	}
+	return None{}, err
 }
 
 func matches(i setting.Info, part string) bool {

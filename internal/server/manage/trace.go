@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func (s *Service) trace(ctx context.Context, in *TraceInput) ([]record.Biography
 	var err error
 	if in.ID != "" {
 		if q.ID, err = ident.Parse(in.ID); err != nil {
-			return nil, inField("id", err)
+			return nil, inField("id", errors.New(notIdentifier(in.ID)))
 		}
 	}
 	if in.Client != "" {

@@ -64,8 +64,12 @@ func (p *printer) now(e *Event) string {
 		return fmt.Sprintf("read at %s, in mailbox %s", at, clean(e.Place))
 	case Deleted:
 		return fmt.Sprintf("deleted from mailbox %s at %s%s", clean(e.Place), at, by(e))
-	case Queued, Released, Redirected:
+	case Queued:
 		return "in the queue since " + at + p.next(e)
+	case Released:
+		return "in the queue, released at " + at + by(e) + p.next(e)
+	case Redirected:
+		return fmt.Sprintf("redirected to <%s> at %s%s", clean(e.Place), at, by(e))
 	case Delayed:
 		return fmt.Sprintf("in the queue; at %s %s said: %s%s", at, host(e), orNone(e.Reply), p.next(e))
 	case Held:
@@ -103,9 +107,10 @@ func host(e *Event) string {
 	return clean(e.Place)
 }
 
-// later lists all events with their times.
+// later lists all events with their times, where there are more than fate has
+// told.
 func (p *printer) later(events []Event) {
-	if len(events) == 0 {
+	if len(events) == len(affected(events)) {
 		return
 	}
 	p.f("\nAfterwards\n")
@@ -120,7 +125,7 @@ func (p *printer) happened(e *Event) string {
 	b.WriteString(map[EventKind]string{
 		Filed: "filed into", Queued: "put into the queue", Delivered: "delivered to", Delayed: "delivery delayed by", Failed: "refused by",
 		Expired: "gave up after the time in the queue", Bounced: "the sender was told", Held: "held", Released: "released",
-		Redirected: "redirected", Removed: "taken out of the queue", Replied: "an automatic reply was sent", Read: "read in", Moved: "moved to",
+		Redirected: "redirected to", Removed: "taken out of the queue", Replied: "an automatic reply was sent", Read: "read in", Moved: "moved to",
 		Deleted: "deleted from",
 	}[e.Kind])
 	if e.Place != "" {

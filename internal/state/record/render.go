@@ -37,7 +37,7 @@ func (v View) Line(w io.Writer, b Biography) error {
 		p.f("%-26s  %-9s  %s\n", "", "own", eventsSummary(b.Events))
 		return p.err
 	}
-	p.f("%s  %s  %-9s  %s  %s -> %s", p.stamp(a.Begin), a.ID, a.Outcome, a.Client, sender(a), recipients(a))
+	p.f("%s  %s  %-9s  %-15s  %s -> %s", p.stamp(a.Begin), a.ID, a.Outcome, a.Client, sender(a), recipients(a))
 	if s := a.deciding(); s != nil && a.Outcome >= Discarded {
 		p.f("  %s [%s]", clean(s.Reply), s.Check)
 	}
@@ -84,6 +84,14 @@ func titled(a *Attempt) string {
 		return "Session"
 	}
 	return "Message"
+}
+
+// what is what was refused.
+func what(a *Attempt) string {
+	if a.ID == a.Session.ID {
+		return "The connection"
+	}
+	return "The message"
 }
 
 func sender(a *Attempt) string {
@@ -138,19 +146,19 @@ func client(a *Attempt) string {
 
 // verdict says in plain words why it ended as it did.
 func (p *printer) verdict(a *Attempt) {
+	if a.Outcome == Accepted && a.deciding() == nil {
+		return // the head has said it
+	}
 	p.f("\n")
 	switch a.Outcome {
 	case Accepted:
-		p.f("The message was accepted.\n")
-		if a.deciding() != nil {
-			p.f("Not everything went well, though:\n")
-		}
+		p.f("The message was accepted, but not everything in it:\n")
 	case Discarded:
 		p.f("The message was answered as if it were accepted, and thrown away.\n")
 	case Deferred:
-		p.f("The message was refused for now; a proper sender tries again by itself.\n")
+		p.f("%s was refused for now; a proper sender tries again by itself.\n", what(a))
 	case Refused:
-		p.f("The message was refused; the sender was told at once.\n")
+		p.f("%s was refused; the client was told at once.\n", what(a))
 	case Aborted:
 		p.f("The client ended the transaction before the message was complete.\n")
 	}
@@ -208,11 +216,14 @@ func (p *printer) story(steps []Step) {
 	if len(steps) == 0 {
 		return
 	}
-	// A rehearsal takes no time.
+	// A rehearsal takes no time, and its empty steps say nothing.
 	timed := slices.ContainsFunc(steps, func(s Step) bool { return s.After > 0 })
 	p.f("\nStep by step\n")
 	for i := range steps {
 		s := &steps[i]
+		if !timed && len(s.Checks) == 0 && s.Reply == "" && !p.v.All {
+			continue
+		}
 		if timed {
 			p.f("  %9s", "+"+short(s.After))
 		}
@@ -227,7 +238,7 @@ func (p *printer) story(steps []Step) {
 		passed := 0
 		for j := range s.Checks {
 			if c := &s.Checks[j]; p.v.All || !c.plain() {
-				p.check(c)
+				p.check(c, c.Name == s.Check && !p.v.All)
 			} else {
 				passed++
 			}
@@ -241,12 +252,17 @@ func (p *printer) story(steps []Step) {
 // plain reports a check that was asked, counted and had nothing to say.
 func (c *Check) plain() bool { return c.Action == "pass" && c.Mode == "" && c.Skipped == "" }
 
-func (p *printer) check(c *Check) {
+// check tells one check's part; told: what it found stands above already.
+func (p *printer) check(c *Check, told bool) {
 	what, why := verb(c), clean(c.Reason)
 	if c.Skipped != "" {
 		what, why = "skipped", clean(c.Skipped)
 	}
 	p.f("             %-14s %s", what, c.Name)
+	if told {
+		p.f("\n")
+		return
+	}
 	if why != "" {
 		p.f(": %s", why)
 	}

@@ -56,9 +56,9 @@ type Difference struct {
 func (d Difference) String() string {
 	mark := func(text string, def bool) string {
 		if def {
-			return text + " (default)"
+			return show(text) + " (default)"
 		}
-		return text
+		return show(text)
 	}
 	s := fmt.Sprintf("%s: %s -> %s", d.Name, mark(d.Old, d.OldDefault), mark(d.New, d.NewDefault))
 	if d.Restart {
@@ -97,8 +97,7 @@ func (b *Book) Save(ctx context.Context, e Edit) (Saved, error) {
 		return Saved{}, err
 	}
 	if b.trial != nil && e.undoes != b.trial.Version {
-		return Saved{}, fmt.Errorf("version %d by %s is on trial until %s; confirm or undo it first: %w",
-			b.trial.Version, b.trial.Author, b.trial.ConfirmBy.Format(time.RFC3339), store.ErrConflict)
+		return Saved{}, onTrial(b.trial)
 	}
 	return b.commit(ctx, e)
 }

@@ -32,6 +32,9 @@ type Info struct {
 	Problem string     `json:"problem,omitempty"` // why the stored value is not in force
 }
 
+// stamp is how people read a time.
+const stamp = "2006-01-02 15:04:05 MST"
+
 // List describes all settings, sorted by name, without author and time.
 func (b *Book) List() []Info {
 	b.mu.Lock()
@@ -70,7 +73,7 @@ func (b *Book) Explain(ctx context.Context, name string) (Info, error) {
 	}
 	if len(rows) == 1 && rows[0].Version == info.Version {
 		info.Author, info.Time = rows[0].Author, &rows[0].Time
-		info.Source = fmt.Sprintf("version %d by %s at %s", info.Version, info.Author, info.Time.Format(time.RFC3339))
+		info.Source = fmt.Sprintf("version %d by %s at %s", info.Version, info.Author, info.Time.Format(stamp))
 	}
 	return info, nil
 }
@@ -95,7 +98,7 @@ func (b *Book) info(f *field) Info {
 // describe fills in what the declaration says.
 func (f *field) describe(profile Profile) Info {
 	info := Info{
-		Name: f.name, Type: f.kind(), Default: f.def(profile), Min: f.min, Max: f.max, OneOf: f.oneof,
+		Name: f.name, Type: f.kind(), Default: f.tidy(f.def(profile)), Min: f.tidy(f.min), Max: f.tidy(f.max), OneOf: f.oneof,
 		Secret: f.secret, Lines: f.lines, Restart: f.restart, Doc: f.doc, Summary: summary(f.doc),
 		Source: "default",
 	}
@@ -106,6 +109,14 @@ func (f *field) describe(profile Profile) Info {
 		info.Default = setOrNot(info.Default)
 	}
 	return info
+}
+
+// tidy writes a time of the declaration as people set it: 30d for 720h.
+func (f *field) tidy(text string) string {
+	if d, err := ParseDuration(text); err == nil && text != "" && f.kind() == "duration" {
+		return FormatDuration(d)
+	}
+	return text
 }
 
 // summary is the first sentence of a doc comment, in one line.

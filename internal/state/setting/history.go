@@ -72,10 +72,10 @@ func (b *Book) Undo(ctx context.Context, version int64, author string) (Saved, e
 		return Saved{}, err
 	}
 	if version < 1 || len(rows) == 0 || rows[0].Version != version {
-		return Saved{}, fmt.Errorf("there is no version %d of the settings: %w", version, store.ErrNotFound)
+		return Saved{}, fmt.Errorf("version %d of the settings: %w", version, store.ErrNotFound)
 	}
 	if b.trial != nil && b.trial.Version != version {
-		return Saved{}, fmt.Errorf("version %d by %s is on trial; confirm or undo it first: %w", b.trial.Version, b.trial.Author, store.ErrConflict)
+		return Saved{}, onTrial(b.trial)
 	}
 	inverse, err := b.inverse(&rows[0])
 	if err != nil {
@@ -83,6 +83,12 @@ func (b *Book) Undo(ctx context.Context, version int64, author string) (Saved, e
 	}
 	inverse.Author, inverse.Comment = e.Author, e.Comment
 	return b.commit(ctx, inverse)
+}
+
+// onTrial says what to do with the change that waits to be confirmed.
+func onTrial(t *store.SettingChange) error {
+	return fmt.Errorf("version %d by %s is on trial until %s; first keep it (posthorn setting confirm %[1]d) or take it back (posthorn setting undo %[1]d): %[4]w",
+		t.Version, t.Author, t.ConfirmBy.Format(stamp), store.ErrConflict)
 }
 
 // inverse makes the edit that takes a change back.

@@ -86,16 +86,38 @@ func entries(t tx, account store.AccountID, mailbox store.MailboxID, span store.
 	return list, err
 }
 
+// rowsAQuery is how many rows of entry are read in the time of a query more.
+const rowsAQuery = 12
+
 // entriesIn returns the entries of several ranges, ascending and each once.
 func entriesIn(t tx, account store.AccountID, mailbox store.MailboxID, ranges []store.UIDRange) ([]store.Entry, error) {
 	var list []store.Entry
 	var err error
-	for _, span := range normal(ranges) {
+	spans := normal(ranges)
+	if n := len(spans); n > 1 && int64(spans[n-1].Last-spans[0].First) < rowsAQuery*int64(n) {
+		list, err = entries(t, account, mailbox, store.UIDRange{First: spans[0].First, Last: spans[n-1].Last}, nil)
+		return within(list, spans), err
+	}
+	for _, span := range spans {
 		if list, err = entries(t, account, mailbox, span, list); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
+}
+
+// within keeps the entries that lie in one of the spans.
+func within(list []store.Entry, spans []store.UIDRange) []store.Entry {
+	keep := list[:0]
+	for _, e := range list {
+		for len(spans) > 0 && spans[0].Last < e.UID {
+			spans = spans[1:]
+		}
+		if len(spans) > 0 && spans[0].First <= e.UID {
+			keep = append(keep, e)
+		}
+	}
+	return keep
 }
 
 // normal sorts ranges and joins those that touch.
@@ -192,10 +214,15 @@ func (a *account) collect(t tx, b *boxState, since store.Cursor, c *store.Change
 
 // below cuts ranges off after last.
 func below(ranges []store.UIDRange, last store.UID) []store.UIDRange {
+	return between(ranges, 0, last)
+}
+
+// between cuts ranges off before first and after last.
+func between(ranges []store.UIDRange, first, last store.UID) []store.UIDRange {
 	var list []store.UIDRange
 	for _, r := range ranges {
-		if r.First <= last {
-			list = append(list, store.UIDRange{First: r.First, Last: min(r.Last, last)})
+		if r.First <= last && r.Last >= first {
+			list = append(list, store.UIDRange{First: max(r.First, first), Last: min(r.Last, last)})
 		}
 	}
 	return list

@@ -22,18 +22,31 @@ func (x *selection) whereSpan(st *accountState, span store.UIDRange) []any {
 	return []any{st.id, x.box.ID, span.First, span.Last, x.flags, x.flags}
 }
 
+// sparse: so few entries to a span that they are better worked on one by one.
+func (x *selection) sparse() bool { return len(x.list) < 4*len(x.spans) }
+
 // choose reads what UIDs and flags select. Ranges are cut off at the last UID,
 // so that what arrives in the same operation is not among them.
 func (t *txn) choose(st *accountState, b *boxState, uids []store.UIDRange, flags store.Flags) (*selection, error) {
 	x := &selection{box: b, flags: flags, spans: below(normal(uids), b.UIDNext-1)}
-	list, err := entriesIn(t, st.id, b.ID, x.spans)
-	x.list = list[:0]
-	for _, e := range list {
-		if e.Flags&flags == flags {
-			x.list = append(x.list, e)
+	if flags == 0 {
+		var err error
+		x.list, err = entriesIn(t, st.id, b.ID, x.spans)
+		return x, err
+	}
+	for _, span := range x.spans {
+		err := t.query(`SELECT `+entryColumns+` FROM entry WHERE `+inSpan+` ORDER BY uid`, x.whereSpan(st, span), func(r row) error {
+			x.list = append(x.list, scanEntry(r))
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	return x, err
+	if n := len(x.list); n > 0 {
+		x.spans = between(x.spans, x.list[0].UID, x.list[n-1].UID)
+	}
+	return x, nil
 }
 
 // each runs a statement for each span, the arguments given before those of
@@ -94,7 +107,8 @@ func (t *txn) expunge(st *accountState, b *boxState, uids []store.UIDRange, flag
 	if err != nil || len(x.list) == 0 {
 		return nil, err
 	}
-	if len(x.list) > expungeAtOnce {
+	later := len(x.list) > expungeAtOnce
+	if later && !x.sparse() {
 		t.onCommit(t.s.sweeper.kick)
 		err = t.each(st, x, `INSERT INTO garbage (account_id, mailbox_id, message_id, refs)
 			SELECT account_id, 0, message_id, COUNT(*) FROM entry WHERE `+inSpan+` GROUP BY account_id, message_id
@@ -109,10 +123,13 @@ func (t *txn) expunge(st *accountState, b *boxState, uids []store.UIDRange, flag
 	gone := make([]store.UID, len(x.list))
 	for i, e := range x.list {
 		gone[i] = e.UID
-		if len(x.list) > expungeAtOnce {
-			continue
+		switch {
+		case !later:
+			err = t.dropMessage(st.id, e.Message, 1)
+		case x.sparse():
+			err = t.discard(piece{account: st.id, message: e.Message, refs: 1})
 		}
-		if err := t.dropMessage(st.id, e.Message, 1); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}

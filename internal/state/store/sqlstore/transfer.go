@@ -72,7 +72,7 @@ func (t *txn) transfer(st *accountState, x transfer) (store.CopyResult, error) {
 		arrivals[i].ModSeq = result.ModSeq
 		st.count(x.to, arrivals[i].Flags, arrivals[i].Size, 1)
 	}
-	if same {
+	if same && !chosen.sparse() {
 		err = t.copyEntries(st, x, chosen, first, result.ModSeq)
 	} else {
 		err = t.addEntries(st, x.to, arrivals)
@@ -102,6 +102,14 @@ func (x transfer) allowed(st *accountState, list []store.Entry) error {
 
 // addRefs counts what is copied once more, a message as often as it is there.
 func (t *txn) addRefs(st *accountState, x *selection) error {
+	if x.sparse() {
+		for _, e := range x.list {
+			if err := t.put(`UPDATE message SET refs = refs + 1 WHERE id = ? AND account_id = ?`, e.Message, st.id); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for _, span := range x.spans {
 		err := t.put(`UPDATE message SET refs = refs + more.n FROM
 			(SELECT message_id, COUNT(*) AS n FROM entry WHERE `+inSpan+` GROUP BY message_id) AS more

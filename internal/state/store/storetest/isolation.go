@@ -81,6 +81,14 @@ var attempts = []attempt{
 		}
 		return fmt.Sprint(r), err
 	}},
+	{"Retire", func(e *env, a store.Account, box store.MailboxID, _ store.MessageID) (string, error) {
+		r, err := a.Retire(e.ctx, box, all(), time.Now())
+		return fmt.Sprint(r), err
+	}},
+	{"SaveDates", func(e *env, a store.Account, box store.MailboxID, _ store.MessageID) (string, error) {
+		list, err := a.SaveDates(e.ctx, box, all())
+		return fmt.Sprint(list), err
+	}},
 	{"Expunge", func(e *env, a store.Account, box store.MailboxID, _ store.MessageID) (string, error) {
 		gone, _, err := a.Expunge(e.ctx, box, all(), false)
 		return fmt.Sprint(gone), err

@@ -30,7 +30,7 @@ func (s *session) bdat(arg string) outcome {
 		return s.broken(err)
 	}
 	switch {
-	case tx.body.over:
+	case tx.body.over && !chunk.Last:
 		tx.refuse(replyTooBig)
 		s.drop()
 		s.tried = 1 // further chunks are swallowed

@@ -22,6 +22,7 @@ type content struct {
 	limit  int64 // 0: none
 	most   int64 // where patience ends, 0: never
 	over   bool
+	folded bool             // the first line continues the field before it, which would be ours
 	failed error            // of the store; the rest is read and dropped, to stay in step
 	chunks bool             // content by BDAT: ends watches it
 	ends   smtp.LineEnds    // DATA has its own watch
@@ -48,6 +49,9 @@ func newContent(tx *transaction) (*content, error) {
 
 // Write implements io.Writer. Its only error is errFarTooBig.
 func (b *content) Write(p []byte) (int, error) {
+	if b.size == 0 && len(p) > 0 {
+		b.folded = p[0] == ' ' || p[0] == '\t'
+	}
 	b.size += int64(len(p))
 	if b.limit > 0 && b.size > b.limit {
 		if b.size > b.most {

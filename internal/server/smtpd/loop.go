@@ -51,6 +51,7 @@ func (c *connection) greet() error {
 		}
 	}
 	d := c.session.judge(policy.Connect)
+	c.hold = 0 // the greeting waits below, the first reply does not wait again
 	c.session.step("connect", "", d.Reply)
 	if d.Delay > 0 {
 		if err := c.awaitSilence(d.Delay); err != nil || c.closing {
@@ -112,7 +113,9 @@ func (c *connection) step() error {
 	var row *command
 	var o outcome
 	if err != nil {
-		o = says(smtp.ReplyTo(err))
+		r := smtp.ReplyTo(err)
+		r.Close = r.Close || cmd.Verb == smtp.BDAT // its octets would be taken for commands
+		o = says(r)
 	} else {
 		row = &table[cmd.Verb]
 		o = c.run(row, cmd)
@@ -156,10 +159,10 @@ func (c *connection) deliver(verb smtp.Verb, o outcome, junk bool) error {
 	hold := c.hold
 	c.hold = 0
 	r, cost := c.penalty.weigh(c, o.Reply, junk)
-	if cost = max(cost, hold); cost > 0 {
-		if !c.enterDelay() {
-			return c.end(replyBusy)
-		}
+	cost = max(cost, hold)
+	switch {
+	case cost == 0:
+	case c.enterDelay():
 		err := c.flush()
 		if err == nil {
 			c.pause(cost)
@@ -168,6 +171,10 @@ func (c *connection) deliver(verb smtp.Verb, o outcome, junk bool) error {
 		if err != nil {
 			return err
 		}
+	case r.Code == replyOK.Code && (verb == smtp.DATA || verb == smtp.BDAT):
+		// The message is ours: the client must hear it, or it sends it again.
+	default:
+		return c.end(replyBusy)
 	}
 	if c.log.Enabled(event.SessionCommand) {
 		c.log.Log(event.SessionCommand, slog.String("verb", verb.String()), slog.String("reply", r.String()))

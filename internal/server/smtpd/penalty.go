@@ -12,9 +12,17 @@ import (
 // penalty counts what a client did wrong on one connection. RSET, EHLO and
 // STARTTLS do not reset it (B1G-LIM-05).
 type penalty struct {
-	errors int
-	junk   int
+	errors  int
+	junk    int
+	unknown int // recipients nobody here has
 }
+
+// mostUnknown is how many addresses a client may try out on one connection,
+// whatever the settings say (reliability.md row 23).
+const mostUnknown = 50
+
+// noSuchRecipient is the status of RFC 3463 for an address nobody has.
+var noSuchRecipient = reply.E(5, 1, 1)
 
 // junkPause is what every junkGroup junk commands cost (M-SEC-ADV-05).
 const (
@@ -39,7 +47,10 @@ func (p *penalty) weigh(c *connection, r reply.Reply, junk bool) (reply.Reply, t
 	if wrong || p.errors > e.SoftLimit {
 		cost = e.Delay
 	}
-	if p.errors > e.HardLimit {
+	if r.Enhanced == noSuchRecipient {
+		p.unknown++
+	}
+	if p.errors > e.HardLimit || p.unknown >= mostUnknown {
 		c.log.Log(event.SessionJunk, slog.Int("errors", p.errors), slog.Int("junk", p.junk))
 		r = replyTooManyErrors
 	}

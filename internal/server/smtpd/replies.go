@@ -35,6 +35,7 @@ var (
 	replyTooBig        = reply.New(552, reply.E(5, 3, 4), "Message exceeds the size limit")
 	replyFarTooBig     = reply.New(421, reply.E(4, 3, 2), "Message far exceeds the size limit, closing connection").Closing()
 	replyBareInContent = reply.New(550, reply.E(5, 6, 11), "Content has bare CR or bare LF; lines must end in CRLF")
+	replyFolded        = reply.New(554, reply.E(5, 6, 0), "The first line of the header begins with white space")
 	replyNoTLS         = reply.New(454, reply.E(4, 7, 0), "TLS not available due to temporary reason")
 	replyManyRcpt      = reply.New(452, reply.E(4, 5, 3), "Too many recipients")
 )

@@ -76,6 +76,9 @@ wait 4s
 silence
 S: 220 mx.example.test ESMTP
 took 5s
+C: HELP
+S: 214 …
+took 0s
 C: EHLO client.example
 S* 250 LIMITS …`)
 	if g.facts.SpokeFirst {

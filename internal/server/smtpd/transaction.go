@@ -106,6 +106,8 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 		return refusal(accept.ReplyTo(b.failed))
 	case bare && !tx.binary && b.normal == nil:
 		return refusal(replyBareInContent)
+	case b.folded:
+		return refusal(replyFolded)
 	}
 	structure, err := b.finish()
 	if err != nil {

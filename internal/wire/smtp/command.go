@@ -52,12 +52,12 @@ type Command struct {
 
 // ParseCommand reads a line without its CRLF. A line with NUL, CR, LF or
 // another control character gives 501 5.5.2, one that is too long for its verb
-// 500 5.5.2. Octets above 127 are left to those who read the argument. An
+// 500 5.5.2; the verb is told in any case. Octets above 127 are left to those who read the argument. An
 // unknown verb is no error.
 func ParseCommand(line []byte) (Command, error) {
 	for _, c := range line {
 		if c < ' ' || c == 0x7f {
-			return Command{}, refuse(501, 5, 5, 2, "Control characters are not allowed in commands")
+			return Command{Verb: verb(firstWord(line))}, refuse(501, 5, 5, 2, "Control characters are not allowed in commands")
 		}
 	}
 	line = bytes.TrimRight(line, " ")
@@ -71,6 +71,14 @@ func ParseCommand(line []byte) (Command, error) {
 	}
 	c.Arg = string(rest)
 	return c, nil
+}
+
+// firstWord ends at a space or control character.
+func firstWord(line []byte) []byte {
+	if i := bytes.IndexFunc(line, func(r rune) bool { return r <= ' ' || r == 0x7f }); i >= 0 {
+		return line[:i]
+	}
+	return line
 }
 
 func (v Verb) limit() int {

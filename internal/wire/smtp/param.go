@@ -205,7 +205,7 @@ func (m *Mail) set(name, value string, has bool, offered Param) error {
 		ok = m.Return == "FULL" || m.Return == "HDRS"
 	case "ENVID":
 		m.EnvelopeID, ok = DecodeXtext(value)
-		ok = ok && len(value) <= 100
+		ok = ok && len(value) <= 100 && isASCII(m.EnvelopeID) // RFC 3461 §4.4
 	case "HOLDFOR":
 		var seconds int64
 		seconds, ok = parseNumber(value, 9)
@@ -283,6 +283,7 @@ func parseOriginal(s string, smtputf8 bool) (string, bool) {
 		addr, ok = decodeUTF8Xtext(encoded)
 	case isASCII(encoded):
 		addr, ok = DecodeXtext(encoded)
+		ok = ok && isASCII(addr) // RFC 3461 §4.2
 	default:
 		return "", false
 	}

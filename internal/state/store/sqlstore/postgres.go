@@ -137,7 +137,7 @@ func (e *pgEngine) migrate(ctx context.Context) error {
 		more := false
 		err := pgx.BeginFunc(ctx, e.pool, func(t pgx.Tx) error {
 			var err error
-			more, err = migrateStep(ctx, t)
+			more, err = migrateStep(ctx, t, e.s.o)
 			return err
 		})
 		if err != nil || !more {
@@ -146,7 +146,7 @@ func (e *pgEngine) migrate(ctx context.Context) error {
 	}
 }
 
-func migrateStep(ctx context.Context, t pgx.Tx) (more bool, err error) {
+func migrateStep(ctx context.Context, t pgx.Tx, o Options) (more bool, err error) {
 	version := 0
 	if _, err := t.Exec(ctx, `LOCK TABLE schema_version IN EXCLUSIVE MODE`); err != nil {
 		return false, err
@@ -154,7 +154,7 @@ func migrateStep(ctx context.Context, t pgx.Tx) (more bool, err error) {
 	if err := t.QueryRow(ctx, `SELECT COALESCE(MAX(version), 0) FROM schema_version`).Scan(&version); err != nil {
 		return false, err
 	}
-	steps, err := pending(version)
+	steps, err := o.pending(version)
 	if err != nil || len(steps) == 0 {
 		return false, err
 	}

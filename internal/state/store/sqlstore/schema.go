@@ -40,8 +40,11 @@ func migrations() ([]migration, error) {
 
 // pending returns the migrations a database of this version needs. A newer
 // database is refused: an older program must not write into it.
-func pending(version int) ([]migration, error) {
-	all, err := migrations()
+func (o Options) pending(version int) ([]migration, error) {
+	all, err := o.schema, error(nil)
+	if all == nil {
+		all, err = migrations()
+	}
 	if err != nil {
 		return nil, err
 	}

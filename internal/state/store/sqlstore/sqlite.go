@@ -70,7 +70,7 @@ func (e *sqliteEngine) start(ctx context.Context) error {
 		return err
 	}
 	e.writer = newWriter(e, conn)
-	if err := migrateSQLite(conn); err != nil {
+	if err := migrateSQLite(conn, e.s.o); err != nil {
 		return err
 	}
 	if err := e.openReaders(); err != nil {
@@ -108,7 +108,7 @@ func openConn(path string, cacheKB int) (*sqlite.Conn, error) {
 }
 
 // migrateSQLite brings the schema up to date, one transaction a step.
-func migrateSQLite(c *sqlite.Conn) error {
+func migrateSQLite(c *sqlite.Conn, o Options) error {
 	x := sqliteTx{c: c}
 	version := 0
 	if err := x.query("PRAGMA user_version", nil, func(r row) error {
@@ -117,7 +117,7 @@ func migrateSQLite(c *sqlite.Conn) error {
 	}); err != nil {
 		return err
 	}
-	steps, err := pending(version)
+	steps, err := o.pending(version)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,8 @@ type Options struct {
 	// beforeCommit, when set, runs before each commit of the SQLite writer and
 	// fails it (fault injection).
 	beforeCommit func() error
+	// schema replaces the scripts the program brings.
+	schema []migration
 }
 
 func (o Options) withDefaults() Options {

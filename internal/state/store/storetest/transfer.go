@@ -12,6 +12,7 @@ var transferTests = []test{
 	{name: "CopyPairsUIDsAndKeepsWhatAMessageIs", run: copyKeeps},
 	{name: "MovePairsUIDsAndExpungesTheOld", run: moveKeeps},
 	{name: "KeywordsAreTranslated", run: transferKeywords},
+	{name: "KeywordsInAnotherOrderAreTranslated", run: transferSwapped},
 	{name: "TooManyKeywordsMoveNothing", run: transferKeywordBound},
 	{name: "CopyCountsForTheQuotaAndMoveDoesNot", run: transferQuota},
 	{name: "UnknownMailboxesChangeNothing", run: transferUnknown},
@@ -134,6 +135,24 @@ func transferKeywords(e *env) {
 	}
 	if got := x.Mailbox.Keywords; !slices.Equal(got, []string{"$x", "$THREE", "$y", "$one"}) {
 		e.t.Errorf("the mailbox has keywords %q", got)
+	}
+	e.verify(a)
+}
+
+// Both mailboxes have the same keywords on the same bits, but not each on its own.
+func transferSwapped(e *env) {
+	a := e.account()
+	from, to := e.box(a, "INBOX").ID, e.create(a, "To").ID
+	e.fileMany(a, from, 2)
+	e.fileMany(a, to, 1)
+	e.set(a, from, store.FlagUpdate{UIDs: only(1), Op: store.FlagsAdd, Keywords: []string{"$a"}})
+	e.set(a, from, store.FlagUpdate{UIDs: only(2), Op: store.FlagsAdd, Keywords: []string{"$b"}})
+	e.set(a, to, store.FlagUpdate{UIDs: only(1), Op: store.FlagsAdd, Keywords: []string{"$b", "$a"}})
+	_, err := a.Copy(e.ctx, from, all(), to)
+	e.must(err)
+	x := e.index(a, to)
+	if got := fmt.Sprint(flagNames(x.Entries[1].Flags, x.Mailbox.Keywords), flagNames(x.Entries[2].Flags, x.Mailbox.Keywords)); got != "[$a] [$b]" {
+		e.t.Errorf("keywords became %s", got)
 	}
 	e.verify(a)
 }

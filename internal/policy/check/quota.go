@@ -38,7 +38,7 @@ func (q *Quota) Check(ctx context.Context, f *policy.Facts) policy.Verdict {
 	f.SawNumber("quota", u.LimitBytes)
 	size := max(int64(f.DeclaredSize), 1)
 	switch {
-	case u.LimitBytes > 0 && u.Bytes+size > u.LimitBytes:
+	case u.LimitBytes > 0 && size > u.LimitBytes-u.Bytes:
 		return q.full(fmt.Sprintf("the mailbox holds %s of %s and the message declares %d octets",
 			unit.Size(u.Bytes), unit.Size(u.LimitBytes), int64(f.DeclaredSize)))
 	case u.LimitMessages > 0 && u.Messages >= u.LimitMessages:

@@ -16,14 +16,16 @@ type Room struct {
 	Reserve unit.Size `default:"64MB" min:"1MB"`
 }
 
-// Check refuses MAIL for now when the message would not fit. A disk of
-// unknown size passes: the store itself refuses what it cannot keep.
+// Check refuses MAIL for now when one and a half times the message would not
+// fit (reliability.md row 6). A disk of unknown size passes: the store itself
+// refuses what it cannot keep.
 func (r *Room) Check(_ context.Context, f *policy.Facts) policy.Verdict {
 	if f.Room.ReadOnly != nil {
 		return policy.Unable("the store is read-only", f.Room.ReadOnly)
 	}
 	f.SawNumber("free", f.Room.Free)
-	if f.Room.Total == 0 || f.Room.Free-int64(r.Reserve) >= int64(f.DeclaredSize) {
+	free := f.Room.Free - int64(r.Reserve)
+	if f.Room.Total == 0 || free-free/3 >= int64(f.DeclaredSize) {
 		return policy.Passed("there is room")
 	}
 	return policy.Refused(

@@ -6,6 +6,7 @@ import (
 	"posthorn/internal/base/reply"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/policy"
+	"posthorn/internal/state/directory"
 	"posthorn/internal/wire/smtp"
 )
 
@@ -18,6 +19,9 @@ func (s *session) mail(arg string) outcome {
 	m, err := smtp.ParseMail(arg, s.offered)
 	if err != nil {
 		return syntax(err)
+	}
+	if r, ok := s.stillIn(); !ok {
+		return says(r)
 	}
 	now := time.Now()
 	release, err := s.release(m, now)
@@ -51,6 +55,25 @@ func (s *session) mail(arg string) outcome {
 		s.drop()
 	}
 	return says(r)
+}
+
+// stillIn reports whether whoever logged in may still: an account that was
+// disabled or removed meanwhile sends no more, not even on an old connection.
+func (s *session) stillIn() (reply.Reply, bool) {
+	account := s.facts.Login
+	if account == nil {
+		return reply.Reply{}, true
+	}
+	for _, addr := range account.Addresses {
+		to, err := s.c.server.Directory.Resolve(s.c.work, addr)
+		if err != nil {
+			return replyLocalError.Because(err), false
+		}
+		if to.Account == account.ID && to.Kind == directory.Local {
+			return reply.Reply{}, true
+		}
+	}
+	return replyLoginEnded, false
 }
 
 // release is when the message may be sent at the earliest (RFC 4865); zero

@@ -337,6 +337,7 @@ func play(t *testing.T, dialogue string) {
 //	! room 1000                  free octets
 //	! tight on                   memory is short
 //	! tls off                    no certificate
+//	! disable bob              the account is switched off
 //	! auth down                  the directory of logins does not answer
 //	! stop 5s                    the server stops, with that much grace
 //	! filed bob 1                so many messages lie in bob's inbox
@@ -349,6 +350,14 @@ func (w *world) commands() map[string]func(string) error {
 	return map[string]func(string) error{
 		"set": w.set, "fault": w.fault, "room": w.setRoom, "stop": w.stop, "filed": w.filed, "queued": w.queued, "line": w.line,
 		"tight": on(&w.tight, "on"), "tls": on(&w.noTLS, "off"), "auth": on(&w.login.down, "down"),
+		"disable": func(who string) error {
+			row, err := w.store.Directory().GetAccount(w.t.Context(), w.accounts[who])
+			if err != nil {
+				return err
+			}
+			row.Disabled = true
+			return w.dir.SetAccount(w.t.Context(), row)
+		},
 		"unknown": func(args string) error {
 			n, err := strconv.Atoi(args)
 			w.store.set(func(f *faulty) { f.unknown = n })

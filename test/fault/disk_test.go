@@ -253,7 +253,7 @@ func unmount(t *testing.T, dir string) {
 // reliability.md row 2: the same as a kill, with the page cache gone.
 func TestPowerCutsLoseNothingAcknowledged(t *testing.T) {
 	t.Parallel()
-	if err := powerCuts(t, "", pick(10, 30)); err != nil {
+	if err := powerCuts(t, "", pick(5, 30)); err != nil {
 		t.Error(err)
 	}
 }
@@ -268,7 +268,7 @@ func TestPowerCutsWithoutSyncsAreNoticed(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
-	err := powerCuts(t, bin, 3)
+	err := powerCuts(t, bin, 2)
 	if err == nil {
 		t.Fatal("a build that never syncs passed the power cuts: the test does not test")
 	}

@@ -49,7 +49,7 @@ func TestWhatIMAPSaidOKToSurvivesKills(t *testing.T) {
 	for i := range p {
 		p[i] = &promises{all: map[string]*promise{}, uids: map[string]uint32{}}
 	}
-	for cycle := range pick(8, 60) {
+	for cycle := range pick(6, 60) {
 		var wg sync.WaitGroup
 		for i, account := range s.accounts {
 			wg.Go(func() { p[i].work(t, s.d.Addr("imap"), account) })

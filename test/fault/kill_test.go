@@ -12,7 +12,7 @@ import (
 // acknowledged, once, and no UID ever means another message.
 func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 	t.Parallel()
-	cycles, least := pick(30, 100), pick(20_000, 50_000)
+	cycles, least := pick(12, 100), pick(6_000, 50_000)
 	s := newSite(t, options(""), 10)
 	stop := s.load(ledger.Load{Connections: 32, Sizes: []int{800, 2000, 5000, 2000, 70_000}, Pairs: 7})
 	for i := 0; ; i++ {

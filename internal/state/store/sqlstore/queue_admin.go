@@ -171,15 +171,15 @@ func (q *queue) Remove(ctx context.Context, id ident.ID) (int, error) {
 	return int(n), nil
 }
 
-// Abandon implements store.Queue. It reads the whole queue, which a process
-// does once.
+// Abandon implements store.Queue. The second condition on the owner leads to
+// the index of claimed rows.
 func (q *queue) Abandon(ctx context.Context, owner string) (int, error) {
 	if owner == "" {
 		return 0, fmt.Errorf("queue: abandon claims of nobody: %w", store.ErrInvalid)
 	}
 	var n int64
 	err := q.s.write(ctx, func(t *txn) (err error) {
-		n, err = t.exec(`UPDATE queue_recipient SET due = next_try, owner = '', fence = 0 WHERE owner = ?`, owner)
+		n, err = t.exec(`UPDATE queue_recipient SET due = next_try, owner = '', fence = 0 WHERE owner = ? AND owner <> ''`, owner)
 		t.onCommit(q.hint)
 		return err
 	})

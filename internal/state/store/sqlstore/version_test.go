@@ -30,6 +30,9 @@ func TestAStoreOfVersion1IsReadByThisProgram(t *testing.T) {
 	loadVersion(t, dir)
 	s := reopen(t, dir, Options{SegmentSize: 1 << 20})
 	readVersion(t, s)
+	if got, want := schemaOf(t, s), schemaOf(t, openTest(t, Options{})); got != want {
+		t.Errorf("a new store has another schema than one of version 1 that was brought up to date:\n%s\nwant\n%s", got, want)
+	}
 	// And goes on with it.
 	id, err := s.Directory().Owner(t.Context(), address(t, "alice@one.test"))
 	if err != nil {
@@ -42,6 +45,21 @@ func TestAStoreOfVersion1IsReadByThisProgram(t *testing.T) {
 		}
 	}
 	readVersion(t, s)
+}
+
+func schemaOf(t *testing.T, s *Store) string {
+	t.Helper()
+	var all []string
+	err := s.read(t.Context(), func(t tx) error {
+		return t.query(`SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name`, nil, func(r row) error {
+			all = append(all, r.text(0))
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(all, "\n")
 }
 
 // loadVersion puts the store checked in into a folder.

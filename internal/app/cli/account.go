@@ -50,7 +50,7 @@ func firstLine(r io.Reader) (string, error) {
 		return "", fmt.Errorf("--password-stdin: %w", err)
 	}
 	if line = strings.TrimRight(line, "\r\n"); line == "" {
-		return "", errors.New("--password-stdin: the first line of standard input is empty; pipe the password in")
+		return "", errors.New("--password-stdin: the first line is empty; pipe the password in")
 	}
 	return line, nil
 }

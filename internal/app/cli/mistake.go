@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"syscall"
@@ -51,8 +53,12 @@ func explain(err error) string {
 	if refused := (*smtp.RefusedError)(nil); errors.As(err, &refused) {
 		text = strings.Replace(text, refused.Error(), "the server refused "+refused.Verb+": "+clean(refused.Reply.String()), 1)
 	}
+	if name := (x509.HostnameError{}); errors.As(err, &name) {
+		text = fmt.Sprintf("the server's certificate is not for %s, its name by the setting server.hostname, but for %s; one of the server's own making is made anew at the next start",
+			name.Host, strings.Join(name.Certificate.DNSNames, ", "))
+	}
 	if before, _, ok := strings.Cut(text, " already: listen "); ok && errors.Is(err, syscall.EADDRINUSE) {
-		text = before + " already; stop it, or name other ports with --listen NAME=ADDRESS:PORT (port 0: any free one)"
+		text = strings.TrimPrefix(before, "listen: ") + " already; stop it, or name other ports with --listen NAME=ADDRESS:PORT (port 0: any free one)"
 	}
 	return text
 }

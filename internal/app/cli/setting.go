@@ -225,7 +225,7 @@ func printChange(w io.Writer, h setting.Change) error {
 	if h.ConfirmBy != nil {
 		head += "  on trial until " + when(*h.ConfirmBy)
 	}
-	if h.Comment != "" {
+	if h.Comment != "" && h.Undoes == 0 { // that of an undo says no more
 		head += "  " + h.Comment
 	}
 	if _, err := fmt.Fprintln(w, clean(head)); err != nil {

@@ -3,6 +3,7 @@ package manage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -190,7 +191,7 @@ func (s *Service) setAccount(ctx context.Context, in *AccountSetInput) (None, er
 			return None{}, err
 		}
 	}
-	return None{}, s.o.Directory.SetAccount(ctx, a)
+	return None{}, byAddress(a, s.o.Directory.SetAccount(ctx, a))
 }
 
 func (s *Service) removeAccount(ctx context.Context, in *AccountInput) (None, error) {
@@ -198,5 +199,13 @@ func (s *Service) removeAccount(ctx context.Context, in *AccountInput) (None, er
 	if err != nil {
 		return None{}, err
 	}
-	return None{}, s.o.Directory.RemoveAccount(ctx, a.ID)
+	return None{}, byAddress(a, s.o.Directory.RemoveAccount(ctx, a.ID))
+}
+
+// byAddress names an account in an error as people know it.
+func byAddress(a store.AccountRow, err error) error {
+	if err == nil || len(a.Addresses) == 0 {
+		return err
+	}
+	return said{strings.Replace(err.Error(), fmt.Sprintf("account %d ", a.ID), "account "+a.Addresses[0].String()+" ", 1), err}
 }

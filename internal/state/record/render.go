@@ -39,7 +39,11 @@ func (v View) Line(w io.Writer, b Biography) error {
 	}
 	p.f("%s  %s  %-9s  %-15s  %s -> %s", p.stamp(a.Begin), a.ID, a.Outcome, a.Client, sender(a), recipients(a))
 	if s := a.deciding(); s != nil && a.Outcome >= Discarded {
-		p.f("  %s [%s]", clean(s.Reply), s.Check)
+		check := s.Check
+		if check == "" {
+			check = "no check"
+		}
+		p.f("  %s [%s]", clean(s.Reply), check)
 	}
 	p.f("\n")
 	return p.err
@@ -162,24 +166,25 @@ func (p *printer) verdict(a *Attempt) {
 	case Aborted:
 		p.f("The client ended the transaction before the message was complete.\n")
 	}
-	p.decisions(a.Steps)
+	p.decisions(a.Steps, a.Outcome != Accepted)
 }
 
 // Steps explains the decisions of steps and tells them one by one; rehearsals
 // are written so.
 func (v View) Steps(w io.Writer, steps []Step) error {
 	p := &printer{w: w, v: v}
-	p.decisions(steps)
+	p.decisions(steps, false)
 	p.story(steps)
 	return p.err
 }
 
-// decisions explains each different decision once.
-func (p *printer) decisions(steps []Step) {
+// decisions explains each different decision once; own: those of no check too,
+// where the server itself could not go on.
+func (p *printer) decisions(steps []Step, own bool) {
 	told := map[string]bool{}
 	for i := range steps {
 		s := &steps[i]
-		if s.Check == "" || told[s.Reply+s.Reason] || len(told) == 10 {
+		if s.Check == "" && (!own || s.Reason == "") || told[s.Reply+s.Reason] || len(told) == 10 {
 			continue
 		}
 		told[s.Reply+s.Reason] = true
@@ -192,6 +197,8 @@ func (p *printer) decision(s *Step) {
 	p.f("\n  %s was answered\n      %s\n", said(s), orNone(s.Reply))
 	p.f("  because %s.\n", strings.TrimSuffix(clean(s.Reason), "."))
 	switch {
+	case s.Check == "":
+		p.f("  No check decided that; it is the server's own doing.\n")
 	case s.Setting == "":
 		p.f("  The check %s decided.\n", s.Check)
 	case strings.Contains(s.Setting, " "):
@@ -201,14 +208,20 @@ func (p *printer) decision(s *Step) {
 	}
 }
 
-// deciding is the last step that a check decided.
+// deciding is the last step that a check decided; where none did and the
+// attempt failed, the last that the server itself could not take.
 func (a *Attempt) deciding() *Step {
+	var own *Step
 	for i := len(a.Steps) - 1; i >= 0; i-- {
-		if a.Steps[i].Check != "" {
-			return &a.Steps[i]
+		s := &a.Steps[i]
+		if s.Check != "" {
+			return s
+		}
+		if own == nil && s.Reason != "" && a.Outcome != Accepted {
+			own = s
 		}
 	}
-	return nil
+	return own
 }
 
 // story tells step by step what was said and what each check thought of it.

@@ -71,7 +71,9 @@ func TestBiographiesReadWell(t *testing.T) {
 		"held":       {Attempt: story(t, Refused, held, held)},
 		"connection": {Attempt: connection},
 		"aborted":    {Attempt: story(t, Aborted)},
-		"untouched":  {Attempt: story(t, Accepted, sent)},
+		"broken": {Attempt: story(t, Deferred, Step{After: 6 * time.Second, Verb: "content",
+			Reply: "451 4.3.0 Temporary problem, try again later", Reason: "the disk failed"})},
+		"untouched": {Attempt: story(t, Accepted, sent)},
 		"accepted": {Attempt: story(t, Accepted, refused, sent), Events: []Event{
 			{Time: day(10, 1), Kind: Filed, Recipient: "bob@example.test", Place: "INBOX"},
 			{Time: day(10, 1), Kind: Queued, Recipient: "carol@example.test"},

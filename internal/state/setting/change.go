@@ -55,8 +55,11 @@ type Difference struct {
 // String writes the difference in one line.
 func (d Difference) String() string {
 	mark := func(text string, def bool) string {
-		if def {
-			return show(text) + " (default)"
+		switch {
+		case def && text == "":
+			return "(empty, default)"
+		case def:
+			return text + " (default)"
 		}
 		return show(text)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -66,39 +67,49 @@ func open(path string) bool {
 func (d Deps) administrators(next http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	return cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if open(r.URL.Path) || d.login(w, r) {
+		if open(r.URL.Path) {
 			next.ServeHTTP(w, r)
+		} else if who, ok := d.login(w, r); ok {
+			next.ServeHTTP(w, r.WithContext(manage.WithAuthor(r.Context(), who)))
 		}
 	}))
 }
 
-// login reports whether an administrator asks, and answers everybody else.
-func (d Deps) login(w http.ResponseWriter, r *http.Request) bool {
+// login returns which administrator asks, and answers everybody else.
+func (d Deps) login(w http.ResponseWriter, r *http.Request) (who string, ok bool) {
 	from := client(r)
 	if r.TLS == nil && from.IsValid() && !from.IsLoopback() && !d.Clear() {
 		deny(w, http.StatusForbidden, "passwords are not taken over a network without TLS")
-		return false
+		return "", false
 	}
 	name, password, ok := r.BasicAuth()
 	if !ok {
 		deny(w, http.StatusUnauthorized, "log in as an administrator")
-		return false
+		return "", false
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
 	g := d.Guard(from, "http", d.Log)
 	a, err := g.Password(ctx, name, password)
 	if err == nil && a.Admin {
-		return true
+		return primary(a), true
 	}
 	hold, _ := g.Penalty()
 	pause(r.Context(), hold)
 	if err != nil && !errors.Is(err, sasl.ErrCredentials) {
 		deny(w, http.StatusServiceUnavailable, "logins cannot be checked right now")
-		return false
+		return "", false
 	}
 	deny(w, http.StatusUnauthorized, "log in as an administrator")
-	return false
+	return "", false
+}
+
+// primary names an account.
+func primary(a store.AccountRow) string {
+	if len(a.Addresses) == 0 {
+		return "account " + strconv.FormatInt(int64(a.ID), 10)
+	}
+	return a.Addresses[0].String()
 }
 
 // client is where the request comes from, the zero address for a Unix socket.

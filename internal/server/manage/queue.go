@@ -83,7 +83,7 @@ func queueOperations() []Operation {
 				return Count{}, notWaiting(id, err)
 			}
 			if kind != unrecorded {
-				s.o.Records.Event(record.Event{ID: id, Kind: kind, By: in.Author})
+				s.o.Records.Event(record.Event{ID: id, Kind: kind, By: author(ctx, in.Author)})
 			}
 			return Count{n}, nil
 		})
@@ -186,6 +186,6 @@ func (s *Service) redirect(ctx context.Context, in *QueueRedirectInput) (Count, 
 	if err != nil {
 		return Count{}, notWaiting(id, err)
 	}
-	s.o.Records.Event(record.Event{ID: id, Kind: record.Redirected, Place: to.String(), By: in.Author})
+	s.o.Records.Event(record.Event{ID: id, Kind: record.Redirected, Place: to.String(), By: author(ctx, in.Author)})
 	return Count{n}, nil
 }

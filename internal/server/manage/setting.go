@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,6 +59,9 @@ type (
 	}
 )
 
+// nobody is the author of a change that names none.
+const nobody = "API"
+
 // SettingFile is the settings as one text file.
 type SettingFile struct {
 	File string `json:"file"`
@@ -91,17 +95,14 @@ func (s *Service) explain(ctx context.Context, in *SettingInput) (setting.Info, 
 	return s.o.Settings.Explain(ctx, in.Name)
 }
 
-func (c SettingChange) edit() (setting.Edit, error) {
-	e := setting.Edit{Set: c.Set, Unset: c.Unset, Author: c.Author, Comment: c.Comment, Base: c.Base}
-	return e, c.complete(&e)
+func (c SettingChange) edit(ctx context.Context) (setting.Edit, error) {
+	e := setting.Edit{Set: c.Set, Unset: c.Unset}
+	return e, c.complete(ctx, &e)
 }
 
 // complete fills in what a file does not say.
-func (c SettingChange) complete(e *setting.Edit) error {
-	e.Author, e.Comment, e.Base = c.Author, c.Comment, c.Base
-	if e.Author == "" {
-		e.Author = "API"
-	}
+func (c SettingChange) complete(ctx context.Context, e *setting.Edit) error {
+	e.Author, e.Comment, e.Base = cmp.Or(author(ctx, c.Author), nobody), c.Comment, c.Base
 	if c.Trial == "" {
 		return nil
 	}
@@ -114,7 +115,7 @@ func (c SettingChange) complete(e *setting.Edit) error {
 }
 
 func (s *Service) changeSettings(ctx context.Context, in *SettingChangeInput) (SettingOutcome, error) {
-	e, err := in.Body.edit()
+	e, err := in.Body.edit(ctx)
 	if err != nil {
 		return SettingOutcome{}, err
 	}
@@ -147,7 +148,7 @@ func (s *Service) applySettings(ctx context.Context, in *SettingFileInput) (Sett
 	if err != nil {
 		return SettingOutcome{}, inField("file", err)
 	}
-	if err := in.Body.complete(&e); err != nil {
+	if err := in.Body.complete(ctx, &e); err != nil {
 		return SettingOutcome{}, err
 	}
 	return s.save(ctx, e, in.Body.DryRun)
@@ -162,11 +163,7 @@ func (s *Service) settingHistory(ctx context.Context, in *SettingHistoryInput) (
 }
 
 func (s *Service) undoSettings(ctx context.Context, in *SettingVersionInput) (SettingOutcome, error) {
-	author := in.Author
-	if author == "" {
-		author = "API"
-	}
-	saved, err := s.o.Settings.Undo(ctx, in.Version, author)
+	saved, err := s.o.Settings.Undo(ctx, in.Version, cmp.Or(author(ctx, in.Author), nobody))
 	return s.outcome(saved), err
 }
 

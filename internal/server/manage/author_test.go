@@ -1,0 +1,23 @@
+package manage
+
+import (
+	"context"
+	"testing"
+
+	"posthorn/internal/state/setting"
+)
+
+func TestWhoLoggedInIsTheAuthorWhateverTheInputSays(t *testing.T) {
+	for want, ctx := range map[string]context.Context{
+		"admin@example.test": WithAuthor(t.Context(), "admin@example.test"),
+		"somebody else":      t.Context(),
+	} {
+		var e setting.Edit
+		if err := (SettingChange{Author: "somebody else"}).complete(ctx, &e); err != nil || e.Author != want {
+			t.Errorf("%s, not %s (%v)", e.Author, want, err)
+		}
+	}
+	if e, err := (SettingChange{}).edit(t.Context()); err != nil || e.Author != nobody {
+		t.Errorf("%+v, %v", e, err)
+	}
+}

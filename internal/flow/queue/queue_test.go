@@ -38,7 +38,7 @@ func (s *shelf) Finish(_ context.Context, _ store.Claim, o []store.Outcome) erro
 }
 
 func (s *shelf) Abandon(context.Context, string) (int, error) { return 0, nil }
-func (s *shelf) Wake(bool) <-chan struct{}                     { return nil }
+func (s *shelf) Wake(bool) <-chan struct{}                    { return nil }
 func (s *shelf) NextDue(context.Context, bool) (time.Time, bool, error) {
 	return time.Now().Add(-time.Hour), true, nil
 }

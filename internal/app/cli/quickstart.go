@@ -182,14 +182,17 @@ func (t *trial) print(w io.Writer, h *app.House, data string, open []manage.List
 	}
 	where := (&Where{Data: data}).flags()
 	demo, admin := "demo@"+t.domain, "admin@"+t.domain
-	fmt.Fprintf(&b, `
-Send the first message and read it, in another terminal:
-
-%[4]s    posthorn try send%[1]s --from %[2]s --to %[3]s --subject 'First mail'
-    posthorn try read%[1]s --login %[3]s
-    posthorn try read%[1]s --login %[3]s --pop3
-
-`, where, demo, admin, onPath())
+	fmt.Fprintf(&b, "\nSend the first message and read it, in another terminal:\n\n%s", onPath())
+	for _, try := range []struct{ door, command string }{
+		{"submission", "send" + where + " --from " + demo + " --to " + admin + " --subject 'First mail'"},
+		{"imap", "read" + where + " --login " + admin},
+		{"pop3", "read" + where + " --login " + admin + " --pop3"},
+	} {
+		if at[try.door] != "" || at[try.door+"s"] != "" {
+			fmt.Fprintf(&b, "    posthorn try %s\n", try.command)
+		}
+	}
+	b.WriteString("\n")
 	t.curl(&b, h, at, demo, admin)
 	fmt.Fprintf(&b, "See what happened and why:  posthorn trace%s --to %s\nStop with Ctrl-C.\n", where, admin)
 	_, err := io.WriteString(w, b.String())

@@ -207,5 +207,6 @@ func byAddress(a store.AccountRow, err error) error {
 	if err == nil || len(a.Addresses) == 0 {
 		return err
 	}
-	return said{strings.Replace(err.Error(), fmt.Sprintf("account %d ", a.ID), "account "+a.Addresses[0].String()+" ", 1), err}
+	text := strings.TrimPrefix(err.Error(), fmt.Sprintf("set account %d: ", a.ID))
+	return said{strings.Replace(text, fmt.Sprintf("account %d ", a.ID), "account "+a.Addresses[0].String()+" ", 1), err}
 }

@@ -97,8 +97,11 @@ func (b *Book) inverse(c *store.SettingChange) (Edit, error) {
 	for _, item := range c.Items {
 		row, has := b.rows[item.Name]
 		if has == item.Unset || has && row.Value != item.New {
-			return e, fmt.Errorf("%s was changed again after version %d (version %d); undo that first or set the value by hand: %w",
-				item.Name, c.Version, row.Version, store.ErrConflict)
+			later := fmt.Sprintf("returned to its default after version %d", c.Version)
+			if has {
+				later = fmt.Sprintf("changed again after version %d (version %d)", c.Version, row.Version)
+			}
+			return e, fmt.Errorf("%s was %s; undo that first (posthorn setting history) or set the value by hand: %w", item.Name, later, store.ErrConflict)
 		}
 		if item.WasUnset {
 			e.Unset = append(e.Unset, item.Name)

@@ -65,7 +65,7 @@ var Details = []Mutation{
 	swap("one recipient too few", "count.go", "Recipients.atRcpt", "f.Accepted < limit", "f.Accepted+1 < limit", "recipients"),
 	swap("users are asked to send the rest", "count.go", "Recipients.whole", "f.Kind == policy.Submission ||", "", "recipients"),
 	swap("inbound excess cannot be refused", "count.go", "Recipients.whole", `r.Excess == "refuse"`, "false", "recipients"),
-	swap("a mailbox is full one octet early", "quota.go", "Quota.Check", "u.Bytes+size > u.LimitBytes", "u.Bytes+size >= u.LimitBytes", "quota"),
+	swap("a mailbox is full one octet early", "quota.go", "Quota.Check", "size > u.LimitBytes-u.Bytes", "size >= u.LimitBytes-u.Bytes", "quota"),
 	swap("the number of messages does not count", "quota.go", "Quota.Check", "u.Messages >= u.LimitMessages", "false", "quota"),
 	swap("a full mailbox is never permanent", "quota.go", "Quota.full", "if q.Permanent {", "if false {", "quota"),
 	swap("the last octets cannot be used", "room.go", "Room.Check", ">= int64(f.DeclaredSize)", "> int64(f.DeclaredSize)", "room"),

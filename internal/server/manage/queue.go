@@ -9,6 +9,7 @@ import (
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/unit"
+	"posthorn/internal/state/directory"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/store"
 )
@@ -182,10 +183,32 @@ func (s *Service) redirect(ctx context.Context, in *QueueRedirectInput) (Count, 
 	if err != nil {
 		return Count{}, inField("to", err)
 	}
+	if to, err = s.destination(ctx, to); err != nil {
+		return Count{}, err
+	}
 	n, err := s.o.Store.Queue().Redirect(ctx, id, to)
 	if err != nil {
 		return Count{}, notWaiting(id, err)
 	}
 	s.o.Records.Event(record.Event{ID: id, Kind: record.Redirected, Place: to.String(), By: author(ctx, in.Author)})
 	return Count{n}, nil
+}
+
+// destination is where a redirected message really goes: an address elsewhere
+// as it is, one of ours as the one account behind it.
+func (s *Service) destination(ctx context.Context, to mail.Address) (mail.Address, error) {
+	r, err := s.o.Directory.Resolve(ctx, to)
+	switch {
+	case err != nil:
+		return to, err
+	case r.Kind == directory.Elsewhere || r.Kind == directory.Relay:
+		return to, nil
+	case r.Kind == directory.Local && len(r.Deliveries) == 1 && len(r.Forwards) == 0:
+		return r.Deliveries[0].Address, nil
+	case r.Kind == directory.Local && len(r.Deliveries) == 0 && len(r.Forwards) == 1:
+		return r.Forwards[0], nil
+	case r.Kind == directory.Local:
+		return to, inField("to", fmt.Errorf("%s stands for %d addresses; name one of them", to, len(r.Deliveries)+len(r.Forwards)))
+	}
+	return to, inField("to", fmt.Errorf("nobody can get mail at %s; name an address that exists, or one elsewhere", to))
 }

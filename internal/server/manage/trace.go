@@ -34,6 +34,9 @@ func (s *Service) trace(ctx context.Context, in *TraceInput) ([]record.Biography
 		if q.ID, err = ident.Parse(in.ID); err != nil {
 			return nil, inField("id", errors.New(notIdentifier(in.ID)))
 		}
+		if q.ID.IsZero() { // nobody has it, and to Search it means all
+			return []record.Biography{}, nil
+		}
 	}
 	if in.Client != "" {
 		if q.Client, err = setting.ParseNetwork(in.Client); err != nil {

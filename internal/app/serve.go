@@ -16,6 +16,7 @@ import (
 	"posthorn/internal/base/event"
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/limit"
+	"posthorn/internal/base/unit"
 	"posthorn/internal/flow/accept"
 	"posthorn/internal/flow/local"
 	"posthorn/internal/flow/queue"
@@ -111,15 +112,15 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 	}
 	who := auth.New(auth.Options{Directory: h.Directory, Accounts: h.Store.Directory(), Passwords: h.passwords, Settings: h.handles.login.Get,
 		Secret: secret, DefaultDomain: func() string { return h.handles.directory.Get().DefaultDomain }, Log: h.Log})
-	budget := limit.NewBudget(h.handles.server.Get().Memory)
+	memory := limit.NewHeap(func() unit.Size { return h.handles.server.Get().Memory })
 	idents := ident.NewSource()
 	d.group = listen.NewGroup(listen.Options{Log: h.Log, Sessions: idents, Limits: h.limits,
-		Proxies: func() []netip.Prefix { return h.Config.Proxies }, Exempt: h.exempt, Tight: budget.Tight})
+		Proxies: func() []netip.Prefix { return h.Config.Proxies }, Exempt: h.exempt, Tight: memory.Tight})
 	d.boxes = mailbox.NewRegistry(h.Store, mailbox.Options{})
 	tlsFor := func(p cert.Purpose) func() *tls.Config { return func() *tls.Config { return d.certs.TLS(p) } }
 	smtp := smtpd.New(smtpd.Deps{Settings: h.handles.smtp.Get, Hostname: h.handles.hostname, Policy: h.Pipeline, Directory: h.Directory,
 		Usage: h, Senders: h.Directory, Store: h.Store, Door: accept.New(h.Store, accept.Options{Filed: h.filed}),
-		Idents: idents, Offer: func(listen.Info) sasl.Offer { return who.Offer() }, TLS: tlsFor(cert.SMTP), Tight: budget.Tight, Recorder: h.Records, Log: h.Log,
+		Idents: idents, Offer: func(listen.Info) sasl.Offer { return who.Offer() }, TLS: tlsFor(cert.SMTP), Tight: memory.Tight, Recorder: h.Records, Log: h.Log,
 		Guard: func(client netip.Addr, listener string, log *event.Logger) smtpd.Guard {
 			return who.Guard(client, listener, log)
 		}})

@@ -28,8 +28,8 @@ type Server struct {
 	// TimeZone decides when a day begins for limits, and how times are shown;
 	// a name such as Europe/Berlin. Empty is the machine's.
 	TimeZone string `default:""`
-	// Memory is how much memory sessions may take together. Above it new
-	// transactions are put off (421, 452).
+	// Memory is how much memory the server may have in use. From seven eighths
+	// of it on, new connections and transactions are put off (421, 452).
 	Memory unit.Size `default:"1GB" min:"64MB" max:"1TB"`
 }
 

@@ -1,5 +1,5 @@
 // Package limit holds the bounds everything else lives within: gates for
-// work done at once, a memory budget, tables that forget, token buckets and
+// work done at once, bounds of memory, tables that forget, token buckets and
 // counters of connections by client host (reliability rows 8, 10, 12, 13).
 //
 // It stands beside a message's way, not in it: sessions, policy and queue ask

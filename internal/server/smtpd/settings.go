@@ -26,7 +26,7 @@ type Settings struct {
 	// a message, whatever is chosen.
 	BareLineEnds string `default:"refuse" oneof:"refuse,normalise"`
 	// DelayedSessions is how many sessions may wait in a delay at once; the
-	// next one is told 421 instead.
+	// next one is told 421 instead, unless its message has just been taken.
 	DelayedSessions int `default:"1000" min:"1" max:"100000"`
 	// MaxHold is how far in the future a logged-in client may ask a message to
 	// be sent (RFC 4865); 0 switches that off.

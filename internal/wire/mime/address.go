@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// addressList adds the addresses of a field to dst and reports whether there
-// was room for all of them.
+// addressList adds the addresses of a field to dst and reports whether those
+// are all that others may see in it.
 func (p *Parser) addressList(e *Envelope, dst *[]Address, value []byte) (whole bool) {
 	r := addressReader{p: p, b: value, limit: MaxAddresses - e.addresses()}
 	r.limit = min(r.limit, maxTotalAddresses-len(p.addresses))
@@ -23,7 +23,7 @@ func (p *Parser) addressList(e *Envelope, dst *[]Address, value []byte) (whole b
 	if len(*dst) == 0 {
 		*dst = nil
 	}
-	return !r.truncated
+	return !r.truncated && !r.second
 }
 
 func (e *Envelope) addresses() int {
@@ -59,6 +59,7 @@ type addressReader struct {
 	comment   []byte // the first comment of the member
 	emitted   bool   // the member is complete, the rest up to the comma is ignored
 	truncated bool
+	second    bool // what was ignored looks like an address
 }
 
 func (r *addressReader) read() {
@@ -78,6 +79,7 @@ func (r *addressReader) read() {
 			r.endGroup()
 			r.i++
 		case r.emitted:
+			r.second = r.second || c == '<' || c == '@'
 			r.i++
 		case c == ':' && !r.group && r.at < 0 && r.localAt < 0:
 			r.startGroup()

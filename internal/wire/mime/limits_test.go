@@ -209,6 +209,7 @@ func TestAuthorsThatWereNotAllReadAreNoticed(t *testing.T) {
 		"behind a long comment":      "From: me@own.example (" + pad + "\r\n " + pad + "), ceo@corp.example\r\n",
 		"on a very long line":        "From: me@own.example (" + pad + pad + "), ceo@corp.example\r\n",
 		"behind many others":         "To: " + strings.Repeat("a@b, ", MaxAddresses-1) + "\r\nFrom: me@own.example, ceo@corp.example\r\n",
+		"two in one member":          "From: <me@own.example> <ceo@corp.example>\r\n",
 		"continued after a megabyte": "From: me@own.example,\r\n" + strings.Repeat(" ("+pad+")\r\n", 18) + " ceo@corp.example\r\n",
 	} {
 		s := Parse([]byte(head + "\r\nbody\r\n"))

@@ -49,7 +49,7 @@ const (
 	LimitParams
 	LimitAddresses
 	LimitValue   // a value was cut short or left out
-	LimitAuthors // a From field of the message itself was not read to its end
+	LimitAuthors // a From field of the message itself may name more than was read
 )
 
 // Span is a range of octets of the message, End exclusive.

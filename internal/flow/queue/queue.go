@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"posthorn/internal/base/event"
@@ -93,11 +94,29 @@ func (r *Runner) Run(ctx context.Context) {
 }
 
 func (r *Runner) abandon(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
 	if _, err := r.o.Queue.Abandon(ctx, r.o.Owner); err != nil && ctx.Err() == nil {
 		r.o.Log.Log(event.QueueError, event.Err(err))
 	}
+}
+
+// stopTime is how long a stop waits for the store; what is not stored by then
+// is due again at the next start.
+const stopTime = 2 * time.Second
+
+// outlast returns a context to store an outcome by: a minute, but no longer
+// than stopTime after a stop.
+func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(stopTime):
+			cancel()
+		case <-own.Done():
+		}
+	})
+	return own, func() { stop(); cancel() }
 }
 
 // claim hands due messages to the workers and reports whether there may be more.
@@ -156,8 +175,17 @@ func (r *Runner) deliver(ctx context.Context, c store.Claim) {
 		return
 	}
 	log := r.o.Log.Message(c.Message.ID)
-	outcomes := complete(c, r.try(ctx, c))
-	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	outcomes := r.try(ctx, c)
+	if ctx.Err() != nil {
+		// What the stop interrupted goes back as if it had not been tried.
+		outcomes = slices.DeleteFunc(outcomes, func(o store.Outcome) bool { return !o.Done })
+	} else {
+		outcomes = complete(c, outcomes)
+	}
+	if len(outcomes) == 0 {
+		return
+	}
+	finish, cancel := outlast(ctx)
 	defer cancel()
 	if err := r.o.Queue.Finish(finish, c, outcomes); err != nil {
 		if errors.Is(err, store.ErrConflict) {

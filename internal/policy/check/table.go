@@ -72,7 +72,7 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "A message that has passed too many servers, or was delivered to one of its recipients before, goes round in a loop and is refused.",
 		},
 		{
-			Stage: policy.Content, Name: "author-owned", Setting: "policy.sender.owned", Worst: policy.Reject, Exempt: policies, Mode: s.Sender.Mode,
+			Stage: policy.Content, Name: "author-owned", Setting: "policy.sender.owned", Worst: policy.Reject, Exempt: classes, Mode: s.Sender.Mode,
 			IDs: []string{"M-GEN-03", "M-GEN-04"}, Check: policy.CheckFunc(s.Sender.author), Replies: []string{"554 5.7.1"},
 			Doc: "Whoever has logged in may name only addresses of the account in the From field.",
 		},

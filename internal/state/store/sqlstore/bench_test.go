@@ -49,7 +49,8 @@ func report(b *testing.B, before usage, n int64, took time.Duration) {
 	b.ReportMetric(float64(n)/took.Seconds(), "op/s")
 }
 
-// BenchmarkDeliver files messages into the inboxes of 64 accounts.
+// BenchmarkDeliver files messages into the inboxes of 64 accounts. of-log is
+// its rate as a part of the bare log's, batch the messages in a commit.
 func BenchmarkDeliver(b *testing.B) {
 	for _, size := range []int{2000, 50_000} {
 		for _, workers := range []int{1, 10, 64, 1000} {
@@ -74,6 +75,7 @@ func benchmarkDeliver(b *testing.B, s *Store, size, workers int) {
 		b.ReportMetric(float64(now.Syncs-stats.Syncs)/float64(b.N), "syncs/op")
 	}
 	b.ReportMetric(float64(now.Writes-stats.Writes)/float64(now.Commits-stats.Commits), "batch")
+	ofTheLog(b, size, b.N, workers, took)
 }
 
 // spread runs n jobs on so many goroutines.
@@ -105,39 +107,49 @@ func benchAccounts(b testing.TB, s *Store, n int) []store.AccountID {
 func BenchmarkBareLog(b *testing.B) {
 	for _, workers := range []int{1, 10, 64, 1000} {
 		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
-			f, err := os.Create(filepath.Join(b.TempDir(), "log"))
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer f.Close()
-			if err := syscall.Fallocate(int(f.Fd()), 0, 0, 256<<20); err != nil {
-				b.Log(err)
-			}
-			jobs := make(chan chan error, 1024)
-			go bareLog(f, jobs)
 			before := used(b)
-			b.ResetTimer()
-			took := spread(b.N, workers, func(int) {
-				done := make(chan error, 1)
-				jobs <- done
-				if err := <-done; err != nil {
-					b.Error(err)
-				}
-			})
-			b.StopTimer()
-			close(jobs)
-			report(b, before, int64(b.N), took)
+			report(b, before, int64(b.N), bareLog(b, 2000, b.N, workers))
 		})
 	}
 }
 
-func bareLog(f *os.File, jobs chan chan error) {
-	record := make([]byte, 2000)
+// ofTheLog reports the rate of n operations as a part of what the bare log
+// does with records of that size, measured right after.
+func ofTheLog(b *testing.B, size, n, workers int, took time.Duration) {
+	records := min(max(n, 1000), 50_000)
+	log := bareLog(b, size, records, workers)
+	b.ReportMetric(float64(n)/took.Seconds()/(float64(records)/log.Seconds()), "of-log")
+}
+
+// bareLog appends n records and returns how long that took.
+func bareLog(b *testing.B, size, n, workers int) time.Duration {
+	f, err := os.Create(filepath.Join(b.TempDir(), "log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Fallocate(int(f.Fd()), 0, 0, 256<<20); err != nil {
+		b.Log(err)
+	}
+	jobs := make(chan chan error, 1024)
+	go appendRecords(f, size, jobs)
+	defer close(jobs)
+	return spread(n, workers, func(int) {
+		done := make(chan error, 1)
+		jobs <- done
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	})
+}
+
+func appendRecords(f *os.File, size int, jobs chan chan error) {
+	record := make([]byte, size)
 	var buf []byte
 	var at int64
 	for first := range jobs {
 		batch := []chan error{first}
-		for more := true; more && len(batch) < 512; {
+		for more := true; more && len(batch) < 512 && len(batch)*size < 16<<20; {
 			select {
 			case j, ok := <-jobs:
 				if more = ok; ok {

@@ -22,9 +22,7 @@ func (x *sqliteTx) bind(query string, args []any) (*sqlite.Stmt, error) {
 		return nil, x.fail(err)
 	}
 	for i, arg := range args {
-		switch v := plain(arg).(type) {
-		case int64:
-			st.BindInt64(i+1, v)
+		switch v := arg.(type) {
 		case string:
 			st.BindText(i+1, v)
 		case []byte:
@@ -33,6 +31,10 @@ func (x *sqliteTx) bind(query string, args []any) (*sqlite.Stmt, error) {
 			} else {
 				st.BindBytes(i+1, v)
 			}
+		case nil:
+			st.BindNull(i + 1)
+		default:
+			st.BindInt64(i+1, integer(arg))
 		}
 	}
 	return st, nil

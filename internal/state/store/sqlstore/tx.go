@@ -86,13 +86,22 @@ func plain(arg any) any {
 	switch v := arg.(type) {
 	case int64, string, []byte, nil:
 		return v
+	}
+	return integer(arg)
+}
+
+// integer is the value of an argument of the kinds that are stored as integers.
+func integer(arg any) int64 {
+	switch v := arg.(type) {
+	case int64:
+		return v
 	case int:
 		return int64(v)
 	case bool:
 		if v {
-			return int64(1)
+			return 1
 		}
-		return int64(0)
+		return 0
 	case time.Time:
 		return toMicro(v)
 	case store.AccountID:

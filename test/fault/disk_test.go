@@ -51,7 +51,7 @@ func TestAFullDiskDefersAndRecovers(t *testing.T) {
 	// middle of messages too.
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, "fallocate", "-l", "300M", ballast).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "fallocate", "-l", "550M", ballast).CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
 	var refused int

@@ -7,8 +7,12 @@
 package ledger
 
 import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -83,7 +87,7 @@ func (l *Ledger) Found(recipient string, raw []byte) bool {
 		return false
 	}
 	n.found[recipient]++
-	if !strings.HasSuffix(string(raw), string(content(number, n.size))) {
+	if !bytes.HasSuffix(raw, content(number, n.size)) {
 		n.torn++
 	}
 	return true
@@ -199,34 +203,31 @@ func (v *Verdict) example(format string, args ...any) {
 // content makes the message of a number: header and a body that nobody could
 // guess from another number.
 func content(number, size int) []byte {
-	var b strings.Builder
-	fmt.Fprintf(&b, "From: <sender@%s>\r\nTo: <receiver@example.test>\r\nSubject: ledger %d\r\nMessage-ID: <%d@%s>\r\n"+
+	b := make([]byte, 0, size+512)
+	b = fmt.Appendf(b, "From: <sender@%s>\r\nTo: <receiver@example.test>\r\nSubject: ledger %d\r\nMessage-ID: <%d@%s>\r\n"+
 		"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\n", domain, number, number, domain)
 	x := uint64(number)*0x9e3779b97f4a7c15 + 1
-	for b.Len() < size {
-		for range 4 {
+	var raw [32]byte
+	for len(b) < size {
+		for i := 0; i < len(raw); i += 8 {
 			x ^= x << 13
 			x ^= x >> 7
 			x ^= x << 17
-			fmt.Fprintf(&b, "%016x", x)
+			binary.BigEndian.PutUint64(raw[i:], x)
 		}
-		b.WriteString("\r\n")
+		b = append(hex.AppendEncode(b, raw[:]), "\r\n"...)
 	}
-	fmt.Fprintf(&b, "end of %d\r\n", number)
-	return []byte(b.String())
+	return fmt.Appendf(b, "end of %d\r\n", number)
 }
 
 // numberOf reads the number back from the Message-ID.
 func numberOf(raw []byte) (int, bool) {
-	text := string(raw)
-	i := strings.Index(text, "\r\nMessage-ID: <")
-	if i < 0 {
+	_, after, ok := bytes.Cut(raw[:min(len(raw), 4096)], []byte("\r\nMessage-ID: <"))
+	if !ok {
 		return 0, false
 	}
-	var n int
-	var rest string
-	if _, err := fmt.Sscanf(text[i+len("\r\nMessage-ID: <"):], "%d@%s", &n, &rest); err != nil {
-		return 0, false
-	}
-	return n, strings.HasPrefix(rest, domain)
+	id, _, _ := bytes.Cut(after, []byte(">"))
+	number, host, _ := strings.Cut(string(id), "@")
+	n, err := strconv.Atoi(number)
+	return n, err == nil && host == domain
 }

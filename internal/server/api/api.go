@@ -52,6 +52,7 @@ func New(d Deps) http.Handler {
 	config.CreateHooks = nil // no $schema fields in answers
 	api := humago.NewWithPrefix(mux, "/api/v1", config)
 	manage.Register(api, s)
+	api.OpenAPI().Components.Schemas.Map()["Settings"] = s.SettingsSchema()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { health(w, r, s) })
 	return http.MaxBytesHandler(d.administrators(mux), 64<<20)
 }

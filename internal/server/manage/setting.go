@@ -14,7 +14,7 @@ import (
 
 // SettingChange is a wanted change of settings, all or nothing.
 type SettingChange struct {
-	Set     map[string]string `json:"set,omitempty" doc:"New values in text form by name"`
+	Set     map[string]string `json:"set,omitempty" doc:"New values in text form by name (schema Settings)"`
 	Unset   []string          `json:"unset,omitempty" doc:"Names that return to their default"`
 	Comment string            `json:"comment,omitempty"`
 	Trial   string            `json:"trial,omitempty" doc:"Time such as 5m after which the change returns by itself unless confirmed" example:"5m"`

@@ -15,7 +15,9 @@ type Account interface {
 	Mailbox(ctx context.Context, id MailboxID) (Mailbox, error)
 	// FindMailbox returns one by name ("INBOX" in any case).
 	FindMailbox(ctx context.Context, name string) (Mailbox, error)
-	// CreateMailbox makes it and its missing parents; ErrExists, ErrLimit. The
+	// CreateMailbox makes it and its missing parents; ErrExists, ErrLimit. A
+	// role moves here from the mailbox that had it, but for INBOX's
+	// (ErrInvalid). The
 	// UIDVALIDITY is one that no mailbox of the account ever had.
 	CreateMailbox(ctx context.Context, name string, role Role) (Mailbox, error)
 	// RenameMailbox renames with all children. INBOX: its messages move to the

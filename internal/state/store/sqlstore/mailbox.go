@@ -139,6 +139,9 @@ func (a *account) CreateMailbox(ctx context.Context, name string, role store.Rol
 	if err := checkName(name); err != nil {
 		return store.Mailbox{}, err
 	}
+	if role == store.RoleInbox {
+		return store.Mailbox{}, fmt.Errorf("mailbox %s: INBOX is INBOX: %w", name, store.ErrInvalid)
+	}
 	var made store.Mailbox
 	err := a.write(ctx, func(t *txn, st *accountState) error {
 		b, err := t.createPath(st, name, role)

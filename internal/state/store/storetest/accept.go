@@ -222,6 +222,8 @@ func roleTargets(e *env) {
 	if old := e.box(a, "Sent"); old.Role != store.RoleNone {
 		e.t.Errorf("two mailboxes have the role: %+v", old)
 	}
+	_, err = a.CreateMailbox(e.ctx, "Other inbox", store.RoleInbox)
+	e.wants(err, store.ErrInvalid, "INBOX keeps its role")
 	e.verify(a)
 }
 

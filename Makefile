@@ -37,9 +37,10 @@ fuzz:
 bench: build
 	$(GO) run ./test/bench -posthorn $(BIN) $(BENCH)
 
-# The long figures of the fault tests.
+# The long figures: fault tests, random clients for ten minutes, the store's
+# random model, a flood of connections.
 soak: setup build
-	POSTHORN_SOAK=1 $(GO) test -race -timeout 3h -count 1 ./test/...
+	POSTHORN_SOAK=10m $(GO) test -race -timeout 3h -count 1 ./test/... ./internal/server/... ./internal/state/store/...
 
 # Repairs the derived documents.
 docs:

@@ -173,7 +173,7 @@ func childFlood() error {
 }
 
 // TestFloodOfIdleConnections is reliability row 10: 2,000 idle connections
-// here, 10,000 in the soak run (POSTHORN_SOAK=1).
+// here, 10,000 in the soak run (POSTHORN_SOAK set).
 func TestFloodOfIdleConnections(t *testing.T) {
 	n := 2000
 	if os.Getenv("POSTHORN_SOAK") != "" {

@@ -39,7 +39,7 @@ func (s *session) introduce(arg string, esmtp bool) (outcome, bool) {
 	s.drop()
 	s.facts.Helo, s.facts.ESMTP = name, esmtp
 	d := s.judge(policy.Helo)
-	s.step("HELO", name, d.Reply)
+	s.step(s.hello(esmtp), name, d.Reply)
 	if d.Refuses() {
 		return says(d.Reply), false
 	}
@@ -114,4 +114,15 @@ func joinMechanisms(list []sasl.Mechanism) string {
 		b.WriteString(string(m))
 	}
 	return b.String()
+}
+
+// hello is the verb the client introduced itself with.
+func (s *session) hello(esmtp bool) string {
+	switch {
+	case s.c.lmtp:
+		return "LHLO"
+	case esmtp:
+		return "EHLO"
+	}
+	return "HELO"
 }

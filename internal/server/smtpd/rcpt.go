@@ -92,7 +92,7 @@ func (s *session) rcptStep(addr string, r reply.Reply) outcome {
 	}
 	if s.trace != nil {
 		s.trace.Recipients = append(s.trace.Recipients, addr)
-		s.step("RCPT", addr, r)
+		s.step("RCPT", "<"+addr+">", r)
 	}
 	return says(r)
 }

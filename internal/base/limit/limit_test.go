@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"posthorn/internal/base/unit"
 )
 
 func TestHostIsAnIPv4AddressOrAnIPv6Network(t *testing.T) {
@@ -78,60 +75,6 @@ func TestLeaveWithoutEnterPanics(t *testing.T) {
 			}()
 			f()
 		}()
-	}
-}
-
-func TestBudgetTellsWhoIsOver(t *testing.T) {
-	t.Parallel()
-	b := NewBudget(100)
-	one, two := b.Share(60), b.Share(0)
-	if err := one.Grow(61); !errors.Is(err, ErrShare) {
-		t.Errorf("own bound: %v", err)
-	}
-	if err := one.Grow(60); err != nil {
-		t.Error(err)
-	}
-	if err := two.Grow(41); !errors.Is(err, ErrMemory) || !errors.Is(err, ErrOver) {
-		t.Errorf("total bound: %v", err)
-	}
-	if err := two.Grow(40); err != nil || !b.Tight() || b.Used() != b.Total() || b.Refused() != 1 {
-		t.Errorf("%v, used %d, refused %d", err, b.Used(), b.Refused())
-	}
-	one.Shrink(1000)
-	two.Close()
-	two.Close()
-	if b.Used() != 0 || one.Held() != 0 || b.Tight() {
-		t.Errorf("used %d after everything was given back", b.Used())
-	}
-	var none *Share
-	if err := none.Grow(1 << 40); err != nil || none.Held() != 0 {
-		t.Errorf("nil share: %v", err)
-	}
-	none.Close()
-}
-
-func TestBudgetIsNeverExceededByMany(t *testing.T) {
-	t.Parallel()
-	b := NewBudget(1 * unit.KB)
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			s, r := b.Share(0), rand.New(rand.NewPCG(1, uint64(i)))
-			for range 2000 {
-				if s.Grow(r.IntN(300)) != nil {
-					s.Close()
-				}
-				if b.Used() > b.Total() {
-					t.Errorf("used %d", b.Used())
-					return
-				}
-			}
-			s.Close()
-		})
-	}
-	wg.Wait()
-	if b.Used() != 0 {
-		t.Errorf("used %d in the end", b.Used())
 	}
 }
 

@@ -253,7 +253,7 @@ func unmount(t *testing.T, dir string) {
 // reliability.md row 2: the same as a kill, with the page cache gone.
 func TestPowerCutsLoseNothingAcknowledged(t *testing.T) {
 	t.Parallel()
-	if err := powerCuts(t, "", pick(5, 30)); err != nil {
+	if err := powerCuts(t, "", pick(1, 30)); err != nil {
 		t.Error(err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"posthorn/internal/testkit/need"
 )
 
 // What is typed wrong is answered in words of mail, not of the parser, and
@@ -38,7 +40,7 @@ func TestMistakesAreNamedWithTheirRemedy(t *testing.T) {
 func TestServeWantsToKnowItsFolder(t *testing.T) {
 	t.Parallel()
 	if exists(ConfigFile) {
-		t.Skip("this machine has a " + ConfigFile)
+		need.Missing(t, "this machine has a "+ConfigFile)
 	}
 	var out, err bytes.Buffer
 	if code := Run(t.Context(), []string{"serve"}, Streams{Out: &out, Err: &err}); code != 1 || !strings.Contains(err.String(), "--config FILE or --data DIR") {

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"posthorn/internal/testkit/need"
 )
 
 // Some promises concern a whole process: its descriptors, its user, its
@@ -223,7 +225,7 @@ func rss(t *testing.T, pid int) int {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm"))
 	if err != nil {
-		t.Skip("no /proc:", err)
+		need.Missing(t, "no /proc:", err)
 	}
 	pages, err := strconv.Atoi(strings.Fields(string(b))[1])
 	if err != nil {
@@ -261,7 +263,7 @@ func childIdentity() error {
 func TestRootIsGivenUpForGood(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
-		t.Skip("needs root")
+		need.Missing(t, "needs root")
 	}
 	// The folders lie outside t.TempDir, whose parents others may not enter.
 	mine, theirs, open := folder(t, 0, 0o700), folder(t, 65534, 0o700), folder(t, 65534, 0o777)
@@ -288,7 +290,7 @@ func TestRootIsGivenUpForGood(t *testing.T) {
 func TestOrdinaryUserStaysWhoItIs(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
-		t.Skip("needs root to become somebody")
+		need.Missing(t, "needs root to become somebody")
 	}
 	for user, want := range map[string]string{"": "false 65534", "nobody": "false 65534", "daemon": "error: cannot change to user daemon"} {
 		out, _ := child(t, "identity", func(cmd *exec.Cmd) {
@@ -306,10 +308,10 @@ func TestLowPortsSayWhatTheyNeed(t *testing.T) {
 	t.Parallel()
 	first, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 	if err != nil || os.Getuid() != 0 {
-		t.Skip("needs root to become somebody")
+		need.Missing(t, "needs root to become somebody")
 	}
 	if n, err := strconv.Atoi(strings.TrimSpace(string(first))); err != nil || n <= 25 {
-		t.Skip("this machine lets everybody use port 25")
+		need.Missing(t, "this machine lets everybody use port 25")
 	}
 	out, _ := child(t, "bind", func(cmd *exec.Cmd) {
 		cmd.Path = readableCopy(t, cmd.Path)

@@ -17,6 +17,7 @@ import (
 
 	"posthorn/internal/state/blob"
 	"posthorn/internal/state/store"
+	"posthorn/internal/testkit/need"
 )
 
 // faultFS is a real folder whose files fail on demand.
@@ -287,11 +288,11 @@ func TestAbandonedDraftsLeaveNothing(t *testing.T) {
 
 func TestDeletingWorksOnAFullDisk(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("mounting a small tmpfs needs root")
+		need.Missing(t, "mounting a small tmpfs needs root")
 	}
 	dir := t.TempDir()
 	if err := syscall.Mount("posthorn-test", dir, "tmpfs", 0, "size=24m"); err != nil {
-		t.Skip("cannot mount tmpfs:", err)
+		need.Missing(t, "cannot mount tmpfs:", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {

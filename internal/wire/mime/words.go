@@ -113,6 +113,11 @@ func decodeText(charset string, b []byte) string {
 			return string(bytes.ToValidUTF8(out, []byte("\uFFFD")))
 		}
 	}
+	if e := guess(b); e != nil {
+		if out, err := e.NewDecoder().Bytes(b); err == nil {
+			return string(out)
+		}
+	}
 	if utf8.Valid(b) {
 		return string(b)
 	}

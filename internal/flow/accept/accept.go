@@ -37,7 +37,10 @@ type Envelope struct {
 	RequireTLS         bool
 	// Release is when the message may go out at the earliest (RFC 4865); zero
 	// for at once.
-	Release    time.Time
+	Release time.Time
+	// Queued sends everybody's copy through the queue; nothing is filed at
+	// once, so that no mailbox can make the commit fail.
+	Queued     bool
 	Recipients []Recipient
 }
 
@@ -79,6 +82,8 @@ type Store interface {
 type Options struct {
 	// Lifetime says how long a message may stay in the queue; nil means 5 days.
 	Lifetime func() time.Duration
+	// BounceLifetime is Lifetime for the null reverse-path; nil means 2 days.
+	BounceLifetime func() time.Duration
 	// Filed is told what was filed and queued, for traces; nil for nobody.
 	Filed func(e *Envelope, a *store.Acceptance, done store.Accepted)
 }
@@ -94,6 +99,9 @@ func New(s Store, o Options) *Door {
 	if o.Lifetime == nil {
 		o.Lifetime = func() time.Duration { return 5 * 24 * time.Hour }
 	}
+	if o.BounceLifetime == nil {
+		o.BounceLifetime = func() time.Duration { return 2 * 24 * time.Hour }
+	}
 	return &Door{store: s, o: o}
 }
 
@@ -108,7 +116,7 @@ const (
 // Accept makes everything the message causes durable, or nothing. ReplyTo
 // turns its errors into replies.
 func (d *Door) Accept(ctx context.Context, e *Envelope, c *Content) error {
-	a, err := d.plan(e, c)
+	a, err := d.Plan(e, c)
 	if err != nil {
 		return err
 	}

@@ -123,6 +123,22 @@ func TestReportsAndReleaseTimesGoThroughTheQueue(t *testing.T) {
 	}
 }
 
+func TestAPlannedNoticeGoesThroughTheQueueAlone(t *testing.T) {
+	e, c := message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}, Notify: store.NotifyNever})
+	e.Sender, e.Queued, c.Trace = mail.Address{}, true, nil
+	s := &commits{}
+	a, err := New(s, Options{}).Plan(e, c)
+	if err != nil || len(s.got) != 0 {
+		t.Fatal(err, s.got)
+	}
+	if len(a.Filings) != 0 || a.Account != 0 || len(a.Queue.Recipients) != 1 || a.Queue.Recipients[0].Local != 7 || a.Queue.Recipients[0].Notify != store.NotifyNever {
+		t.Errorf("%+v", a)
+	}
+	if !a.Queue.Expires.Equal(e.Time.Add(48 * time.Hour)) {
+		t.Errorf("expires %v", a.Queue.Expires)
+	}
+}
+
 func TestSubmittedMessagesAreCompleted(t *testing.T) {
 	e, c := message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}})
 	c.Complete, c.Host = true, "mx.example.test"

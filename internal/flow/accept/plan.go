@@ -1,15 +1,17 @@
 package accept
 
 import (
+	"time"
+
 	"posthorn/internal/base/mail"
 	"posthorn/internal/state/store"
 )
 
-// plan decides what is filed in the commit and what becomes queue rows. The
-// first account gets its copy at once; others, addresses elsewhere, messages
-// to be held and recipients whose delivery is to be reported go through the
-// queue.
-func (d *Door) plan(e *Envelope, c *Content) (*store.Acceptance, error) {
+// Plan decides what Accept would store and stores nothing, for those who
+// commit a message together with something else. The first account gets its
+// copy at once; others, addresses elsewhere, messages to be held and
+// recipients whose delivery is to be reported go through the queue.
+func (d *Door) Plan(e *Envelope, c *Content) (*store.Acceptance, error) {
 	p := planner{e: e}
 	for i := range e.Recipients {
 		p.add(&e.Recipients[i])
@@ -38,11 +40,18 @@ func (d *Door) plan(e *Envelope, c *Content) (*store.Acceptance, error) {
 	}
 	a.Queue = &store.QueueMessage{
 		ID: e.Key, Sender: e.Sender, Account: e.Account, Client: e.Client, Head: h.common, Meta: meta,
-		Size: int64(len(h.common)) + c.Body.Size(), Accepted: e.Time, Expires: begin.Add(d.o.Lifetime()),
+		Size: int64(len(h.common)) + c.Body.Size(), Accepted: e.Time, Expires: begin.Add(d.lifetime(e)),
 		Return: e.Return, EnvelopeID: e.EnvelopeID, SMTPUTF8: e.SMTPUTF8, EightBit: e.EightBit, Binary: e.Binary,
 		RequireTLS: e.RequireTLS, Recipients: p.rows,
 	}
 	return a, nil
+}
+
+func (d *Door) lifetime(e *Envelope) time.Duration {
+	if e.Sender.IsNull() {
+		return d.o.BounceLifetime()
+	}
+	return d.o.Lifetime()
 }
 
 // target is where one copy goes; two recipients that lead there get one.
@@ -61,7 +70,7 @@ type planner struct {
 }
 
 func (p *planner) add(r *Recipient) {
-	atOnce := p.e.Release.IsZero() && r.Notify&store.NotifySuccess == 0
+	atOnce := !p.e.Queued && p.e.Release.IsZero() && r.Notify&store.NotifySuccess == 0
 	for _, id := range r.Accounts {
 		switch {
 		case !p.first(target{account: id}):

@@ -32,7 +32,7 @@ type accountFields struct {
 }
 
 func (f accountFields) change(s *Streams) (manage.AccountChange, error) {
-	c := manage.AccountChange{FullName: f.Name, Admin: f.Admin, Disabled: f.Disabled, QuotaBytes: f.Quota, QuotaMessages: f.QuotaMessages}
+	c := manage.AccountChange{FullName: f.Name, Admin: f.Admin, Disabled: f.Disabled, QuotaBytes: (*manage.Size)(f.Quota), QuotaMessages: f.QuotaMessages}
 	if f.PasswordStdin {
 		secret, err := firstLine(s.In)
 		if err != nil {
@@ -125,7 +125,7 @@ func role(admin bool) string {
 	return "user"
 }
 
-func limit(s unit.Size) string {
+func limit(s manage.Octets) string {
 	if s == 0 {
 		return "none"
 	}
@@ -133,7 +133,7 @@ func limit(s unit.Size) string {
 }
 
 // human writes a size to three digits.
-func human(s unit.Size) string {
+func human[S ~int64](s S) string {
 	v, units := float64(s), []string{"B", "KB", "MB", "GB", "TB"}
 	for len(units) > 1 && v >= 1024 {
 		v, units = v/1024, units[1:]

@@ -78,7 +78,7 @@ type policyTryCmd struct {
 
 func (c *policyTryCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	q := manage.PolicyQuestion{Listener: c.Listener, Client: c.Client, Helo: c.Helo, TLS: c.TLS, Login: c.Login,
-		From: strings.Trim(c.From, "<>"), To: c.Rcpt, Size: c.Size}
+		From: strings.Trim(c.From, "<>"), To: c.Rcpt, Size: manage.Size(c.Size)}
 	if c.Message != "" {
 		text, err := os.ReadFile(c.Message)
 		if err != nil {

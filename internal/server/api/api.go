@@ -71,7 +71,7 @@ func (d Deps) administrators(next http.Handler) http.Handler {
 		if open(r.URL.Path) {
 			next.ServeHTTP(w, r)
 		} else if who, ok := d.login(w, r); ok {
-			next.ServeHTTP(w, r.WithContext(manage.WithAuthor(r.Context(), who)))
+			next.ServeHTTP(w, r.WithContext(manage.WithRole(manage.WithAuthor(r.Context(), who), manage.Administrator)))
 		}
 	}))
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"posthorn/internal/base/mail"
-	"posthorn/internal/base/unit"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/store"
 )
@@ -21,22 +20,22 @@ type Account struct {
 	FullName      string          `json:"full_name"`
 	Admin         bool            `json:"admin"`
 	Disabled      bool            `json:"disabled"`
-	QuotaBytes    unit.Size       `json:"quota_bytes" doc:"0: no limit"`
+	QuotaBytes    Octets          `json:"quota_bytes" doc:"0: no limit"`
 	QuotaMessages int64           `json:"quota_messages" doc:"0: no limit"`
-	UsedBytes     unit.Size       `json:"used_bytes"`
+	UsedBytes     Octets          `json:"used_bytes"`
 	UsedMessages  int64           `json:"used_messages"`
 	Created       time.Time       `json:"created"`
 }
 
 // AccountChange sets the fields that are given.
 type AccountChange struct {
-	Addresses     []string   `json:"addresses,omitempty" doc:"All addresses, the primary one first"`
-	Password      *string    `json:"password,omitempty" writeOnly:"true"`
-	FullName      *string    `json:"full_name,omitempty"`
-	Admin         *bool      `json:"admin,omitempty"`
-	Disabled      *bool      `json:"disabled,omitempty"`
-	QuotaBytes    *unit.Size `json:"quota_bytes,omitempty" doc:"Size such as 10GB; 0: no limit"`
-	QuotaMessages *int64     `json:"quota_messages,omitempty" minimum:"0"`
+	Addresses     []string `json:"addresses,omitempty" doc:"All addresses, the primary one first"`
+	Password      *string  `json:"password,omitempty" writeOnly:"true"`
+	FullName      *string  `json:"full_name,omitempty"`
+	Admin         *bool    `json:"admin,omitempty"`
+	Disabled      *bool    `json:"disabled,omitempty"`
+	QuotaBytes    *Size    `json:"quota_bytes,omitempty" doc:"0: no limit"`
+	QuotaMessages *int64   `json:"quota_messages,omitempty" minimum:"0"`
 }
 
 // The inputs of the account operations.
@@ -58,17 +57,17 @@ type (
 
 func accountOperations() []Operation {
 	return []Operation{
-		declare("account-list", get, "/accounts", "List accounts by primary address", (*Service).accounts),
-		declare("account-add", post, "/accounts", "Add an account with its special mailboxes", (*Service).addAccount),
-		declare("account-show", get, "/accounts/{address}", "Show an account", (*Service).account),
-		declare("account-set", patch, "/accounts/{address}", "Change an account", (*Service).setAccount),
-		declare("account-remove", remove, "/accounts/{address}", "Remove an account and its mail", (*Service).removeAccount),
+		declare("account-list", get, "/accounts", reader, "List accounts by primary address", (*Service).accounts),
+		declare("account-add", post, "/accounts", administrator, "Add an account with its special mailboxes", (*Service).addAccount),
+		declare("account-show", get, "/accounts/{address}", reader, "Show an account", (*Service).account),
+		declare("account-set", patch, "/accounts/{address}", administrator, "Change an account", (*Service).setAccount),
+		declare("account-remove", remove, "/accounts/{address}", administrator, "Remove an account and its mail", (*Service).removeAccount),
 	}
 }
 
 func (s *Service) accountView(ctx context.Context, a store.AccountRow) (Account, error) {
 	v := Account{ID: a.ID, FullName: a.FullName, Admin: a.Admin, Disabled: a.Disabled,
-		QuotaBytes: unit.Size(a.QuotaBytes), QuotaMessages: a.QuotaMessages, Created: a.Created}
+		QuotaBytes: Octets(a.QuotaBytes), QuotaMessages: a.QuotaMessages, Created: a.Created}
 	for _, addr := range a.Addresses {
 		v.Addresses = append(v.Addresses, addr.String())
 	}
@@ -76,7 +75,7 @@ func (s *Service) accountView(ctx context.Context, a store.AccountRow) (Account,
 		v.Address = v.Addresses[0]
 	}
 	u, err := s.o.Store.Account(a.ID).Usage(ctx)
-	v.UsedBytes, v.UsedMessages = unit.Size(u.Bytes), u.Messages
+	v.UsedBytes, v.UsedMessages = Octets(u.Bytes), u.Messages
 	return v, err
 }
 

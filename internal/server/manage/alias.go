@@ -52,11 +52,11 @@ type (
 func aliasOperations(noun, path string, group bool) []Operation {
 	k := aliasKind{noun, group}
 	return []Operation{
-		declare(noun+"-list", get, path, "List the "+noun+" addresses", k.list),
-		declare(noun+"-add", post, path, "Add the "+noun, k.add),
-		declare(noun+"-show", get, path+"/{address}", "Show the "+noun, k.show),
-		declare(noun+"-set", patch, path+"/{address}", "Change the "+noun, k.set),
-		declare(noun+"-remove", remove, path+"/{address}", "Remove the "+noun, k.remove),
+		declare(noun+"-list", get, path, reader, "List the "+noun+" addresses", k.list),
+		declare(noun+"-add", post, path, administrator, "Add the "+noun, k.add),
+		declare(noun+"-show", get, path+"/{address}", reader, "Show the "+noun, k.show),
+		declare(noun+"-set", patch, path+"/{address}", administrator, "Change the "+noun, k.set),
+		declare(noun+"-remove", remove, path+"/{address}", administrator, "Remove the "+noun, k.remove),
 	}
 }
 

@@ -41,11 +41,11 @@ type (
 
 func domainOperations() []Operation {
 	return []Operation{
-		declare("domain-list", get, "/domains", "List the domains", (*Service).domains),
-		declare("domain-add", post, "/domains", "Receive mail for a domain", (*Service).addDomain),
-		declare("domain-show", get, "/domains/{name}", "Show a domain", (*Service).domain),
-		declare("domain-set", patch, "/domains/{name}", "Change a domain", (*Service).setDomain),
-		declare("domain-remove", remove, "/domains/{name}", "Remove a domain that has no addresses left", (*Service).removeDomain),
+		declare("domain-list", get, "/domains", reader, "List the domains", (*Service).domains),
+		declare("domain-add", post, "/domains", administrator, "Receive mail for a domain", (*Service).addDomain),
+		declare("domain-show", get, "/domains/{name}", reader, "Show a domain", (*Service).domain),
+		declare("domain-set", patch, "/domains/{name}", administrator, "Change a domain", (*Service).setDomain),
+		declare("domain-remove", remove, "/domains/{name}", administrator, "Remove a domain that has no addresses left", (*Service).removeDomain),
 	}
 }
 

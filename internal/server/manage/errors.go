@@ -1,16 +1,22 @@
 package manage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
+	"posthorn/internal/base/passwd"
+	"posthorn/internal/state/setting"
 	"posthorn/internal/state/store"
 )
 
 // ErrInput is wrapped by errors that the caller can mend.
 var ErrInput = errors.New("invalid input")
+
+// ErrForbidden is wrapped by errors of callers whose role is too small.
+var ErrForbidden = errors.New("not allowed")
 
 // errNothing says that a change names no field.
 var errNothing = said{"nothing to change was given; --help lists what can be", ErrInput}
@@ -21,6 +27,7 @@ var statuses = []struct {
 	code int
 }{
 	{ErrInput, http.StatusUnprocessableEntity},
+	{ErrForbidden, http.StatusForbidden},
 	{store.ErrInvalid, http.StatusUnprocessableEntity},
 	{store.ErrNotFound, http.StatusNotFound},
 	{store.ErrExists, http.StatusConflict},
@@ -29,6 +36,9 @@ var statuses = []struct {
 	{store.ErrFull, http.StatusInsufficientStorage},
 	{store.ErrReadOnly, http.StatusServiceUnavailable},
 	{store.ErrUnavailable, http.StatusServiceUnavailable},
+	{passwd.ErrBusy, http.StatusServiceUnavailable},
+	{context.Canceled, http.StatusServiceUnavailable},
+	{context.DeadlineExceeded, http.StatusServiceUnavailable},
 }
 
 // StatusOf returns the HTTP status of an operation's error.
@@ -50,9 +60,37 @@ type said struct {
 func (s said) Error() string { return s.text }
 func (s said) Unwrap() error { return s.kind }
 
+// Fault is what is wrong with one field of an input.
+type Fault struct{ Field, Text string }
+
+// fielded is an error about one field.
+type fielded struct {
+	Fault
+	kind error
+}
+
+func (f fielded) Error() string { return f.Field + ": " + f.Text }
+func (f fielded) Unwrap() error { return f.kind }
+
 // inField names the field an error is about.
 func inField(field string, err error) error {
-	return said{field + ": " + err.Error(), fmt.Errorf("%w: %w", ErrInput, err)}
+	return fielded{Fault{field, err.Error()}, fmt.Errorf("%w: %w", ErrInput, err)}
+}
+
+// faultsOf lists the fields an error is about; none when it is about none.
+func faultsOf(err error) []Fault {
+	if f := (fielded{}); errors.As(err, &f) {
+		return []Fault{f.Fault}
+	}
+	var all []Fault
+	if list := (setting.Invalid)(nil); errors.As(err, &list) {
+		for _, p := range list {
+			if p.Name != "" {
+				all = append(all, Fault{"set." + p.Name, p.Text})
+			}
+		}
+	}
+	return all
 }
 
 // plain leaves out the kind at an error's end ("…: invalid") where the words

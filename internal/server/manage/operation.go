@@ -13,6 +13,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -21,9 +23,11 @@ import (
 type Operation struct {
 	// ID names the operation in the API description and over the control
 	// socket: "domain-add".
-	ID      string
-	Method  string
-	Path    string
+	ID     string
+	Method string
+	Path   string
+	// Role is the least that may call it, over every door.
+	Role    Role
 	Summary string
 
 	register func(huma.API, *Service)
@@ -32,32 +36,92 @@ type Operation struct {
 
 // declare ties an operation's name to its function. The types give the API
 // schema.
-func declare[I, O any](id, method, path, summary string, run func(*Service, context.Context, *I) (O, error)) Operation {
-	op := Operation{ID: id, Method: method, Path: path, Summary: summary}
+func declare[I, O any](id, method, path string, least Role, summary string, run func(*Service, context.Context, *I) (O, error)) Operation {
+	op := Operation{ID: id, Method: method, Path: path, Role: least, Summary: summary}
+	where := placesOf[I]()
+	guarded := func(ctx context.Context, s *Service, in *I) (O, error) {
+		if err := allowed(ctx, id, least); err != nil {
+			return *new(O), err
+		}
+		return run(s, ctx, in)
+	}
 	op.register = func(api huma.API, s *Service) {
-		huma.Register(api, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary},
-			func(ctx context.Context, in *I) (*answer[O], error) {
-				out, err := run(s, ctx, in)
-				if err != nil {
-					return nil, huma.NewError(StatusOf(err), plain(err).Error())
-				}
-				return &answer[O]{Body: out}, nil
-			})
+		huma.Register(api, op.described(where), func(ctx context.Context, in *I) (*answer[O], error) {
+			out, err := guarded(ctx, s, in)
+			if err != nil {
+				return nil, where.problem(err)
+			}
+			return &answer[O]{Body: out}, nil
+		})
 	}
 	op.call = func(ctx context.Context, s *Service, input []byte) ([]byte, error) {
 		in := new(I)
 		d := json.NewDecoder(bytes.NewReader(input))
 		d.DisallowUnknownFields()
 		if err := d.Decode(in); err != nil {
-			return nil, fmt.Errorf("%w: %s: %v", ErrInput, id, err)
+			return nil, fmt.Errorf("%w: %s: %w", ErrInput, id, err)
 		}
-		out, err := run(s, ctx, in)
+		out, err := guarded(ctx, s, in)
 		if err != nil {
 			return nil, plain(err)
 		}
 		return json.Marshal(out)
 	}
 	return op
+}
+
+// Bounds of a request over HTTP. The command line may send more (maxInput).
+const (
+	MaxBody     = 1 << 20
+	bodyTimeout = 10 * time.Second
+)
+
+// described is what the API description says of the operation.
+func (op Operation) described(where places) huma.Operation {
+	d := huma.Operation{OperationID: op.ID, Method: op.Method, Path: op.Path, Summary: op.Summary, Description: op.Description(), Tags: []string{op.Tag()},
+		RejectUnknownQueryParameters: true, MaxBodyBytes: MaxBody, BodyReadTimeout: bodyTimeout,
+		Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable}}
+	if op.adds() {
+		d.DefaultStatus = http.StatusCreated
+	}
+	if strings.Contains(op.Path, "{") {
+		d.Errors = append(d.Errors, http.StatusNotFound)
+	}
+	if op.Method != get {
+		d.Errors = append(d.Errors, http.StatusConflict, http.StatusInsufficientStorage)
+	}
+	if where.body {
+		d.Errors = append(d.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	return d
+}
+
+// adds reports that the operation makes something that was not there.
+func (op Operation) adds() bool { return strings.HasSuffix(op.ID, "-add") }
+
+// Tag is the noun an operation is about.
+func (op Operation) Tag() string {
+	noun, _, _ := strings.Cut(op.ID, "-")
+	return noun
+}
+
+// Description says in a few sentences what holds for the operation.
+func (op Operation) Description() string {
+	text := op.Summary + ". Needs the role " + string(op.Role)
+	if op.Role != administrator {
+		text += " or a higher one"
+	}
+	switch {
+	case op.Method == get:
+		text += ". Changes nothing."
+	case op.Method == remove:
+		text += ". What is removed does not come back."
+	case op.Method == patch:
+		text += ". Fields that are not given stay as they are."
+	default:
+		text += "."
+	}
+	return text
 }
 
 type answer[O any] struct{ Body O }
@@ -72,11 +136,12 @@ func Register(api huma.API, s *Service) {
 	}
 }
 
-// Call runs an operation by its ID on JSON input and returns JSON.
+// Call runs an operation by its ID on JSON input and returns JSON. Who may call
+// it has the data folder and may do everything.
 func (s *Service) Call(ctx context.Context, id string, input []byte) ([]byte, error) {
 	for _, op := range Operations() {
 		if op.ID == id {
-			return op.call(ctx, s, input)
+			return op.call(WithRole(ctx, Administrator), s, input)
 		}
 	}
 	return nil, fmt.Errorf("%w: this server has no operation %q; client and server may differ in version", ErrInput, id)
@@ -85,7 +150,15 @@ func (s *Service) Call(ctx context.Context, id string, input []byte) ([]byte, er
 const (
 	get    = http.MethodGet
 	post   = http.MethodPost
-	put    = http.MethodPut
 	patch  = http.MethodPatch
 	remove = http.MethodDelete
 )
+
+// problem is an operation's error as HTTP tells it (RFC 9457).
+func (w places) problem(err error) error {
+	var details []error
+	for _, f := range faultsOf(err) {
+		details = append(details, &huma.ErrorDetail{Location: w.of(f.Field), Message: f.Text})
+	}
+	return huma.NewError(StatusOf(err), plain(err).Error(), details...)
+}

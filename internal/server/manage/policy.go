@@ -14,15 +14,15 @@ import (
 
 // PolicyQuestion describes a mail that nobody has sent.
 type PolicyQuestion struct {
-	Listener string    `json:"listener,omitempty" doc:"Listener the client connects to" enum:",smtp,submission,submissions,lmtp"`
-	Client   string    `json:"client" doc:"Address of the client" example:"192.0.2.1"`
-	Helo     string    `json:"helo,omitempty" doc:"Name the client gives itself"`
-	TLS      bool      `json:"tls,omitempty"`
-	Login    string    `json:"login,omitempty" doc:"Who logs in; empty: nobody"`
-	From     string    `json:"from" doc:"Reverse-path; empty: the null sender"`
-	To       []string  `json:"to" doc:"Recipients"`
-	Size     unit.Size `json:"size,omitempty" doc:"Declared size"`
-	Message  string    `json:"message,omitempty" doc:"The message itself; without it the answer ends before the content"`
+	Listener string   `json:"listener,omitempty" doc:"Listener the client connects to" enum:",smtp,submission,submissions,lmtp"`
+	Client   string   `json:"client" doc:"Address of the client" example:"192.0.2.1"`
+	Helo     string   `json:"helo,omitempty" doc:"Name the client gives itself"`
+	TLS      bool     `json:"tls,omitempty"`
+	Login    string   `json:"login,omitempty" doc:"Who logs in; empty: nobody"`
+	From     string   `json:"from" doc:"Reverse-path; empty: the null sender"`
+	To       []string `json:"to" doc:"Recipients"`
+	Size     Size     `json:"size,omitempty" doc:"Declared size"`
+	Message  string   `json:"message,omitempty" doc:"The message itself; without it the answer ends before the content"`
 }
 
 // PolicyTryInput is the input of policy-try.
@@ -30,8 +30,8 @@ type PolicyTryInput struct{ Body PolicyQuestion }
 
 func policyOperations() []Operation {
 	return []Operation{
-		declare("policy-list", get, "/policies", "List the checks in the order they are asked", (*Service).policies),
-		declare("policy-try", post, "/policies/try", "What would happen to this mail?", (*Service).tryPolicy),
+		declare("policy-list", get, "/policies", reader, "List the checks in the order they are asked", (*Service).policies),
+		declare("policy-try", post, "/policies/try", reader, "What would happen to this mail?", (*Service).tryPolicy),
 	}
 }
 
@@ -49,7 +49,7 @@ func (s *Service) tryPolicy(ctx context.Context, in *PolicyTryInput) (policy.Ans
 }
 
 func (s *Service) question(ctx context.Context, in PolicyQuestion) (policy.Question, error) {
-	q := policy.Question{Listener: in.Listener, Helo: in.Helo, TLS: in.TLS, Size: in.Size}
+	q := policy.Question{Listener: in.Listener, Helo: in.Helo, TLS: in.TLS, Size: unit.Size(in.Size)}
 	var err error
 	if q.Client, err = netip.ParseAddr(in.Client); err != nil {
 		return q, inField("client", fmt.Errorf("%q is no IP address", in.Client))

@@ -8,7 +8,6 @@ import (
 
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
-	"posthorn/internal/base/unit"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/store"
@@ -18,7 +17,7 @@ import (
 type QueueItem struct {
 	ID         string           `json:"id"`
 	Sender     string           `json:"sender" doc:"Reverse-path; empty for a notification"`
-	Size       unit.Size        `json:"size"`
+	Size       Octets           `json:"size"`
 	Accepted   time.Time        `json:"accepted"`
 	Expires    time.Time        `json:"expires"`
 	Due        time.Time        `json:"due" doc:"Earliest next attempt"`
@@ -74,7 +73,7 @@ const unrecorded = record.EventKind(255)
 
 func queueOperations() []Operation {
 	act := func(verb, method, path, summary string, kind record.EventKind, f func(store.Queue, context.Context, ident.ID) (int, error)) Operation {
-		return declare("queue-"+verb, method, path, summary, func(s *Service, ctx context.Context, in *QueueInput) (Count, error) {
+		return declare("queue-"+verb, method, path, operator, summary, func(s *Service, ctx context.Context, in *QueueInput) (Count, error) {
 			id, err := queueID(in.ID)
 			if err != nil {
 				return Count{}, err
@@ -91,12 +90,12 @@ func queueOperations() []Operation {
 	}
 	const one = "/queue/{id}"
 	return []Operation{
-		declare("queue-list", get, "/queue", "List waiting messages", (*Service).queue),
-		declare("queue-show", get, one, "Show a waiting message", (*Service).queueItem),
+		declare("queue-list", get, "/queue", reader, "List waiting messages", (*Service).queue),
+		declare("queue-show", get, one, reader, "Show a waiting message", (*Service).queueItem),
 		act("retry", post, one+"/retry", "Try to deliver now", unrecorded, store.Queue.Retry),
 		act("hold", post, one+"/hold", "Do not deliver until released", record.Held, store.Queue.Hold),
 		act("release", post, one+"/release", "Deliver a held message", record.Released, store.Queue.Release),
-		declare("queue-redirect", post, one+"/redirect", "Send to another address instead", (*Service).redirect),
+		declare("queue-redirect", post, one+"/redirect", operator, "Send to another address instead", (*Service).redirect),
 		act("remove", remove, one, "Remove a message; nobody is told", record.Removed, store.Queue.Remove),
 	}
 }
@@ -123,7 +122,7 @@ func notWaiting(id ident.ID, err error) error {
 }
 
 func queueView(e store.QueueEntry) QueueItem {
-	v := QueueItem{ID: e.ID.String(), Sender: e.Sender.String(), Size: unit.Size(e.Size), Accepted: e.Accepted, Expires: e.Expires, Due: e.Due, Recipients: []QueueRecipient{}}
+	v := QueueItem{ID: e.ID.String(), Sender: e.Sender.String(), Size: Octets(e.Size), Accepted: e.Accepted, Expires: e.Expires, Due: e.Due, Recipients: []QueueRecipient{}}
 	for _, r := range e.Recipients {
 		v.Recipients = append(v.Recipients, QueueRecipient{Address: r.Address.String(), State: r.State.String(), Local: r.Local != 0,
 			Attempts: r.Attempts, NextTry: r.NextTry, LastError: r.LastError})

@@ -69,14 +69,14 @@ type SettingFile struct {
 
 func settingOperations() []Operation {
 	return []Operation{
-		declare("setting-list", get, "/settings", "List settings with their values", (*Service).settings),
-		declare("setting-explain", get, "/settings/{name}", "Explain a setting: value, where it comes from, range, meaning", (*Service).explain),
-		declare("setting-change", patch, "/settings", "Change settings, all or nothing", (*Service).changeSettings),
-		declare("setting-export", get, "/settings-file", "All settings as one text file", (*Service).exportSettings),
-		declare("setting-apply", put, "/settings-file", "Apply a settings file", (*Service).applySettings),
-		declare("setting-history", get, "/settings-history", "Changes, newest first", (*Service).settingHistory),
-		declare("setting-undo", post, "/settings-history/{version}/undo", "Take a change back", (*Service).undoSettings),
-		declare("setting-confirm", post, "/settings-history/{version}/confirm", "Keep a change that is on trial", (*Service).confirmSettings),
+		declare("setting-list", get, "/settings", reader, "List settings with their values", (*Service).settings),
+		declare("setting-explain", get, "/settings/{name}", reader, "Explain a setting: value, where it comes from, range, meaning", (*Service).explain),
+		declare("setting-change", patch, "/settings", administrator, "Change settings, all or nothing", (*Service).changeSettings),
+		declare("setting-export", get, "/settings-file", reader, "All settings as one text file", (*Service).exportSettings),
+		declare("setting-apply", post, "/settings-file", administrator, "Apply a settings file", (*Service).applySettings),
+		declare("setting-history", get, "/settings-history", reader, "Changes, newest first", (*Service).settingHistory),
+		declare("setting-undo", post, "/settings-history/{version}/undo", administrator, "Take a change back", (*Service).undoSettings),
+		declare("setting-confirm", post, "/settings-history/{version}/confirm", administrator, "Keep a change that is on trial", (*Service).confirmSettings),
 	}
 }
 

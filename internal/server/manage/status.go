@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"posthorn/internal/base/unit"
 )
 
 // Listener is an open door.
@@ -31,8 +29,8 @@ type Status struct {
 	Sessions   int        `json:"sessions" doc:"Connections open now"`
 	Queue      int64      `json:"queue" doc:"Messages waiting"`
 	Recipients int64      `json:"queue_recipients"`
-	Free       unit.Size  `json:"free" doc:"Room left on the disk"`
-	Total      unit.Size  `json:"total"`
+	Free       Octets     `json:"free" doc:"Room left on the disk"`
+	Total      Octets     `json:"total"`
 	ReadOnly   string     `json:"read_only,omitempty" doc:"Why the store takes nothing any more"`
 	Store      StoreStats `json:"store"`
 	Records    struct {
@@ -46,15 +44,15 @@ type Status struct {
 
 // StoreStats counts the store's work since the start.
 type StoreStats struct {
-	Commits   int64     `json:"commits"`
-	Writes    int64     `json:"writes"`
-	Syncs     int64     `json:"syncs"`
-	BodyBytes unit.Size `json:"body_bytes"`
-	MaxBatch  int       `json:"max_batch"`
+	Commits   int64  `json:"commits"`
+	Writes    int64  `json:"writes"`
+	Syncs     int64  `json:"syncs"`
+	BodyBytes Octets `json:"body_bytes"`
+	MaxBatch  int    `json:"max_batch"`
 }
 
 func statusOperations() []Operation {
-	return []Operation{declare("status", get, "/status", "What the server is doing", (*Service).status)}
+	return []Operation{declare("status", get, "/status", reader, "What the server is doing", (*Service).status)}
 }
 
 // Opened tells the service which doors the server opened, and how to count its
@@ -76,7 +74,7 @@ func (s *Service) status(ctx context.Context, _ *None) (Status, error) {
 	if err != nil {
 		return st, err
 	}
-	st.Free, st.Total = unit.Size(room.Free), unit.Size(room.Total)
+	st.Free, st.Total = Octets(room.Free), Octets(room.Total)
 	if room.ReadOnly != nil {
 		st.ReadOnly = room.ReadOnly.Error()
 	}
@@ -84,7 +82,7 @@ func (s *Service) status(ctx context.Context, _ *None) (Status, error) {
 		return st, err
 	}
 	x := s.o.Store.Stats()
-	st.Store = StoreStats{Commits: x.Commits, Writes: x.Writes, Syncs: x.Syncs, BodyBytes: unit.Size(x.BodyBytes), MaxBatch: x.MaxBatch}
+	st.Store = StoreStats{Commits: x.Commits, Writes: x.Writes, Syncs: x.Syncs, BodyBytes: Octets(x.BodyBytes), MaxBatch: x.MaxBatch}
 	r := s.o.Records.Stats()
 	st.Records.Kept, st.Records.Dropped = r.Kept, r.Dropped
 	st.OnTrial, _, _, _ = s.o.Settings.OnTrial()

@@ -24,7 +24,7 @@ type TraceInput struct {
 }
 
 func traceOperations() []Operation {
-	return []Operation{declare("trace", get, "/trace", "What happened to messages, accepted or refused, and why", (*Service).trace)}
+	return []Operation{declare("trace", get, "/trace", reader, "What happened to messages, accepted or refused, and why", (*Service).trace)}
 }
 
 func (s *Service) trace(ctx context.Context, in *TraceInput) ([]record.Biography, error) {

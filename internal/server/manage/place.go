@@ -1,0 +1,60 @@
+package manage
+
+import (
+	"reflect"
+	"strings"
+)
+
+// places says where in an API request each field of an input stands.
+type places struct {
+	named map[string]string // "name" -> "path.name"
+	body  bool              // the request has one
+}
+
+// placesOf reads the tags of an input.
+func placesOf[I any]() places {
+	w := places{named: map[string]string{}}
+	t := reflect.TypeFor[I]()
+	for f := range t.Fields() {
+		if f.Name == "Body" {
+			w.body = true
+			w.add("body.", f.Type)
+			continue
+		}
+		for _, in := range []string{"path", "query"} {
+			if name := f.Tag.Get(in); name != "" {
+				w.named[name] = in + "." + name
+			}
+		}
+	}
+	return w
+}
+
+// add notes the fields of a body; one of the same name in the path is not hidden.
+func (w places) add(prefix string, t reflect.Type) {
+	if t.Kind() != reflect.Struct {
+		return
+	}
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "":
+			w.add(prefix, f.Type)
+		case name != "" && w.named[name] == "":
+			w.named[name] = prefix + name
+		}
+	}
+}
+
+// of returns the place of a field, also of one inside it ("set.smtp.banner").
+func (w places) of(field string) string {
+	head, rest, more := strings.Cut(field, ".")
+	place, ok := w.named[head]
+	switch {
+	case !ok:
+		return field
+	case more:
+		return place + "." + rest
+	}
+	return place
+}

@@ -1,0 +1,119 @@
+package route
+
+import (
+	"fmt"
+	"strings"
+
+	"posthorn/internal/base/mail"
+)
+
+// Kind says what a rule looks at. Rules of a smaller kind come first
+// (M-DEL-03d).
+type Kind uint8
+
+// The kinds of rules.
+const (
+	// NextHop is the fixed next hop of a relay domain (M-REL-02, M-REL-04).
+	NextHop Kind = iota
+	// ByRecipient looks at the forward-path (M-DEL-03a).
+	ByRecipient
+	// BySender looks at the reverse-path; the null one matches none (M-DEL-03b).
+	BySender
+	kinds
+)
+
+var kindNames = [kinds]string{"next hop", "recipient rule", "sender rule"}
+
+// String returns the words of traces.
+func (k Kind) String() string { return kindNames[min(k, kinds-1)] }
+
+// Rule sends some mail another way than the general mode (M-DEL-03).
+type Rule struct {
+	Name     string // unique, with its case folded
+	Kind     Kind
+	Disabled bool
+	// Targets are addresses (bob@far.test), domains (far.test) and the
+	// subdomains of domains, without those themselves (.far.test).
+	Targets []string
+	// Relay takes the mail; nil sends it directly.
+	Relay *Relay
+}
+
+// matcher finds the rule of one kind for an address: full address before exact
+// domain before .domain, then the order of the list. It holds indexes into the
+// table's rules.
+type matcher struct {
+	address, domain, below map[string]int
+}
+
+// add enters a target unless an earlier rule has it.
+func (m *matcher) add(target string, rule int) error {
+	into, key := &m.domain, ""
+	switch rest, below := strings.CutPrefix(target, "."); {
+	case strings.Contains(target, "@"):
+		a, err := mail.ParseAddress(target)
+		if err != nil {
+			return err
+		}
+		into, key = &m.address, a.Key()
+	default:
+		d, err := mail.ParseDomain(rest)
+		if err != nil {
+			return err
+		}
+		if key = d; below {
+			into = &m.below
+		}
+	}
+	if *into == nil {
+		*into = map[string]int{}
+	}
+	if _, taken := (*into)[key]; !taken {
+		(*into)[key] = rule
+	}
+	return nil
+}
+
+// find returns the rule and the target that matched.
+func (m *matcher) find(a mail.Address) (rule int, target string, ok bool) {
+	if rule, ok = m.address[a.Key()]; ok {
+		return rule, a.Key(), true
+	}
+	if rule, ok = m.domain[a.Domain]; ok {
+		return rule, a.Domain, true
+	}
+	if len(m.below) == 0 || mail.IsLiteral(a.Domain) {
+		return 0, "", false
+	}
+	for rest := a.Domain; ; {
+		_, parent, more := strings.Cut(rest, ".")
+		if !more {
+			return rule, target, ok
+		}
+		if r, has := m.below[parent]; has && (!ok || r < rule) {
+			rule, target, ok = r, "."+parent, true
+		}
+		rest = parent
+	}
+}
+
+// check refuses rules that cannot be told apart or lead nowhere.
+func check(rules []Rule) error {
+	seen := make(map[string]bool, len(rules))
+	for i := range rules {
+		r := &rules[i]
+		name := strings.ToLower(r.Name)
+		switch {
+		case name == "":
+			return fmt.Errorf("rule %d has no name", i+1)
+		case seen[name]:
+			return fmt.Errorf("rule %q is there twice", r.Name)
+		case r.Kind >= kinds:
+			return fmt.Errorf("rule %q is of no known kind", r.Name)
+		case r.Relay != nil && (len(r.Relay.Hosts) == 0 || r.Relay.Port == 0):
+			return fmt.Errorf("rule %q has a relay without host or port", r.Name)
+		}
+		seen[name] = true
+	}
+	return nil
+}

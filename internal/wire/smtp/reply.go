@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"posthorn/internal/base/reply"
 )
@@ -13,23 +14,30 @@ import (
 const (
 	maxReplyLine  = 4096 // RFC 5321 §4.5.3.1.5 says 512; be liberal
 	maxReplyLines = 256
+	maxReply      = 64 << 10
 )
 
 // ErrReply says that what the server sent is no SMTP reply; the connection is
 // out of step and of no more use.
 var ErrReply = errors.New("smtp: malformed reply")
 
-// ReadReply reads one reply of one or more lines (RFC 5321 §4.2). All lines
-// must carry the same code; an enhanced status code is taken off each line
-// that has one.
+// ReadReply reads one reply of one or more lines (RFC 5321 §4.2), of at most
+// 64 KB. All lines must carry the same code; an enhanced status code is taken
+// off each line that has one. The text is valid UTF-8 without control
+// characters, whatever the server sent: it goes into logs and notices
+// (reliability.md row 31).
 func ReadReply(r *Reader) (reply.Reply, error) {
 	var out reply.Reply
+	total := 0
 	for range maxReplyLines {
 		line, err := r.ReadLine(maxReplyLine)
 		if err != nil {
 			return reply.Reply{}, err
 		}
-		code, last, text, err := splitReply(string(line))
+		if total += len(line); total > maxReply {
+			return reply.Reply{}, fmt.Errorf("%w: over %d octets", ErrReply, maxReply)
+		}
+		code, last, text, err := splitReply(harmless(string(line)))
 		if err != nil {
 			return reply.Reply{}, err
 		}
@@ -46,6 +54,19 @@ func ReadReply(r *Reader) (reply.Reply, error) {
 		}
 	}
 	return reply.Reply{}, fmt.Errorf("%w: over %d lines", ErrReply, maxReplyLines)
+}
+
+// harmless puts "?" in place of control characters and invalid UTF-8.
+func harmless(s string) string {
+	if isASCII(s) && clean(s) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
 }
 
 func splitReply(line string) (code int, last bool, text string, err error) {

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
+	"strings"
+	"time"
 
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"
@@ -18,14 +21,21 @@ type Message struct {
 	// Content is read once; its line ends need not be CRLF, unless Mail.Body is
 	// BodyBinary, which sends the octets as they are.
 	Content io.Reader
+	// Ended, if not nil, is called just before the end of the content goes
+	// out: from then on the server may own the message.
+	Ended func()
 }
 
-// Sent is what the server said. Rcpt has a reply for each recipient of the
+// Sent is what the server said; a reply that did not come is zero. Rcpt has a reply for each recipient of the
 // message; for LMTP the recipients taken have their own final reply in Final.
 type Sent struct {
+	Mail  reply.Reply
 	Rcpt  []reply.Reply
 	Data  reply.Reply
 	Final []reply.Reply // LMTP: for each recipient that was taken, in order
+	// Ended says that the end of the content went out, perhaps: if no final
+	// reply came, the server may have the message or not.
+	Ended bool
 }
 
 // Taken reports whether the recipient's message was accepted.
@@ -34,7 +44,7 @@ func (s *Sent) Taken(i int) bool {
 		return false
 	}
 	if s.Final == nil {
-		return s.Data.Code == 250
+		return s.Data.Code/100 == 2
 	}
 	n := 0
 	for _, r := range s.Rcpt[:i] {
@@ -42,13 +52,16 @@ func (s *Sent) Taken(i int) bool {
 			n++
 		}
 	}
-	return n < len(s.Final) && s.Final[n].Code == 250
+	return n < len(s.Final) && s.Final[n].Code/100 == 2
 }
 
 // Send runs one transaction. An error that wraps *RefusedError means that the
 // whole message was refused at MAIL, DATA or the end of the content, or all
-// recipients were; the connection is still good and the transaction over.
-// ErrExtension comes before anything was sent.
+// recipients were; the connection is still good and the transaction over,
+// unless the error wraps io.ErrUnexpectedEOF as well: then the server refused
+// the content and hung up before it had all of it. ErrExtension comes before
+// anything was sent. Replies of a kind that cannot stand where they came, such
+// as 354 to MAIL, are an ErrReply.
 func (c *Client) Send(m Message) (*Sent, error) {
 	line, err := c.mailLine(&m.Mail)
 	if err != nil {
@@ -58,6 +71,10 @@ func (c *Client) Send(m Message) (*Sent, error) {
 		return nil, err
 	}
 	s := &Sent{Rcpt: make([]reply.Reply, len(m.Rcpt))}
+	if c.in.Buffered() > 0 {
+		return s, fmt.Errorf("%w: a reply to nothing", ErrReply)
+	}
+	defer c.shrink()
 	if err := c.envelope(line, m, s); err != nil {
 		return s, err
 	}
@@ -132,19 +149,22 @@ func (c *Client) rcptLine(r *Rcpt) string {
 		line += " NOTIFY=" + r.Notify.String()
 	}
 	if kind, addr, ok := cutOriginal(r.Original); ok {
-		line += " ORCPT=" + kind + ";" + EncodeXtext(addr)
+		line += " ORCPT=" + kind + ";" + addr
 	}
 	return line
 }
 
-// cutOriginal splits an ORCPT value; a utf-8 one cannot be written as xtext
-// and is left out (RFC 6533 §3).
+// cutOriginal splits an ORCPT value and encodes its address: utf-8 ones have
+// an encoding of their own (RFC 6533 §3), which is ASCII and passes anywhere.
 func cutOriginal(s string) (kind, addr string, ok bool) {
-	i := bytes.IndexByte([]byte(s), ';')
-	if i < 0 || s[:i] == "utf-8" || !isASCII(s) {
+	kind, addr, ok = strings.Cut(s, ";")
+	switch {
+	case !ok:
 		return "", "", false
+	case kind == "utf-8":
+		return kind, encodeUTF8Xtext(addr), true
 	}
-	return s[:i], s[i+1:], true
+	return kind, EncodeXtext(addr), isASCII(s)
 }
 
 // String writes NOTIFY as it is sent.
@@ -179,7 +199,7 @@ func (c *Client) envelope(mailLine string, m Message, s *Sent) error {
 		return err
 	}
 	if !pipelining {
-		if err := c.readMail(); err != nil {
+		if err := c.readMail(s); err != nil {
 			return err
 		}
 	}
@@ -196,7 +216,7 @@ func (c *Client) envelope(mailLine string, m Message, s *Sent) error {
 		}
 		if read {
 			read = false
-			if refused = c.readMail(); refused != nil && !isRefusal(refused) {
+			if refused = c.readMail(s); refused != nil && !isRefusal(refused) {
 				return refused
 			}
 		}
@@ -210,12 +230,24 @@ func (c *Client) envelope(mailLine string, m Message, s *Sent) error {
 	return c.anyTaken(s)
 }
 
-func (c *Client) readMail() error {
+func (c *Client) readMail(s *Sent) error {
 	r, err := c.read(c.o.Timeouts.Command)
-	if err == nil && r.Code != 250 {
-		err = &RefusedError{"MAIL", r}
+	if err != nil {
+		return err
 	}
-	return err
+	s.Mail = r
+	return judge("MAIL", r, 2)
+}
+
+// judge acts on a reply by its first digit alone (RFC 5321 §4.2).
+func judge(verb string, r reply.Reply, want int) error {
+	switch class := r.Code / 100; {
+	case class == want:
+		return nil
+	case class >= 4:
+		return &RefusedError{verb, r}
+	}
+	return fmt.Errorf("%w: %d to %s", ErrReply, r.Code, verb)
 }
 
 func (c *Client) readRcpt(to []reply.Reply) error {
@@ -225,6 +257,9 @@ func (c *Client) readRcpt(to []reply.Reply) error {
 			return err
 		}
 		to[i] = r
+		if r.Code/100 == 3 {
+			return judge("RCPT", r, 2)
+		}
 	}
 	return nil
 }
@@ -254,18 +289,39 @@ func (c *Client) data(m Message, s *Sent) error {
 	if err != nil {
 		return err
 	}
-	if r.Code != 354 {
+	if err := judge("DATA", r, 3); err != nil {
 		s.Data = r
-		return &RefusedError{"DATA", r}
-	}
-	if err := c.content(m.Content); err != nil {
 		return err
 	}
-	return c.finish(s)
+	if err := c.content(m.Content); err != nil {
+		return c.verdict(err, s)
+	}
+	return c.finish(m, s)
+}
+
+// errWrite marks a connection that took no more content.
+var errWrite = errors.New("smtp: write")
+
+// verdict looks for the reply of a server that refused the content half way
+// and hung up, such as 552 for a message too large.
+func (c *Client) verdict(err error, s *Sent) error {
+	if !errors.Is(err, errWrite) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	r, rerr := c.read(time.Second)
+	if rerr != nil || r.Code/100 < 4 {
+		return err
+	}
+	s.Data = r
+	return fmt.Errorf("%w: %w", &RefusedError{"content", r}, io.ErrUnexpectedEOF)
 }
 
 // finish reads the final reply, or with LMTP one for each recipient taken.
-func (c *Client) finish(s *Sent) error {
+func (c *Client) finish(m Message, s *Sent) error {
+	s.Ended = true
+	if m.Ended != nil {
+		m.Ended()
+	}
 	n := 1
 	if c.o.LMTP {
 		n = 0
@@ -285,8 +341,8 @@ func (c *Client) finish(s *Sent) error {
 			s.Final = append(s.Final, r)
 		}
 	}
-	if !c.o.LMTP && s.Data.Code != 250 {
-		return &RefusedError{"content", s.Data}
+	if !c.o.LMTP {
+		return judge("content", s.Data, 2)
 	}
 	return nil
 }
@@ -370,7 +426,18 @@ func (c *Client) drain(most int) error {
 	if err := c.deadline(c.o.Timeouts.DataBlock); err != nil {
 		return err
 	}
-	return c.flush()
+	if err := c.flush(); err != nil {
+		c.out = nil
+		return fmt.Errorf("%w: %w", errWrite, err)
+	}
+	return nil
+}
+
+// shrink gives memory back that only content needs.
+func (c *Client) shrink() {
+	if cap(c.out) > smallBuffer*8 {
+		c.out = nil
+	}
 }
 
 // chunkSize is the size of a BDAT chunk.
@@ -394,13 +461,16 @@ func (c *Client) chunks(m Message, s *Sent) error {
 		}
 		c.out = append(c.out, buf[:n]...)
 		if last {
-			return c.finish(s)
+			return c.finish(m, s)
 		}
 		r, err := c.read(c.o.Timeouts.DataBlock)
 		if err != nil {
 			return err
 		}
-		if r.Code != 250 {
+		if r.Code/100 < 4 && r.Code/100 != 2 {
+			return judge("BDAT", r, 2)
+		}
+		if r.Code/100 != 2 {
 			s.Data = r
 			if err := c.Reset(); err != nil && !isRefusal(err) {
 				return err

@@ -17,12 +17,15 @@ const maxAppend = 500
 // runAppend is APPEND of one or several messages, all or nothing (RFC 3501
 // §6.3.11, RFC 3502). Messages stream into drafts; what cannot be stored is
 // refused before the client sends it, if it waits.
+//
+// Deviates from RFC 6855 §4: 8-bit header fields are taken also without UTF8,
+// because people move mail here that has such fields already.
 func runAppend(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	name, err := c.dec.AppendMailbox()
 	if err != nil {
 		return failed(err)
 	}
-	mb, err := c.session.account.FindMailbox(ctx, name)
+	mb, err := c.find(ctx, name)
 	if err != nil {
 		return tryCreate(err)
 	}

@@ -104,7 +104,7 @@ func (c *conn) run(ctx context.Context, row *command, cmd imap.Command) imap.Res
 		}
 		return imap.Response{Status: imap.BAD, Text: "Unknown command"}
 	case row.states&c.state() == 0:
-		return imap.Response{Status: imap.BAD, Text: cmd.Verb + " is not allowed " + c.state().text()}
+		return imap.Response{Status: imap.BAD, Code: imap.CodeClientBug, Text: cmd.Verb + " is not allowed " + row.when(c.state())}
 	}
 	return row.run(ctx, c, cmd)
 }

@@ -52,7 +52,7 @@ func (c *conn) transfer(ctx context.Context, cmd imap.Command) (t transfer, err 
 		t.refused = no(codeExpungeIssued, "Some of the messages are expunged")
 		return t, nil
 	}
-	to, err := c.session.account.FindMailbox(ctx, arg.Mailbox)
+	to, err := c.find(ctx, arg.Mailbox)
 	if err != nil {
 		t.refused = tryCreate(err)
 		return t, nil

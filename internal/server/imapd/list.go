@@ -70,14 +70,15 @@ func parents(name string) func(func(string) bool) {
 	}
 }
 
-// runList is LIST (RFC 3501 §6.3.8, RFC 5258, RFC 6154, RFC 5819).
+// runList is LIST (RFC 3501 §6.3.8, RFC 9051 §6.3.9, RFC 5258, RFC 6154,
+// RFC 5819).
 func runList(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	arg, err := c.dec.List()
 	if err != nil {
 		return failed(err)
 	}
 	if !arg.Extended && arg.Patterns[0] == "" { // asks for the delimiter
-		c.listLine("LIST", []string{`\Noselect`}, "", "")
+		c.listLine("LIST", []string{`\Noselect`}, "", nil)
 		return completed("LIST")
 	}
 	all, err := c.folders(ctx)
@@ -86,7 +87,7 @@ func runList(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.set.SearchTime) // many patterns times many names
 	defer cancel()
-	l := lister{List: arg}
+	l := lister{List: arg, nonExistent: arg.Extended || c.session.rev2}
 	for _, p := range arg.Patterns {
 		l.patterns = append(l.patterns, imap.NewPattern(arg.Reference, p))
 	}
@@ -99,9 +100,11 @@ func runList(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 		if !ok {
 			continue
 		}
-		c.listLine("LIST", attrs, f.name, child)
+		c.listLine("LIST", attrs, f.name, c.childInfo(child))
 		if l.Return&imap.ReturnStatus != 0 && f.mailbox != nil {
-			c.statusLine(f.mailbox, l.Status)
+			if err := c.statusLine(ctx, f.mailbox, l.Status); err != nil {
+				return failed(err)
+			}
 		}
 	}
 	return completed("LIST")
@@ -111,6 +114,8 @@ func runList(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 type lister struct {
 	imap.List
 	patterns []imap.Pattern
+	// nonExistent: the client knows the word for a level that is no mailbox.
+	nonExistent bool
 }
 
 func (l *lister) matches(name string) bool {
@@ -119,15 +124,15 @@ func (l *lister) matches(name string) bool {
 
 // show returns the attributes of a name and, for RECURSIVEMATCH, what made it
 // appear.
-func (l *lister) show(f *folder) (attrs []string, child string, ok bool) {
+func (l *lister) show(f *folder) (attrs []string, child, ok bool) {
 	if !l.matches(f.name) {
-		return nil, "", false
+		return nil, false, false
 	}
 	switch {
 	case l.Select&imap.SelectSubscribed != 0:
 		ok = f.subscribed
 		if !ok && f.below && l.Select&imap.SelectRecursiveMatch != 0 {
-			ok, child = true, `("CHILDINFO" ("SUBSCRIBED"))`
+			ok, child = true, true
 		}
 	default:
 		ok = f.mailbox != nil || f.children
@@ -142,7 +147,7 @@ func (l *lister) attributes(f *folder) []string {
 	var attrs []string
 	switch {
 	case f.mailbox != nil:
-	case l.Extended:
+	case l.nonExistent:
 		attrs = append(attrs, `\NonExistent`)
 	default:
 		attrs = append(attrs, `\Noselect`)
@@ -163,7 +168,17 @@ func (l *lister) attributes(f *folder) []string {
 	return attrs
 }
 
-func (c *conn) listLine(verb string, attrs []string, name, extended string) {
+// childInfo writes why RECURSIVEMATCH shows a name (RFC 5258 §3.5).
+func (c *conn) childInfo(wanted bool) func() {
+	if !wanted {
+		return nil
+	}
+	return func() { c.enc.Atom(`("CHILDINFO" ("SUBSCRIBED"))`) }
+}
+
+// listLine writes one line of LIST or LSUB; extended, if there is one, writes
+// what follows the name.
+func (c *conn) listLine(verb string, attrs []string, name string, extended func()) {
 	c.enc.Untagged()
 	c.enc.Atom(verb)
 	c.enc.Flags(attrs)
@@ -173,8 +188,8 @@ func (c *conn) listLine(verb string, attrs []string, name, extended string) {
 	} else {
 		c.enc.Mailbox(name)
 	}
-	if extended != "" {
-		c.enc.Atom(extended)
+	if extended != nil {
+		extended()
 	}
 	c.enc.End()
 }

@@ -25,9 +25,9 @@ func runLsub(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 		switch {
 		case !p.Match(f.name):
 		case f.subscribed:
-			c.listLine("LSUB", nil, f.name, "")
+			c.listLine("LSUB", nil, f.name, nil)
 		case f.below && levels:
-			c.listLine("LSUB", []string{`\Noselect`}, f.name, "")
+			c.listLine("LSUB", []string{`\Noselect`}, f.name, nil)
 		}
 	}
 	return completed("LSUB")

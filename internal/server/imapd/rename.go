@@ -8,16 +8,17 @@ import (
 	"posthorn/internal/wire/imap"
 )
 
-// runRename is RENAME (RFC 3501 §6.3.5).
+// runRename is RENAME (RFC 3501 §6.3.5, RFC 9051 §6.3.6).
 func runRename(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	from, to, err := c.dec.Rename()
 	if err == nil {
+		to = canonical(to)
 		err = imap.CheckName(to)
 	}
 	if err != nil {
 		return failed(err)
 	}
-	mb, err := c.session.account.FindMailbox(ctx, from)
+	mb, err := c.find(ctx, from)
 	if err != nil {
 		return failed(err)
 	}
@@ -28,6 +29,9 @@ func runRename(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 		if err := v.refresh(ctx); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return failed(err)
 		}
+	}
+	if c.session.rev2 && mb.Name != imap.Inbox { // INBOX stays; only its messages moved
+		c.listCanonical(to, mb.Name)
 	}
 	return completed("RENAME")
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // runSearch is SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182,
-// RFC 7162 §3.1.5, RFC 9394).
+// RFC 7162 §3.1.5, §3.1.10, RFC 9051 §6.4.4, RFC 9394).
 func runSearch(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	arg, err := c.dec.Search()
 	if err != nil {
@@ -26,7 +26,10 @@ func runSearch(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	}
 	h := hits{v: v, uid: cmd.UID, indexes: found}
 	if modSeq {
-		h.modSeq = v.greatestModSeq(found)
+		h.modSeq = h.greatestModSeq(arg.Return)
+	}
+	if c.session.rev2 && !arg.Return.Given { // RFC 9051 §6.4.4: no other form there
+		arg.Return = imap.SearchReturn{Given: true, All: true}
 	}
 	if arg.Return.Given {
 		h.extended(cmd.Tag, arg.Return)
@@ -36,20 +39,33 @@ func runSearch(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	return completed("SEARCH")
 }
 
-func (v *view) greatestModSeq(indexes []int) store.ModSeq {
-	var m store.ModSeq
-	for _, i := range indexes {
-		m = max(m, v.told.At(i).ModSeq)
-	}
-	return m
-}
-
 // hits are the result of a search.
 type hits struct {
 	v       *view
 	uid     bool
 	indexes []int
 	modSeq  store.ModSeq
+}
+
+// greatestModSeq looks at the messages the response names (RFC 7162 §3.1.10):
+// with MIN and MAX alone only at those.
+func (h *hits) greatestModSeq(r imap.SearchReturn) store.ModSeq {
+	indexes := h.indexes
+	if n := len(indexes); n > 0 && (r.Min || r.Max) && !r.All && !r.Count && r.Window == (imap.Window{}) {
+		ends := []int{indexes[0], indexes[n-1]}
+		switch {
+		case !r.Max:
+			ends = ends[:1]
+		case !r.Min:
+			ends = ends[1:]
+		}
+		indexes = ends
+	}
+	var m store.ModSeq
+	for _, i := range indexes {
+		m = max(m, h.v.told.At(i).ModSeq)
+	}
+	return m
 }
 
 func (h *hits) number(k int) uint32 {
@@ -139,7 +155,12 @@ func (h *hits) save(r imap.SearchReturn) {
 	n := len(h.indexes)
 	var s imap.SeqSet
 	switch {
-	case r.All || r.Count || !r.Min && !r.Max || n == 0:
+	case r.All || r.Count || n == 0:
+		s = uids.set(0, n)
+	case r.Window != (imap.Window{}): // RFC 9394 §3.1
+		lo, hi := r.Window.Of(n)
+		s = uids.set(lo, hi)
+	case !r.Min && !r.Max:
 		s = uids.set(0, n)
 	default:
 		if r.Min {

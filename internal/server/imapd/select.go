@@ -8,7 +8,8 @@ import (
 	"posthorn/internal/wire/imap"
 )
 
-// runSelect is SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2, RFC 7162 §3.1.8, §3.2.5).
+// runSelect is SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2, RFC 7162 §3.1.8, §3.2.5,
+// RFC 9051 §6.3.2).
 // A failed one leaves no mailbox selected.
 func runSelect(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	arg, err := c.dec.Select()
@@ -29,6 +30,9 @@ func runSelect(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	c.session.view = v
 	c.session.condStore = c.session.condStore || arg.CondStore
 	v.describe()
+	if c.session.rev2 {
+		c.listCanonical(v.name, arg.Mailbox)
+	}
 	if arg.Resync != nil {
 		if err := v.resync(ctx, arg.Resync); err != nil {
 			c.session.deselect()
@@ -45,7 +49,7 @@ func runSelect(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 
 // open makes the view of a mailbox.
 func (c *conn) open(ctx context.Context, name string, readOnly bool) (*view, error) {
-	mb, err := c.session.account.FindMailbox(ctx, name)
+	mb, err := c.find(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +57,8 @@ func (c *conn) open(ctx context.Context, name string, readOnly bool) (*view, err
 	if err != nil {
 		return nil, err
 	}
-	v := &view{c: c, box: box, release: release, id: mb.ID, readOnly: readOnly, told: box.Snapshot()}
-	if !readOnly {
+	v := &view{c: c, box: box, release: release, id: mb.ID, name: mb.Name, readOnly: readOnly, told: box.Snapshot()}
+	if v.claims() {
 		if v.told, err = v.claim(ctx, v.told); err != nil {
 			release()
 			return nil, err
@@ -69,8 +73,10 @@ func (v *view) describe() {
 	v.keywords = len(s.Keywords)
 	v.tellFlagNames(s.Keywords)
 	v.tellExists()
-	if first := v.firstUnseen(); first > 0 {
-		v.tellCode(imap.CodeNumber("UNSEEN", uint64(first)), "First unseen message")
+	if !v.c.session.rev2 {
+		if first := v.firstUnseen(); first > 0 {
+			v.tellCode(imap.CodeNumber("UNSEEN", uint64(first)), "First unseen message")
+		}
 	}
 	v.tellCode(imap.CodeNumber("UIDVALIDITY", uint64(s.UIDValidity)), "UIDs are valid")
 	v.tellCode(imap.CodeNumber("UIDNEXT", uint64(s.Cursor.UIDNext)), "Next UID")

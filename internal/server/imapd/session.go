@@ -13,7 +13,10 @@ type session struct {
 	condStore bool
 	// qresync: expunges are told as VANISHED (RFC 7162 §3.2).
 	qresync bool
-	view    *view // nil when no mailbox is selected
+	// rev2: the client speaks IMAP4rev2 (RFC 9051): results of searches come as
+	// ESEARCH, and nothing is \Recent.
+	rev2 bool
+	view *view // nil when no mailbox is selected
 }
 
 // state returns where the client stands.

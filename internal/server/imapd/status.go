@@ -7,23 +7,33 @@ import (
 	"posthorn/internal/wire/imap"
 )
 
-// runStatus is STATUS (RFC 3501 §6.3.10, RFC 7162 §3.1.7, RFC 8438).
+// runStatus is STATUS (RFC 3501 §6.3.10, RFC 7162 §3.1.7, RFC 8438,
+// RFC 9208 §4.1.4).
 func runStatus(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	arg, err := c.dec.MailboxStatus()
 	if err != nil {
 		return failed(err)
 	}
-	mb, err := c.session.account.FindMailbox(ctx, arg.Mailbox)
+	mb, err := c.find(ctx, arg.Mailbox)
 	if err != nil {
 		return failed(err)
 	}
 	c.session.condStore = c.session.condStore || arg.Attrs&imap.StatusHighestModSeq != 0
-	c.statusLine(&mb, arg.Attrs)
+	if err := c.statusLine(ctx, &mb, arg.Attrs); err != nil {
+		return failed(err)
+	}
 	return completed("STATUS")
 }
 
 // statusLine writes one STATUS response.
-func (c *conn) statusLine(mb *store.Mailbox, attrs imap.StatusAttr) {
+func (c *conn) statusLine(ctx context.Context, mb *store.Mailbox, attrs imap.StatusAttr) error {
+	deleted := int64(0)
+	if attrs&imap.StatusDeletedStorage != 0 {
+		var err error
+		if deleted, err = c.deletedSize(ctx, mb); err != nil {
+			return err
+		}
+	}
 	c.enc.Untagged()
 	c.enc.Atom("STATUS")
 	c.enc.Mailbox(mb.Name)
@@ -42,6 +52,7 @@ func (c *conn) statusLine(mb *store.Mailbox, attrs imap.StatusAttr) {
 		{imap.StatusSize, "SIZE", uint64(mb.Size)},
 		{imap.StatusHighestModSeq, "HIGHESTMODSEQ", uint64(mb.HighestModSeq)},
 		{imap.StatusAppendLimit, "APPENDLIMIT", uint64(c.set.MessageSize)},
+		{imap.StatusDeletedStorage, "DELETED-STORAGE", uint64(deleted)},
 	} {
 		if attrs&item.attr != 0 {
 			c.enc.Atom(item.name)
@@ -54,6 +65,29 @@ func (c *conn) statusLine(mb *store.Mailbox, attrs imap.StatusAttr) {
 	}
 	c.enc.Close()
 	c.enc.End()
+	return nil
+}
+
+// deletedSize is what an EXPUNGE would free. The store does not count it, so
+// the entries are looked at, if there are any.
+func (c *conn) deletedSize(ctx context.Context, mb *store.Mailbox) (int64, error) {
+	if mb.Deleted == 0 {
+		return 0, nil
+	}
+	box, release, err := c.s.d.Mailboxes.Open(ctx, c.session.account.ID(), mb.ID)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	size := int64(0)
+	s := box.Snapshot()
+	s.Range(0, s.Len(), func(_ int, e *store.Entry) bool {
+		if e.Flags&store.FlagDeleted != 0 {
+			size += e.Size
+		}
+		return true
+	})
+	return size, nil
 }
 
 // recentIn counts \Recent messages. Those of a mailbox that is not selected

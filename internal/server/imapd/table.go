@@ -18,15 +18,6 @@ const (
 	anyState = notAuthenticated | loggedIn
 )
 
-func (s state) text() string {
-	switch s {
-	case notAuthenticated:
-		return "before login"
-	case authenticated:
-		return "without a selected mailbox"
-	}
-	return "now"
-}
 
 // telling is what a client may hear of its mailbox after a command.
 type telling uint8
@@ -48,6 +39,17 @@ type command struct {
 	// after is what is told after the command; the UID form of tellKept tells all.
 	after telling
 	run   func(ctx context.Context, c *conn, cmd imap.Command) imap.Response
+}
+
+// when says why a command is not allowed in a state.
+func (r *command) when(now state) string {
+	switch {
+	case now == notAuthenticated:
+		return "before login"
+	case r.states == notAuthenticated:
+		return "after login"
+	}
+	return "without a selected mailbox"
 }
 
 func (r *command) tells(uid bool) telling {
@@ -80,6 +82,9 @@ var commands = []command{
 	{"LSUB", loggedIn, false, tellAll, runLsub},
 	{"NAMESPACE", loggedIn, false, tellAll, runNamespace},
 	{"STATUS", loggedIn, false, tellAll, runStatus},
+	{"GETQUOTA", loggedIn, false, tellAll, runGetQuota},
+	{"GETQUOTAROOT", loggedIn, false, tellAll, runGetQuotaRoot},
+	{"SETQUOTA", loggedIn, false, tellAll, runSetQuota},
 	{"APPEND", loggedIn, false, tellAll, runAppend},
 	{"IDLE", loggedIn, false, tellAll, runIdle},
 

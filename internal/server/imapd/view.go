@@ -20,6 +20,7 @@ type view struct {
 	box      *mailbox.Mailbox
 	release  func()
 	id       store.MailboxID
+	name     string // when it was selected
 	readOnly bool
 
 	told *mailbox.Snapshot
@@ -40,7 +41,7 @@ func (v *view) sync(ctx context.Context, expunges bool) error {
 	now := v.box.Snapshot()
 	d := now.Since(v.told)
 	var err error
-	if len(d.Arrived) > 0 && !v.readOnly && !now.Gone {
+	if len(d.Arrived) > 0 && v.claims() && !now.Gone {
 		if now, err = v.claim(ctx, now); err == nil {
 			d = now.Since(v.told)
 		}
@@ -65,6 +66,10 @@ func (v *view) sync(ctx context.Context, expunges bool) error {
 	return err
 }
 
+// claims reports whether the client wants to know what is \Recent. IMAP4rev2
+// has no such thing; the mark is left to others (RFC 9051 appendix E).
+func (v *view) claims() bool { return !v.readOnly && !v.c.session.rev2 }
+
 // claim takes the arrivals nobody was told of as \Recent.
 func (v *view) claim(ctx context.Context, now *mailbox.Snapshot) (*mailbox.Snapshot, error) {
 	first, s, err := v.box.TakeRecent(ctx)
@@ -83,6 +88,9 @@ func (v *view) claim(ctx context.Context, now *mailbox.Snapshot) (*mailbox.Snaps
 
 // isRecent reports whether a message is \Recent in this session.
 func (v *view) isRecent(uid store.UID) bool {
+	if v.c.session.rev2 {
+		return false
+	}
 	_, found := slices.BinarySearchFunc(v.recent, uid, func(r store.UIDRange, uid store.UID) int {
 		switch {
 		case r.Last < uid:
@@ -121,10 +129,12 @@ func (v *view) tellExpunged(before *mailbox.Snapshot, indexes []int) {
 	}
 }
 
-// tellExists tells EXISTS and RECENT.
+// tellExists tells EXISTS and, where there is such a thing, RECENT.
 func (v *view) tellExists() {
 	v.tellNumber(v.exists(), "EXISTS")
-	v.tellNumber(v.countRecent(), "RECENT")
+	if !v.c.session.rev2 {
+		v.tellNumber(v.countRecent(), "RECENT")
+	}
 }
 
 func (v *view) tellNumber(n int, what string) {
@@ -214,7 +224,7 @@ func (v *view) note(changed []store.Entry) {
 }
 
 // errBeyond is the fault of naming a message that is not there.
-var errBeyond = &imap.Error{Response: imap.Response{Status: imap.BAD, Text: "No such message"}}
+var errBeyond = &imap.Error{Response: imap.Response{Status: imap.BAD, Code: imap.CodeClientBug, Text: "No such message"}}
 
 // resolve returns the indexes in told that a set names: of UIDs those that
 // exist, of sequence numbers all (RFC 3501 §6.4.8, §9 seq-number).

@@ -33,9 +33,23 @@ func (d *Decoder) mailboxText(raw string) string {
 	}
 	name, ok := DecodeUTF7(raw)
 	if !ok {
+		name, ok = plainUTF8(raw)
+	}
+	if !ok {
 		d.fail(refused(CodeCannot, "Mailbox name is not modified UTF-7"))
 	}
 	return name
+}
+
+// plainUTF8 takes a name that is UTF-8 although that was not enabled, as
+// clients write it once a server announces IMAP4rev2. It cannot be mistaken:
+// modified UTF-7 has no 8-bit text. An ampersand is still written "&-".
+func plainUTF8(raw string) (name string, ok bool) {
+	if !utf8.ValidString(raw) || !strings.ContainsFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return "", false
+	}
+	name = strings.ReplaceAll(raw, "&-", "&")
+	return name, strings.Count(raw, "&") == strings.Count(raw, "&-")
 }
 
 // foldInbox writes the first level in upper case if it is INBOX.

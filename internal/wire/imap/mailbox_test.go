@@ -40,13 +40,14 @@ func TestMailboxNamesFollowWhatIsEnabled(t *testing.T) {
 		text, want string
 	}{
 		{false, "inbox", "INBOX"}, {false, `"InBox/Work"`, "INBOX/Work"}, {false, "inboxes", "inboxes"}, {false, "&AOQ-", "ä"}, {false, "a]b", "a]b"},
+		{false, `"ä"`, "ä"}, {false, `"ä &- ö"`, "ä & ö"}, // nobody could mean anything else
 		{true, "&AOQ-", "&AOQ-"}, {true, `"ä"`, "ä"}, {true, "{2+}\r\nä", "ä"}, {true, "inbox", "INBOX"},
 	} {
 		if got, err := read(c.utf8, c.text); err != nil || got != c.want {
 			t.Errorf("%q: %q %v", c.text, got, err)
 		}
 	}
-	for _, text := range []string{`"ä"`, "&AOQ", "{1+}\r\n\xff"} {
+	for _, text := range []string{`"ä &AOQ-"`, `"ä & ö"`, "&AOQ", "{1+}\r\n\xff"} {
 		_, err := read(false, text)
 		if r := fault(t, err); r.Status != NO || r.Code != CodeCannot {
 			t.Errorf("%q: %+v", text, r)

@@ -40,20 +40,12 @@ func (d *Directory) SetAccount(ctx context.Context, row store.AccountRow) error 
 	if err := d.checkAccount(ctx, row); err != nil {
 		return err
 	}
-	if !row.Admin || row.Disabled {
-		if err := d.keepAdministrator(ctx, row.ID); err != nil {
-			return err
-		}
-	}
-	return d.changed(d.store.SetAccount(ctx, row))
+	return d.changed(lastAdministrator(row.ID, d.store.SetAccount(ctx, row)))
 }
 
 // RemoveAccount removes an account and its mail.
 func (d *Directory) RemoveAccount(ctx context.Context, id store.AccountID) error {
-	if err := d.keepAdministrator(ctx, id); err != nil {
-		return err
-	}
-	return d.changed(d.store.RemoveAccount(ctx, id))
+	return d.changed(lastAdministrator(id, d.store.RemoveAccount(ctx, id)))
 }
 
 // HashPassword puts what is stored of a new password into the row, after
@@ -155,14 +147,10 @@ func (d *Directory) checkOwn(ctx context.Context, a mail.Address) error {
 	return err
 }
 
-// keepAdministrator refuses to lose the last administrator.
-func (d *Directory) keepAdministrator(ctx context.Context, id store.AccountID) error {
-	all, err := d.store.Administrators(ctx)
-	if err != nil {
-		return err
-	}
-	if len(all) == 1 && all[0] == id {
+// lastAdministrator puts the store's refusal into words.
+func lastAdministrator(id store.AccountID, err error) error {
+	if errors.Is(err, store.ErrLastAdministrator) {
 		return fmt.Errorf("account %d is the last administrator; make another account one first: %w", id, store.ErrInvalid)
 	}
-	return nil
+	return err
 }

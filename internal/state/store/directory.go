@@ -75,7 +75,9 @@ type Directory interface {
 	// AddAccount inserts the account, its addresses and its special mailboxes
 	// (all roles) in one transaction; ErrExists names the address.
 	AddAccount(ctx context.Context, a AccountRow) (AccountID, error)
-	// SetAccount replaces the row; ErrConflict if Version is not the stored one.
+	// SetAccount replaces the row; ErrConflict if Version is not the stored one,
+	// ErrLastAdministrator if nobody would be left who is one. So does
+	// RemoveAccount.
 	SetAccount(ctx context.Context, a AccountRow) error
 	// RemoveAccount removes account and mail, in bounded steps.
 	RemoveAccount(ctx context.Context, id AccountID) error

@@ -12,6 +12,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -56,6 +57,9 @@ var (
 	ErrConflict = errors.New("changed by somebody else meanwhile")
 	// ErrInvalid: the request contradicts itself or the rules; the text names the field.
 	ErrInvalid = errors.New("invalid")
+	// ErrLastAdministrator is an ErrInvalid: without the account nobody could
+	// administer the server any more.
+	ErrLastAdministrator = fmt.Errorf("%w: it is the last administrator; make another account one first", ErrInvalid)
 )
 
 // Store is one open database. All methods may be called by many goroutines.
@@ -71,6 +75,7 @@ type Store interface {
 	Account(id AccountID) Account
 	Directory() Directory
 	Settings() Settings
+	Tokens() Tokens
 	Queue() Queue
 	// Purge removes for good some of the messages whose time Account.Retire
 	// set has come, in one commit, and reports whether there may be more. The

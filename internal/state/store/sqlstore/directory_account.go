@@ -67,6 +67,11 @@ func (d *directory) SetAccount(ctx context.Context, a store.AccountRow) error {
 		return fmt.Errorf("set account %d: no address: %w", a.ID, store.ErrInvalid)
 	}
 	return d.change(ctx, d.s.write, fmt.Sprintf("set account %d", a.ID), func(t *txn) error {
+		if !a.Admin || a.Disabled {
+			if err := keepAdministrator(t, a.ID); err != nil {
+				return err
+			}
+		}
 		n, err := t.exec(`UPDATE account SET full_name = ?, password = ?, scram256 = ?, scram1 = ?, admin = ?, disabled = ?,
 			quota_bytes = ?, quota_messages = ?, created = ?, version = version + 1 WHERE id = ? AND version = ?`,
 			a.FullName, a.Password, a.Scram256, a.Scram1, a.Admin, a.Disabled, a.QuotaBytes, a.QuotaMessages, a.Created, a.ID, a.Version)
@@ -87,6 +92,24 @@ func (d *directory) SetAccount(ctx context.Context, a store.AccountRow) error {
 	})
 }
 
+// keepAdministrator refuses to lose the last administrator. Changes of the
+// directory follow each other, so two of them cannot demote each other's.
+func keepAdministrator(t *txn, id store.AccountID) error {
+	others := false
+	err := t.query(`SELECT id FROM account WHERE admin = 1 AND disabled = 0 ORDER BY id LIMIT 2`, nil, func(r row) error {
+		others = others || store.AccountID(r.int(0)) != id
+		return nil
+	})
+	if err != nil || others {
+		return err
+	}
+	is, err := one(t, `SELECT 1 FROM account WHERE id = ? AND admin = 1 AND disabled = 0`, []any{id}, func(row) error { return nil })
+	if err == nil && is {
+		err = store.ErrLastAdministrator
+	}
+	return err
+}
+
 func missingOrChanged(t *txn, id store.AccountID) error {
 	found, err := one(t, `SELECT 1 FROM account WHERE id = ?`, []any{id}, func(row) error { return nil })
 	if err != nil {
@@ -102,6 +125,9 @@ func missingOrChanged(t *txn, id store.AccountID) error {
 // stay; nobody has the address then.
 func (d *directory) RemoveAccount(ctx context.Context, id store.AccountID) error {
 	return d.change(ctx, d.s.remove, fmt.Sprintf("remove account %d", id), func(t *txn) error {
+		if err := keepAdministrator(t, id); err != nil {
+			return err
+		}
 		n, err := t.exec(`DELETE FROM account WHERE id = ?`, id)
 		if err != nil {
 			return err

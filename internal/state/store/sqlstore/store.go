@@ -141,6 +141,9 @@ func (s *Store) Directory() store.Directory { return s.directory }
 // Settings implements store.Store.
 func (s *Store) Settings() store.Settings { return s.settings }
 
+// Tokens implements store.Store.
+func (s *Store) Tokens() store.Tokens { return &tokens{s} }
+
 // Queue implements store.Store.
 func (s *Store) Queue() store.Queue { return s.queue }
 

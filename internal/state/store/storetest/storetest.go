@@ -62,9 +62,11 @@ var groups = []group{
 	{"Isolation", isolationTests},
 	{"Directory", directoryTests},
 	{"Aliases", aliasTests},
+	{"Administrators", administratorTests},
 	{"Settings", settingTests},
 	{"Queue", queueTests},
 	{"QueueClaims", claimTests},
+	{"QueueNotices", noticeTests},
 	{"Restart", restartTests},
 	{"Model", modelTests},
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"posthorn/internal/base/mail"
 	"posthorn/internal/state/setting"
@@ -116,7 +117,7 @@ func parseHost(s string) (string, error) {
 		return ip.Unmap().String(), nil
 	}
 	name, err := mail.ParseDomain(text)
-	if err != nil || bracketed || numeric(name) {
+	if err != nil || bracketed || numeric(name) || !utf8.ValidString(text) {
 		return "", bad
 	}
 	return name, nil

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -32,6 +33,10 @@ func run(ctx context.Context, args []string) error {
 			return generateMain(ctx, args[1:])
 		case "sink":
 			return sinkMain(ctx, args[1:])
+		case "imap":
+			return imapMain(ctx, args[1:])
+		case "pop3":
+			return pop3Main(ctx, args[1:])
 		}
 	}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -41,7 +46,11 @@ func run(ctx context.Context, args []string) error {
 	f.IntVar(&c.messages, "messages", 4000, "messages a run at 10 and more connections")
 	f.IntVar(&c.fill, "fill", 0, "also measure on a store that holds this many messages")
 	f.IntVar(&c.idle, "idle", 5000, "idle IMAP connections for the memory line")
-	only := f.String("only", "", "comma-separated parts: smtp,large,imap,start (default all)")
+	sizes := f.String("mailboxes", "20000,100000", "messages in the mailboxes for IMAP; POP3 takes the first")
+	f.IntVar(&c.relayed, "relayed", 5000, "messages relayed a run")
+	f.IntVar(&c.queued, "queued", 100000, "messages in the queue for the restart")
+	f.StringVar(&c.profiles, "profile", "", "folder for CPU profiles, taken with perf in further runs")
+	only := f.String("only", "", "comma-separated parts: smtp,large,idle,imap,pop3,relay,start (default all)")
 	f.BoolVar(&c.peers, "peers", true, "run Postfix and Dovecot beside posthorn")
 	f.StringVar(&c.binary, "posthorn", "", "posthorn binary (default: build it)")
 	if err := f.Parse(args); err != nil {
@@ -52,6 +61,13 @@ func run(ctx context.Context, args []string) error {
 		if part != "" {
 			c.only[part] = true
 		}
+	}
+	for size := range strings.SplitSeq(*sizes, ",") {
+		n, err := strconv.Atoi(size)
+		if err != nil || n < 1 {
+			return fmt.Errorf("-mailboxes %q: not a number of messages", size)
+		}
+		c.sizes = append(c.sizes, n)
 	}
 	return benchmark(ctx, c)
 }

@@ -86,9 +86,9 @@ func (b *bench) large(ctx context.Context) error {
 	}
 }
 
-// imap measures idle connections and the way from 250 to IDLE.
-func (b *bench) imap(ctx context.Context) error {
-	s, err := startPosthorn(ctx, b.binary, filepath.Join(b.dir, "imap"), 1)
+// clients measures idle connections and the way from 250 to IDLE.
+func (b *bench) clients(ctx context.Context) error {
+	s, err := startPosthorn(ctx, b.binary, filepath.Join(b.dir, "idle"), 1)
 	if err != nil {
 		return err
 	}

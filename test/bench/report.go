@@ -23,6 +23,7 @@ type line struct {
 
 type report struct {
 	smtp  []smtpRow
+	duels []duel
 	lines []line
 }
 
@@ -34,6 +35,9 @@ func (r *report) print(w io.Writer) {
 	if len(r.smtp) > 0 {
 		r.printSMTP(w)
 		r.judgeSMTP()
+	}
+	if len(r.duels) > 0 {
+		printDuels(w, r.duels)
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "\nwhat\tmeasured\taim\t")

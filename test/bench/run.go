@@ -16,12 +16,17 @@ import (
 type config struct {
 	dir                        string
 	runs, messages, fill, idle int
+	queued, relayed            int
+	sizes                      []int // of the IMAP mailboxes
+	profiles                   string
 	only                       map[string]bool
 	peers                      bool
 	binary                     string
 }
 
-func (c config) wants(part string) bool { return len(c.only) == 0 || c.only[part] }
+func (c config) wants(parts ...string) bool {
+	return len(c.only) == 0 || slices.ContainsFunc(parts, func(p string) bool { return c.only[p] })
+}
 
 // bench is one run of the benchmark.
 type bench struct {
@@ -55,14 +60,17 @@ func benchmark(ctx context.Context, c config) error {
 	}
 	fmt.Printf("%s, %d cores, scratch folder %s\n", runtime.Version(), runtime.NumCPU(), b.dir)
 	for _, part := range []struct {
-		name string
-		run  func(context.Context) error
-	}{{"start", b.start}, {"smtp", b.smtp}, {"large", b.large}, {"imap", b.imap}} {
-		if !b.wants(part.name) {
+		names []string
+		run   func(context.Context) error
+	}{
+		{[]string{"start"}, b.start}, {[]string{"smtp"}, b.smtp}, {[]string{"large"}, b.large}, {[]string{"idle"}, b.clients},
+		{[]string{"imap", "pop3"}, b.mailboxes},
+	} {
+		if !b.wants(part.names...) {
 			continue
 		}
 		if err := part.run(ctx); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+			return fmt.Errorf("%s: %w", part.names[0], err)
 		}
 	}
 	b.report.print(os.Stdout)
@@ -236,25 +244,6 @@ func (b *bench) onPeer(ctx context.Context, p *peer, pt point, n int) (sample, e
 		err = fmt.Errorf("peer: %d messages sent, %d arrived", n, after-before)
 	}
 	return out, err
-}
-
-// drained waits until Postfix's queue folders hold no message.
-func (p *peer) drained(patience time.Duration) error {
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		left := 0
-		for _, q := range []string{"incoming", "active", "deferred", "maildrop"} {
-			_ = filepath.WalkDir(filepath.Join(p.dir, "queue", q), func(_ string, d os.DirEntry, err error) error {
-				if err == nil && !d.IsDir() {
-					left++
-				}
-				return nil
-			})
-		}
-		if left == 0 {
-			return nil
-		}
-	}
-	return fmt.Errorf("the peer's queue did not drain in %v", patience)
 }
 
 // generator runs the load generator in a process of its own.

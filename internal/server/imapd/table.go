@@ -18,7 +18,6 @@ const (
 	anyState = notAuthenticated | loggedIn
 )
 
-
 // telling is what a client may hear of its mailbox after a command.
 type telling uint8
 

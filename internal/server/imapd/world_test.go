@@ -62,14 +62,18 @@ func newWorld(t testing.TB) *world {
 			t.Fatal(err)
 		}
 	}
-	w.server = New(Deps{
+	w.server = New(w.deps())
+	return w
+}
+
+func (w *world) deps() Deps {
+	return Deps{
 		Store: w.faults, Mailboxes: w.boxes,
 		Guard:    func(netip.Addr, string, *event.Logger) Guard { return &guard{w: w} },
 		Offer:    func() sasl.Offer { return w.offer },
 		Settings: func() *Settings { return &w.settings },
 		TLS:      func() *tls.Config { return w.tls },
-	})
-	return w
+	}
 }
 
 func (w *world) close() {

@@ -69,6 +69,15 @@ type QueueRecipient struct {
 	NextTry   time.Time // not before (FUTURERELEASE: the release time)
 	Attempts  int
 	LastError string
+	// LastTry is when the last attempt ended, LastHost who answered in it and
+	// Route the key of the destination it went to (M-DEL-04).
+	LastTry         time.Time
+	LastHost, Route string
+	// Notified: the sender was told of the delay, which happens once.
+	Notified bool
+	// Asked: an administrator wants it tried now, whatever is known of its
+	// destination (M-REL-06). The next attempt takes it back.
+	Asked bool
 }
 
 // QueueEntry is a queued message with those of its recipients that matched.
@@ -82,9 +91,17 @@ type QueueFilter struct {
 	ID        ident.ID
 	Sender    string // address key or domain
 	Recipient string // address key or domain
-	State     *QueueState
-	After     ident.ID // for paging: entries after this id
-	Limit     int      // 0: 100; at most 1000
+	// Destination is the Route of a recipient.
+	Destination string
+	State       *QueueState
+	After       ident.ID // for paging: entries after this id
+	Limit       int      // 0: 100; at most 1000
+}
+
+// Selects reports whether the filter leaves anything out; what acts on entries
+// refuses one that does not.
+func (f *QueueFilter) Selects() bool {
+	return !f.ID.IsZero() || f.Sender != "" || f.Recipient != "" || f.Destination != "" || f.State != nil
 }
 
 // Claim is a lease on recipients of one message that are due.
@@ -98,11 +115,17 @@ type Claim struct {
 // Outcome is what became of one claimed recipient.
 type Outcome struct {
 	Recipient int64
-	// Done removes the row. Otherwise NextTry and LastError are stored.
-	Done      bool
-	State     QueueState
-	NextTry   time.Time
-	LastError string
+	// Done removes the row. Otherwise what follows is stored.
+	Done bool
+	// Untried: nothing was attempted. Only NextTry, State and, if not "",
+	// Route are stored, and it does not count as an attempt.
+	Untried     bool
+	State       QueueState
+	NextTry     time.Time
+	LastError   string
+	Host, Route string
+	// Notified marks the recipient as told of; what was marked stays so.
+	Notified bool
 	// File, when not nil, files the message for the recipient's local account
 	// in the same transaction that marks it done.
 	File *Filing
@@ -118,21 +141,34 @@ type Queue interface {
 	List(ctx context.Context, f QueueFilter) ([]QueueEntry, error)
 	Get(ctx context.Context, id ident.ID) (QueueEntry, error)
 	Count(ctx context.Context) (messages, recipients int64, err error)
-	// Hold, Release, Retry (due now) and Remove act on all recipients of a
-	// message and return how many; ErrNotFound.
-	Hold(ctx context.Context, id ident.ID) (int, error)
-	Release(ctx context.Context, id ident.ID) (int, error)
-	Retry(ctx context.Context, id ident.ID) (int, error)
-	Remove(ctx context.Context, id ident.ID) (int, error)
-	// Redirect gives all recipients a new address.
-	Redirect(ctx context.Context, id ident.ID, to mail.Address) (int, error)
+	// Hold, Release, Retry (due now) and Remove act on the recipients that
+	// match and return how many; ErrNotFound when none does, ErrInvalid for a
+	// filter that matches everything. After and Limit count as in List, but
+	// Limit 0 is no bound. Large numbers are done in several transactions:
+	// with an error, what is returned as done stays done.
+	Hold(ctx context.Context, f QueueFilter) (int, error)
+	Release(ctx context.Context, f QueueFilter) (int, error)
+	Retry(ctx context.Context, f QueueFilter) (int, error)
+	Remove(ctx context.Context, f QueueFilter) (int, error)
+	// Redirect gives them a new address; ErrConflict when all of them are
+	// being tried at the moment.
+	Redirect(ctx context.Context, f QueueFilter, to mail.Address) (int, error)
 	OpenBody(ctx context.Context, id ident.ID) (Body, error)
 	// Claim leases up to limit messages with due recipients to owner. Claims
 	// whose lease ran out are due again. local selects recipients with a
 	// local account, otherwise those elsewhere.
 	Claim(ctx context.Context, owner string, local bool, limit int, lease time.Duration) ([]Claim, error)
-	// Finish stores the outcomes; ErrConflict when the claim was lost.
-	Finish(ctx context.Context, c Claim, outcomes []Outcome) error
+	// Finish stores the outcomes, all or none; ErrConflict when the claim was
+	// lost for one of them. notice, if not nil, is accepted in the same
+	// transaction: it has queue rows only, so that nothing of its own can fail
+	// it, and is there if and only if the outcomes are stored. After
+	// ErrUnknownOutcome the same call finds out: ErrConflict then says that it
+	// had happened.
+	Finish(ctx context.Context, c Claim, outcomes []Outcome, notice *Acceptance) error
+	// Extend prolongs the lease of what is left of a claim, from now on;
+	// ErrConflict when nothing is, or another has it. A lease that ran out can
+	// be prolonged as long as nobody else claimed.
+	Extend(ctx context.Context, c Claim, lease time.Duration) (until time.Time, err error)
 	// Abandon makes everything leased to the owner due again, as before its
 	// claims, and returns how many recipients; an old claim can no longer be
 	// finished. A process calls it when it starts and when it stops, under a

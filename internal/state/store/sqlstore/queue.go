@@ -77,10 +77,10 @@ func (q *queue) addRecipient(t *txn, at moment, id ident.ID, r *store.QueueRecip
 		due = at.steady()
 	}
 	return t.put(`INSERT INTO queue_recipient (id, queue_id, address, address_key, domain, original, notify,
-		local_account, is_local, state, due, next_try, attempts, last_error, owner, fence)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0)`,
+		local_account, is_local, state, due, next_try, attempts, last_error, owner, fence, notified, asked, last_try, last_host, route)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0, ?, ?, ?, ?, ?)`,
 		n, id[:], r.Address.String(), r.Address.Key(), r.Address.Domain, r.Original, r.Notify,
-		r.Local, r.Local > 0, r.State, due, due, r.Attempts, r.LastError)
+		r.Local, r.Local > 0, r.State, due, due, r.Attempts, r.LastError, r.Notified, r.Asked, at.stored(r.LastTry), r.LastHost, r.Route)
 }
 
 func envelopeBits(m *store.QueueMessage) int {
@@ -106,7 +106,10 @@ const (
 	messageColumns = `q.id, q.sender, q.account_id, q.client, q.meta, q.size, q.accepted, q.expires, q.ret, q.envelope_id, q.bits, q.body_id,
 		substr(b.content, 1, CAST(b.head AS INTEGER))`
 	withBody         = ` JOIN body b ON b.id = q.body_id `
-	recipientColumns = `r.id, r.address, r.original, r.notify, r.local_account, r.state, r.next_try, r.attempts, r.last_error, r.due`
+	recipientColumns = `r.id, r.address, r.original, r.notify, r.local_account, r.state, r.next_try, r.attempts, r.last_error,
+		r.notified, r.asked, r.last_try, r.last_host, r.route, r.due`
+	recipientDue   = 14 // where due stands in recipientColumns
+	recipientWidth = 15
 )
 
 func scanMessage(r row, at moment) (store.QueueMessage, int64, error) {
@@ -129,7 +132,8 @@ func scanRecipient(r row, i int, at moment) (store.QueueRecipient, error) {
 	return store.QueueRecipient{
 		ID: r.int(i), Address: a, Original: r.text(i + 2), Notify: store.Notify(r.int(i + 3)),
 		Local: store.AccountID(r.int(i + 4)), State: store.QueueState(r.int(i + 5)), NextTry: at.time(r.int(i + 6)),
-		Attempts: int(r.int(i + 7)), LastError: r.text(i + 8),
+		Attempts: int(r.int(i + 7)), LastError: r.text(i + 8), Notified: boolAt(r, i+9), Asked: boolAt(r, i+10),
+		LastTry: at.time(r.int(i + 11)), LastHost: r.text(i + 12), Route: r.text(i + 13),
 	}, err
 }
 

@@ -48,7 +48,7 @@ func benchmarkQueue(b *testing.B, s *Store) {
 		{"ListNoSender", list(store.QueueFilter{Sender: "nobody@sender.test"}, 0)},
 		{"ListDomain", list(store.QueueFilter{Recipient: "d7.test"}, 100)},
 		{"ListRecipient", list(store.QueueFilter{Recipient: "a99999@d999.test"}, 1)},
-		{"Hold", func() error { _, err := q.Hold(ctx, keys[n-1]); return err }},
+		{"Hold", func() error { _, err := q.Hold(ctx, store.QueueFilter{ID: keys[n-1]}); return err }},
 		{"ListHeld", list(store.QueueFilter{State: &held}, 1)},
 		{"Count", func() error { _, _, err := q.Count(ctx); return err }},
 		{"NextDue", func() error { _, _, err := q.NextDue(ctx, false); return err }},

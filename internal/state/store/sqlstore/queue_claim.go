@@ -2,9 +2,7 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"posthorn/internal/base/ident"
@@ -26,9 +24,8 @@ const (
 	selectDueOf  = `SELECT ` + recipientColumns + `, ` + messageColumns + ` FROM queue_recipient r JOIN queue q ON q.id = r.queue_id` + withBody + `
 		WHERE +r.is_local = ? AND r.state = 0 AND +r.due <= ? AND r.queue_id = ? ORDER BY r.id LIMIT ?`
 	// Several writers pass rows by that another one is claiming or finishing.
-	skipLocked     = ` FOR UPDATE SKIP LOCKED`
-	skipLockedOf   = ` FOR UPDATE OF r SKIP LOCKED`
-	recipientWidth = 10 // of recipientColumns
+	skipLocked   = ` FOR UPDATE SKIP LOCKED`
+	skipLockedOf = ` FOR UPDATE OF r SKIP LOCKED`
 )
 
 // Claim implements store.Queue. The recipients of a message that are due
@@ -152,115 +149,3 @@ func (o offsetRow) int(i int) int64    { return o.row.int(i + o.by) }
 func (o offsetRow) text(i int) string  { return o.row.text(i + o.by) }
 func (o offsetRow) bytes(i int) []byte { return o.row.bytes(i + o.by) }
 func (o offsetRow) null(i int) bool    { return o.row.null(i + o.by) }
-
-// Finish implements store.Queue. The outcomes are stored all or nothing.
-func (q *queue) Finish(ctx context.Context, c store.Claim, outcomes []store.Outcome) error {
-	err := q.s.write(ctx, func(t *txn) error {
-		at, err := q.clock.tick(t)
-		if err != nil {
-			return err
-		}
-		var bodyID int64
-		if t.lock || files(outcomes) { // a single writer needs no lock
-			bodyID, err = lockMessage(t, c.Message.ID)
-			if errors.Is(err, store.ErrNotFound) {
-				return store.ErrConflict // removed meanwhile
-			}
-			if err != nil {
-				return err
-			}
-		}
-		done := false
-		for i := range outcomes {
-			done = done || outcomes[i].Done
-			if err := q.finish(t, at, c, &outcomes[i], bodyID); err != nil {
-				return err
-			}
-		}
-		if !done {
-			return nil
-		}
-		return dropIfEmpty(t, c.Message.ID)
-	})
-	if err != nil {
-		return fmt.Errorf("queue: finish %s: %w", c.Message.ID, err)
-	}
-	return nil
-}
-
-func files(outcomes []store.Outcome) bool {
-	return slices.ContainsFunc(outcomes, func(o store.Outcome) bool { return o.File != nil })
-}
-
-func (q *queue) finish(t *txn, at moment, c store.Claim, o *store.Outcome, bodyID int64) error {
-	if o.File != nil {
-		if !o.Done {
-			return fmt.Errorf("recipient %d: filed but not done: %w", o.Recipient, store.ErrInvalid)
-		}
-		if err := q.file(t, c, o, bodyID); err != nil {
-			return err
-		}
-	}
-	var n int64
-	var err error
-	if o.Done {
-		n, err = t.exec(`DELETE FROM queue_recipient WHERE id = ? AND queue_id = ? AND fence = ?`, o.Recipient, c.Message.ID[:], c.Fence)
-	} else {
-		// An administrator's hold during the attempt stays.
-		next := at.stored(o.NextTry)
-		n, err = t.exec(`UPDATE queue_recipient SET state = CASE WHEN state = 1 THEN 1 ELSE ? END, due = ?, next_try = ?,
-			attempts = attempts + 1, last_error = ?, owner = '', fence = 0 WHERE id = ? AND queue_id = ? AND fence = ?`,
-			o.State, next, next, o.LastError, o.Recipient, c.Message.ID[:], c.Fence)
-	}
-	if err == nil && n != 1 {
-		err = fmt.Errorf("recipient %d: claim lost: %w", o.Recipient, store.ErrConflict)
-	}
-	return err
-}
-
-// file puts the message into the mailbox of the recipient's account.
-func (q *queue) file(t *txn, c store.Claim, o *store.Outcome, bodyID int64) error {
-	var account store.AccountID
-	found, err := one(t, `SELECT local_account FROM queue_recipient WHERE id = ? AND queue_id = ? AND fence = ?`,
-		[]any{o.Recipient, c.Message.ID[:], c.Fence}, func(r row) error { account = store.AccountID(r.int(0)); return nil })
-	if err != nil {
-		return err
-	}
-	if !found {
-		return fmt.Errorf("recipient %d: claim lost: %w", o.Recipient, store.ErrConflict)
-	}
-	if account == 0 {
-		return fmt.Errorf("recipient %d is not local: %w", o.Recipient, store.ErrInvalid)
-	}
-	body, err := t.loadContent(bodyID)
-	if err != nil {
-		return err
-	}
-	_, err = t.file(account, *o.File, body)
-	return err
-}
-
-// lockMessage returns the body of a queued message and keeps other writers
-// from it, so that of two that finish its last recipients one sees none left.
-func lockMessage(t *txn, id ident.ID) (bodyID int64, err error) {
-	query := `SELECT body_id FROM queue WHERE id = ?`
-	if t.lock {
-		query = `SELECT body_id FROM queue WHERE id = ? FOR UPDATE`
-	}
-	found, err := one(t, query, []any{id[:]}, func(r row) error { bodyID = r.int(0); return nil })
-	if err == nil && !found {
-		err = notQueued(id)
-	}
-	return bodyID, err
-}
-
-// dropIfEmpty removes a message that has no recipient left.
-func dropIfEmpty(t *txn, id ident.ID) error {
-	var bodyID int64
-	found, err := one(t, `DELETE FROM queue WHERE id = ? AND NOT EXISTS (SELECT 1 FROM queue_recipient WHERE queue_id = ?) RETURNING body_id`,
-		[]any{id[:], id[:]}, func(r row) error { bodyID = r.int(0); return nil })
-	if err != nil || !found {
-		return err
-	}
-	return t.dropBody(bodyID)
-}

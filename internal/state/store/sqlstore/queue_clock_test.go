@@ -91,7 +91,7 @@ func TestQueuedMailKeepsItsAgeWhenTheClockJumps(t *testing.T) {
 	if d := got[0].Until.Sub(c.now()).Round(time.Second); d != time.Minute {
 		t.Errorf("the lease ends in %v", d)
 	}
-	err = s.Queue().Finish(t.Context(), got[0], outcomes(got[0], store.Outcome{NextTry: c.now().Add(30 * time.Minute)}))
+	err = s.Queue().Finish(t.Context(), got[0], outcomes(got[0], store.Outcome{NextTry: c.now().Add(30 * time.Minute)}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestTheClockIsStoredWhileTheQueueIsIdle(t *testing.T) {
 	c := fakeClock(s)
 	enqueue(t, s, 0, "a@one.test")
 	got := claimOne(t, s, false)
-	err := s.Queue().Finish(t.Context(), got, outcomes(got, store.Outcome{NextTry: c.now().Add(100 * time.Hour)}))
+	err := s.Queue().Finish(t.Context(), got, outcomes(got, store.Outcome{NextTry: c.now().Add(100 * time.Hour)}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,7 @@ func TestFinishedRecipientsGoAndTheLastTakesTheMessage(t *testing.T) {
 		err := s.Queue().Finish(t.Context(), c, []store.Outcome{
 			{Recipient: c.Message.Recipients[0].ID, Done: true},
 			{Recipient: c.Message.Recipients[1].ID, NextTry: later, LastError: "451 later"},
-		})
+		}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,14 +122,14 @@ func TestFinishedRecipientsGoAndTheLastTakesTheMessage(t *testing.T) {
 		if err != nil || len(e.Recipients) != 1 || e.Recipients[0].Attempts != 1 || e.Recipients[0].LastError != "451 later" || !e.Due.Equal(later.Truncate(time.Microsecond)) {
 			t.Fatalf("after the first attempt: %+v, %v", e, err)
 		}
-		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true})); !errors.Is(err, store.ErrConflict) {
+		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true}), nil); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("an old claim finished: %v", err)
 		}
-		if n, err := s.Queue().Retry(t.Context(), id); err != nil || n != 1 {
+		if n, err := s.Queue().Retry(t.Context(), store.QueueFilter{ID: id}); err != nil || n != 1 {
 			t.Fatal(n, err)
 		}
 		c = claimOne(t, s, false)
-		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true})); err != nil {
+		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true}), nil); err != nil {
 			t.Fatal(err)
 		}
 		if m, r, err := s.Queue().Count(t.Context()); err != nil || m != 0 || r != 0 {
@@ -147,13 +147,13 @@ func TestLocalRecipientsAreFiledInTheCommitThatEndsThem(t *testing.T) {
 		enqueue(t, s, account, "bob@example.test")
 		c := claimOne(t, s, true)
 		file := &store.Filing{Role: store.RoleInbox, Head: []byte("Delivered-To: bob\r\n"), Meta: []byte("m"), Internal: time.Now()}
-		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{File: file})); !errors.Is(err, store.ErrInvalid) {
+		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{File: file}), nil); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("filed without being done: %v", err)
 		}
-		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true, File: file})); err != nil {
+		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true, File: file}), nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true, File: file})); !errors.Is(err, store.ErrConflict) {
+		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true, File: file}), nil); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("filed twice: %v", err)
 		}
 		box, err := s.Account(account).FindMailbox(t.Context(), "INBOX")
@@ -186,10 +186,10 @@ func TestALostLeaseIsDueAgainAndItsHolderIsTold(t *testing.T) {
 		if d.Fence == c.Fence {
 			t.Error("the fence did not change")
 		}
-		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true})); !errors.Is(err, store.ErrConflict) {
+		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true}), nil); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("the first holder finished: %v", err)
 		}
-		if err := s.Queue().Finish(t.Context(), d, outcomes(d, store.Outcome{Done: true})); err != nil {
+		if err := s.Queue().Finish(t.Context(), d, outcomes(d, store.Outcome{Done: true}), nil); err != nil {
 			t.Error(err)
 		}
 	})
@@ -205,7 +205,7 @@ func TestAbandonedClaimsAreDueAtOnce(t *testing.T) {
 		if n, err := s.Queue().Abandon(t.Context(), "n1"); err != nil || n != 1 {
 			t.Errorf("own claims: %d, %v", n, err)
 		}
-		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true})); !errors.Is(err, store.ErrConflict) {
+		if err := s.Queue().Finish(t.Context(), c, outcomes(c, store.Outcome{Done: true}), nil); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("an abandoned claim was finished: %v", err)
 		}
 		if again := claimOne(t, s, false); again.Message.Recipients[0].Attempts != 0 {
@@ -223,13 +223,13 @@ func TestAdministratorsHoldReleaseRedirectAndRemove(t *testing.T) {
 		q, ctx := s.Queue(), t.Context()
 		id := enqueue(t, s, 0, "a@one.test")
 		c := claimOne(t, s, false)
-		if _, err := q.Redirect(ctx, id, address(t, "x@y.test")); !errors.Is(err, store.ErrConflict) {
+		if _, err := q.Redirect(ctx, store.QueueFilter{ID: id}, address(t, "x@y.test")); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("redirected during an attempt: %v", err)
 		}
-		if n, err := q.Hold(ctx, id); err != nil || n != 1 {
+		if n, err := q.Hold(ctx, store.QueueFilter{ID: id}); err != nil || n != 1 {
 			t.Fatal(n, err)
 		}
-		if err := q.Finish(ctx, c, outcomes(c, store.Outcome{NextTry: time.Now()})); err != nil {
+		if err := q.Finish(ctx, c, outcomes(c, store.Outcome{NextTry: time.Now()}), nil); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := q.Claim(ctx, "n", false, 1, time.Minute); err != nil || len(got) != 0 {
@@ -240,23 +240,23 @@ func TestAdministratorsHoldReleaseRedirectAndRemove(t *testing.T) {
 		if err != nil || len(list) != 1 || list[0].Recipients[0].State != store.Held {
 			t.Errorf("list: %+v, %v", list, err)
 		}
-		if n, err := q.Redirect(ctx, id, address(t, "bob@example.test")); err != nil || n != 1 {
+		if n, err := q.Redirect(ctx, store.QueueFilter{ID: id}, address(t, "bob@example.test")); err != nil || n != 1 {
 			t.Fatal(n, err)
 		}
-		if n, err := q.Release(ctx, id); err != nil || n != 1 {
+		if n, err := q.Release(ctx, store.QueueFilter{ID: id}); err != nil || n != 1 {
 			t.Fatal(n, err)
 		}
 		if c = claimOne(t, s, true); c.Message.Recipients[0].Local != account || c.Message.Recipients[0].Original != "rfc822;a@one.test" {
 			t.Errorf("redirected: %+v", c.Message.Recipients)
 		}
-		if n, err := q.Remove(ctx, id); err != nil || n != 1 {
+		if n, err := q.Remove(ctx, store.QueueFilter{ID: id}); err != nil || n != 1 {
 			t.Fatal(n, err)
 		}
-		if err := q.Finish(ctx, c, outcomes(c, store.Outcome{Done: true})); !errors.Is(err, store.ErrConflict) {
+		if err := q.Finish(ctx, c, outcomes(c, store.Outcome{Done: true}), nil); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("finished after removal: %v", err)
 		}
-		for name, f := range map[string]func(context.Context, ident.ID) (int, error){"hold": q.Hold, "release": q.Release, "retry": q.Retry, "remove": q.Remove} {
-			if _, err := f(ctx, id); !errors.Is(err, store.ErrNotFound) {
+		for name, f := range map[string]func(context.Context, store.QueueFilter) (int, error){"hold": q.Hold, "release": q.Release, "retry": q.Retry, "remove": q.Remove} {
+			if _, err := f(ctx, store.QueueFilter{ID: id}); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("%s of nothing: %v", name, err)
 			}
 		}
@@ -330,7 +330,7 @@ func TestClaimsOfManyWorkersNeverOverlap(t *testing.T) {
 						if len(c.Message.Recipients) != 2 && oneWriter {
 							t.Errorf("message came in parts: %d recipients", len(c.Message.Recipients))
 						}
-						if err := s.Queue().Finish(context.Background(), c, outcomes(c, store.Outcome{Done: true})); err != nil {
+						if err := s.Queue().Finish(context.Background(), c, outcomes(c, store.Outcome{Done: true}), nil); err != nil {
 							t.Error(err)
 						}
 					}
@@ -363,7 +363,7 @@ func BenchmarkQueueLeaseAndFinish(b *testing.B) {
 	for range 128 {
 		wg.Go(func() {
 			for c := range work {
-				if err := s.Queue().Finish(context.Background(), c, outcomes(c, store.Outcome{Done: true})); err != nil {
+				if err := s.Queue().Finish(context.Background(), c, outcomes(c, store.Outcome{Done: true}), nil); err != nil {
 					b.Error(err)
 				}
 			}

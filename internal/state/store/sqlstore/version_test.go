@@ -212,8 +212,8 @@ func writeVersion(t *testing.T, s *Store) {
 
 	enqueue(t, s, 0, "bob@far.test", "Eve@far.test")
 	claim := claimOne(t, s, false)
-	must(s.Queue().Finish(ctx, claim, outcomes(claim, store.Outcome{NextTry: time.Now().Add(time.Hour), LastError: "450 4.2.0 busy"})))
-	_, err = s.Queue().Hold(ctx, claim.Message.ID)
+	must(s.Queue().Finish(ctx, claim, outcomes(claim, store.Outcome{NextTry: time.Now().Add(time.Hour), LastError: "450 4.2.0 busy"}), nil))
+	_, err = s.Queue().Hold(ctx, store.QueueFilter{ID: claim.Message.ID})
 	must(err)
 	enqueue(t, s, id, "alice@one.test")
 }

@@ -177,7 +177,7 @@ func overQuota(e *env) {
 		}
 		_, _, err = a.Expunge(e.ctx, got.Filed[0].Mailbox, only(got.Filed[0].UID), false)
 		e.must(err)
-		_, err = e.s.Queue().Remove(e.ctx, m.Key)
+		_, err = e.s.Queue().Remove(e.ctx, store.QueueFilter{ID: m.Key})
 		e.must(err)
 		before = e.state(a)
 	}

@@ -22,6 +22,10 @@ var claimTests = []test{
 	{name: "FilingThatFailsLeavesTheClaim", run: finishFileFails},
 	{name: "AbandonedClaimsAreDueAgain", run: claimAbandoned},
 	{name: "RemovedMeanwhileConflicts", run: removedMeanwhile},
+	{name: "AnAttemptLeavesItsTraces", run: finishTraces},
+	{name: "WhatWasNotTriedDoesNotCount", run: finishUntried},
+	{name: "ALeaseIsExtended", run: extendLease},
+	{name: "ALostLeaseIsNotExtended", run: extendLost},
 	{name: "ManyOwnersClaimDisjointly", run: claimDisjoint},
 	{name: "ManyWorkersFileEachMessageOnce", run: fileOnceTogether},
 }
@@ -69,7 +73,7 @@ func claimTogether(e *env) {
 	if again := e.claim("you", false, 10); len(again) != 0 {
 		e.t.Errorf("claimed twice: %+v", again)
 	}
-	e.must(e.s.Queue().Finish(e.ctx, c, done(c)))
+	e.must(e.s.Queue().Finish(e.ctx, c, done(c), nil))
 	if got, err := e.s.Queue().Get(e.ctx, id); err != nil || len(got.Recipients) != 1 || got.Recipients[0].Address != elsewhere("later") {
 		e.t.Errorf("left %+v, %v", got, err)
 	}
@@ -106,8 +110,8 @@ func claimKinds(e *env) {
 		len(there[0].Message.Recipients) != 1 || there[0].Message.Recipients[0].Local != 0 {
 		e.t.Fatalf("local %+v, elsewhere %+v", here, there)
 	}
-	e.must(e.s.Queue().Finish(e.ctx, here[0], done(here[0])))
-	e.must(e.s.Queue().Finish(e.ctx, there[0], done(there[0])))
+	e.must(e.s.Queue().Finish(e.ctx, here[0], done(here[0]), nil))
+	e.must(e.s.Queue().Finish(e.ctx, there[0], done(there[0]), nil))
 	_, err := e.s.Queue().Get(e.ctx, id)
 	e.wants(err, store.ErrNotFound, "a message without recipients")
 }
@@ -127,7 +131,7 @@ func claimLease(e *env) {
 	if second.Fence == first.Fence {
 		e.t.Error("the fence is the same")
 	}
-	e.must(e.s.Queue().Finish(e.ctx, second, done(second)))
+	e.must(e.s.Queue().Finish(e.ctx, second, done(second), nil))
 }
 
 func claimLost(e *env) {
@@ -137,8 +141,8 @@ func claimLost(e *env) {
 	e.pass(2 * e.lease())
 	second := e.one("you")
 	for range 2 {
-		e.wants(q.Finish(e.ctx, first, done(first)), store.ErrConflict, "finish of a lost claim")
-		e.wants(q.Finish(e.ctx, first, []store.Outcome{{Recipient: first.Message.Recipients[0].ID, NextTry: time.Now(), LastError: "lost"}}),
+		e.wants(q.Finish(e.ctx, first, done(first), nil), store.ErrConflict, "finish of a lost claim")
+		e.wants(q.Finish(e.ctx, first, []store.Outcome{{Recipient: first.Message.Recipients[0].ID, NextTry: time.Now(), LastError: "lost"}}, nil),
 			store.ErrConflict, "deferral of a lost claim")
 	}
 	got, err := q.Get(e.ctx, id)
@@ -146,8 +150,8 @@ func claimLost(e *env) {
 	if r := got.Recipients[0]; r.LastError != "" || r.Attempts != 0 {
 		e.t.Errorf("a lost claim left %+v", r)
 	}
-	e.must(q.Finish(e.ctx, second, done(second)))
-	e.wants(q.Finish(e.ctx, first, done(first)), store.ErrConflict, "finish of a lost claim after the other's")
+	e.must(q.Finish(e.ctx, second, done(second), nil))
+	e.wants(q.Finish(e.ctx, first, done(first), nil), store.ErrConflict, "finish of a lost claim after the other's")
 }
 
 func claimAbandoned(e *env) {
@@ -162,14 +166,14 @@ func claimAbandoned(e *env) {
 			e.t.Fatalf("abandoned %d, %v; want %d", n, err, want)
 		}
 	}
-	e.wants(q.Finish(e.ctx, mine, done(mine)), store.ErrConflict, "finish of an abandoned claim")
+	e.wants(q.Finish(e.ctx, mine, done(mine), nil), store.ErrConflict, "finish of an abandoned claim")
 	again := e.one("other")
 	if again.Message.ID != id || len(again.Message.Recipients) != 2 || again.Fence == mine.Fence || again.Message.Recipients[0].Attempts != 0 {
 		e.t.Errorf("claimed %+v, before %+v", again, mine)
 	}
-	e.wants(q.Finish(e.ctx, mine, done(mine)), store.ErrConflict, "finish of an abandoned claim that another has")
-	e.must(q.Finish(e.ctx, again, done(again)))
-	e.must(q.Finish(e.ctx, yours, done(yours)))
+	e.wants(q.Finish(e.ctx, mine, done(mine), nil), store.ErrConflict, "finish of an abandoned claim that another has")
+	e.must(q.Finish(e.ctx, again, done(again), nil))
+	e.must(q.Finish(e.ctx, yours, done(yours), nil))
 }
 
 func finishOnce(e *env) {
@@ -177,20 +181,20 @@ func finishOnce(e *env) {
 	id := e.enqueue("x", nil, rcpt("a", now), rcpt("b", now))
 	c := e.one("me")
 	outcomes := done(c)
-	e.must(q.Finish(e.ctx, c, outcomes[:1]))
-	e.wants(q.Finish(e.ctx, c, outcomes[:1]), store.ErrConflict, "finish one again")
-	e.wants(q.Finish(e.ctx, c, outcomes), store.ErrConflict, "finish both, one of them again")
+	e.must(q.Finish(e.ctx, c, outcomes[:1], nil))
+	e.wants(q.Finish(e.ctx, c, outcomes[:1], nil), store.ErrConflict, "finish one again")
+	e.wants(q.Finish(e.ctx, c, outcomes, nil), store.ErrConflict, "finish both, one of them again")
 	if got, err := q.Get(e.ctx, id); err != nil || len(got.Recipients) != 1 {
 		e.t.Fatalf("outcomes were stored in part: %+v, %v", got, err)
 	}
 	// Recipients of other messages are none of this claim's business.
 	other := e.enqueue("y", nil)
 	y := e.one("me")
-	e.wants(q.Finish(e.ctx, c, done(y)), store.ErrConflict, "finish another message's recipient")
+	e.wants(q.Finish(e.ctx, c, done(y), nil), store.ErrConflict, "finish another message's recipient")
 	if _, err := q.Get(e.ctx, other); err != nil {
 		e.t.Errorf("another message: %v", err)
 	}
-	e.must(q.Finish(e.ctx, c, outcomes[1:]))
+	e.must(q.Finish(e.ctx, c, outcomes[1:], nil))
 	_, err := q.Get(e.ctx, id)
 	e.wants(err, store.ErrNotFound, "a message whose recipients are all done")
 }
@@ -201,7 +205,7 @@ func finishDefers(e *env) {
 	for attempts := 1; attempts <= 3; attempts++ {
 		c := e.one("me")
 		next := time.Now().Add(e.lease() * 3)
-		e.must(q.Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, NextTry: next, LastError: fmt.Sprint("error ", attempts)}}))
+		e.must(q.Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, NextTry: next, LastError: fmt.Sprint("error ", attempts)}}, nil))
 		got, err := q.Get(e.ctx, id)
 		e.must(err)
 		if r := got.Recipients[0]; r.Attempts != attempts || r.LastError != fmt.Sprint("error ", attempts) || !near(r.NextTry, next) || r.State != store.Queued {
@@ -222,7 +226,7 @@ func finishHolds(e *env) {
 	q := e.s.Queue()
 	id := e.enqueue("x", nil)
 	c := e.one("me")
-	e.must(q.Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, State: store.Held, NextTry: time.Now(), LastError: "look at this"}}))
+	e.must(q.Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, State: store.Held, NextTry: time.Now(), LastError: "look at this"}}, nil))
 	if list := e.claim("me", false, 10); len(list) != 0 {
 		e.t.Errorf("a held recipient is claimed: %+v", list)
 	}
@@ -230,12 +234,12 @@ func finishHolds(e *env) {
 		e.t.Errorf("held: %+v, %v", got, err)
 	}
 	// A hold during an attempt holds what the attempt defers.
-	_, err := q.Release(e.ctx, id)
+	_, err := q.Release(e.ctx, store.QueueFilter{ID: id})
 	e.must(err)
 	c = e.one("me")
-	_, err = q.Hold(e.ctx, id)
+	_, err = q.Hold(e.ctx, store.QueueFilter{ID: id})
 	e.must(err)
-	e.must(q.Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, NextTry: time.Now()}}))
+	e.must(q.Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, NextTry: time.Now()}}, nil))
 	if list := e.claim("me", false, 10); len(list) != 0 {
 		e.t.Errorf("a recipient held during its attempt is claimed: %+v", list)
 	}
@@ -255,8 +259,8 @@ func finishFiles(e *env) {
 			outcomes[j].File = &store.Filing{Role: store.RoleInbox, Head: fmt.Appendf(nil, "For: %d\r\n", j), Meta: []byte("filed"),
 				Keywords: []string{"$queued"}, Internal: time.UnixMicro(99)}
 		}
-		e.must(q.Finish(e.ctx, c, outcomes))
-		e.wants(q.Finish(e.ctx, c, outcomes), store.ErrConflict, "filing again")
+		e.must(q.Finish(e.ctx, c, outcomes, nil))
+		e.wants(q.Finish(e.ctx, c, outcomes, nil), store.ErrConflict, "filing again")
 		x := e.index(a, e.box(a, "INBOX").ID)
 		if len(x.Entries) != 2*(i+1) {
 			e.t.Fatalf("%d messages are filed", len(x.Entries))
@@ -288,7 +292,7 @@ func finishFileFails(e *env) {
 		for i := range outcomes {
 			outcomes[i].File = &f
 		}
-		e.wants(q.Finish(e.ctx, c, outcomes), want, "filing %+v", f)
+		e.wants(q.Finish(e.ctx, c, outcomes, nil), want, "filing %+v", f)
 		e.unchanged(a, before)
 		if got, err := q.Get(e.ctx, id); err != nil || len(got.Recipients) != 2 {
 			e.t.Fatalf("after a filing that failed: %+v, %v", got, err)
@@ -301,7 +305,7 @@ func finishFileFails(e *env) {
 	ok := done(c)
 	file := inbox()
 	ok[0].File = &file
-	e.must(q.Finish(e.ctx, c, ok))
+	e.must(q.Finish(e.ctx, c, ok, nil))
 	e.verify(a)
 }
 
@@ -309,12 +313,12 @@ func removedMeanwhile(e *env) {
 	q, a := e.s.Queue(), e.account()
 	id := e.enqueue("x", nil, store.QueueRecipient{Address: address("l"), Local: a.ID(), NextTry: time.Now()})
 	c := e.claim("me", true, 10)[0]
-	_, err := q.Remove(e.ctx, id)
+	_, err := q.Remove(e.ctx, store.QueueFilter{ID: id})
 	e.must(err)
 	file := inbox()
 	outcomes := done(c)
 	outcomes[0].File = &file
-	e.wants(q.Finish(e.ctx, c, outcomes), store.ErrConflict, "finish of a removed message")
+	e.wants(q.Finish(e.ctx, c, outcomes, nil), store.ErrConflict, "finish of a removed message")
 	if u, err := a.Usage(e.ctx); err != nil || u.Messages != 0 {
 		e.t.Errorf("a removed message was filed: %+v, %v", u, err)
 	}
@@ -377,7 +381,7 @@ func fileOnceTogether(e *env) {
 			}
 			for _, c := range list {
 				file := inbox()
-				err := e.s.Queue().Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, Done: true, File: &file}})
+				err := e.s.Queue().Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, Done: true, File: &file}}, nil)
 				if err != nil {
 					return err
 				}

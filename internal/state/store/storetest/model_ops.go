@@ -107,8 +107,8 @@ func (m *machine) queue() {
 	outcomes := done(claims[0])
 	outcomes[0].File = &f
 	want := a.fits(int64(len(f.Head)+len(body)), 1)
-	if !m.agree(e.s.Queue().Finish(e.ctx, claims[0], outcomes), want, "finish") {
-		_, err := e.s.Queue().Remove(e.ctx, id)
+	if !m.agree(e.s.Queue().Finish(e.ctx, claims[0], outcomes, nil), want, "finish") {
+		_, err := e.s.Queue().Remove(e.ctx, store.QueueFilter{ID: id})
 		e.must(err)
 		return
 	}

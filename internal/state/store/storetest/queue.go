@@ -24,6 +24,9 @@ var queueTests = []test{
 	{name: "NextDueIsTheEarliest", run: nextDue},
 	{name: "WakeTellsOfNewRows", run: queueWake},
 	{name: "HostileTextIsStored", run: hostileText},
+	{name: "OneRecipientOfAMessageIsActedOn", run: actOnOne},
+	{name: "ManyMessagesAreActedOn", run: actOnMany},
+	{name: "RetryAsksForAnAttempt", run: retryAsks},
 }
 
 // elsewhere is an address that is not local.
@@ -59,7 +62,7 @@ func (e *env) fileByQueue(a store.Account) {
 	e.enqueue("by queue", nil, store.QueueRecipient{Address: address("local"), Local: a.ID(), NextTry: time.Now()})
 	for _, c := range e.claim("filer", true, 10) {
 		f := inbox()
-		e.must(e.s.Queue().Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, Done: true, File: &f}}))
+		e.must(e.s.Queue().Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, Done: true, File: &f}}, nil))
 	}
 }
 
@@ -197,7 +200,7 @@ func holdRelease(e *env) {
 	q, now := e.s.Queue(), time.Now()
 	id := e.enqueue("x", nil, rcpt("a", now), rcpt("b", now.Add(time.Hour)))
 	for range 2 {
-		n, err := q.Hold(e.ctx, id)
+		n, err := q.Hold(e.ctx, store.QueueFilter{ID: id})
 		if err != nil || n != 2 {
 			e.t.Fatalf("held %d, %v", n, err)
 		}
@@ -208,7 +211,7 @@ func holdRelease(e *env) {
 	if at, found, err := q.NextDue(e.ctx, false); err != nil || found {
 		e.t.Errorf("held recipients are due at %v, %v", at, err)
 	}
-	n, err := q.Release(e.ctx, id)
+	n, err := q.Release(e.ctx, store.QueueFilter{ID: id})
 	if err != nil || n != 2 {
 		e.t.Fatalf("released %d, %v", n, err)
 	}
@@ -224,7 +227,7 @@ func retryDue(e *env) {
 	if c := e.claim("me", false, 10); len(c) != 0 {
 		e.t.Fatalf("claimed before its time: %+v", c)
 	}
-	n, err := q.Retry(e.ctx, id)
+	n, err := q.Retry(e.ctx, store.QueueFilter{ID: id})
 	if err != nil || n != 2 {
 		e.t.Fatalf("retried %d, %v", n, err)
 	}
@@ -240,7 +243,7 @@ func redirect(e *env) {
 	q, a := e.s.Queue(), e.account()
 	now := time.Now()
 	id := e.enqueue("x", nil, rcpt("a", now.Add(time.Hour)), rcpt("b", now.Add(time.Hour)))
-	n, err := q.Redirect(e.ctx, id, elsewhere("new"))
+	n, err := q.Redirect(e.ctx, store.QueueFilter{ID: id}, elsewhere("new"))
 	if err != nil || n != 2 {
 		e.t.Fatalf("redirected %d, %v", n, err)
 	}
@@ -252,7 +255,7 @@ func redirect(e *env) {
 	}
 	row, err := e.s.Directory().GetAccount(e.ctx, a.ID())
 	e.must(err)
-	_, err = q.Redirect(e.ctx, id, row.Addresses[0])
+	_, err = q.Redirect(e.ctx, store.QueueFilter{ID: id}, row.Addresses[0])
 	e.must(err)
 	got, err := q.Get(e.ctx, id)
 	e.must(err)
@@ -261,7 +264,7 @@ func redirect(e *env) {
 			e.t.Errorf("redirected to an account: %+v", r)
 		}
 	}
-	_, err = q.Redirect(e.ctx, id, mail.Address{})
+	_, err = q.Redirect(e.ctx, store.QueueFilter{ID: id}, mail.Address{})
 	e.wants(err, store.ErrInvalid, "redirect to the null address")
 }
 
@@ -273,7 +276,7 @@ func removeQueued(e *env) {
 	m.Queue.Recipients = append(m.Queue.Recipients, rcpt("second", time.Now()))
 	got, err := e.accept(m)
 	e.must(err)
-	n, err := q.Remove(e.ctx, m.Key)
+	n, err := q.Remove(e.ctx, store.QueueFilter{ID: m.Key})
 	if err != nil || n != 2 {
 		e.t.Fatalf("removed %d, %v", n, err)
 	}
@@ -303,20 +306,43 @@ func removeQueued(e *env) {
 
 func queueUnknown(e *env) {
 	q := e.s.Queue()
-	for _, id := range []ident.ID{e.ids.New(), {}} {
-		_, err := q.Get(e.ctx, id)
-		e.wants(err, store.ErrNotFound, "Get")
-		for name, f := range map[string]func() (int, error){
-			"Hold": func() (int, error) { return q.Hold(e.ctx, id) }, "Release": func() (int, error) { return q.Release(e.ctx, id) },
-			"Retry": func() (int, error) { return q.Retry(e.ctx, id) }, "Remove": func() (int, error) { return q.Remove(e.ctx, id) },
-			"Redirect": func() (int, error) { return q.Redirect(e.ctx, id, elsewhere("x")) },
-		} {
+	_, err := q.Get(e.ctx, ident.ID{})
+	e.wants(err, store.ErrNotFound, "Get of no id")
+	_, err = q.Get(e.ctx, e.ids.New())
+	e.wants(err, store.ErrNotFound, "Get")
+	e.enqueue("stays", nil)
+	for _, c := range []struct {
+		filter store.QueueFilter
+		want   error
+	}{
+		{store.QueueFilter{ID: e.ids.New()}, store.ErrNotFound},
+		{store.QueueFilter{Recipient: "nobody.test"}, store.ErrNotFound},
+		// What matches everything is a mistake.
+		{store.QueueFilter{}, store.ErrInvalid},
+		{store.QueueFilter{Limit: 10}, store.ErrInvalid},
+	} {
+		for name, f := range e.acts(c.filter) {
 			n, err := f()
-			e.wants(err, store.ErrNotFound, "%s", name)
+			e.wants(err, c.want, "%s of %+v", name, c.filter)
 			if n != 0 {
 				e.t.Errorf("%s of no message says %d", name, n)
 			}
 		}
+	}
+	if messages, _, err := q.Count(e.ctx); err != nil || messages != 1 {
+		e.t.Errorf("%d messages left, %v", messages, err)
+	}
+}
+
+// acts is everything an administrator may do to what a filter finds.
+func (e *env) acts(f store.QueueFilter) map[string]func() (int, error) {
+	q := e.s.Queue()
+	return map[string]func() (int, error){
+		"Hold":     func() (int, error) { return q.Hold(e.ctx, f) },
+		"Release":  func() (int, error) { return q.Release(e.ctx, f) },
+		"Retry":    func() (int, error) { return q.Retry(e.ctx, f) },
+		"Remove":   func() (int, error) { return q.Remove(e.ctx, f) },
+		"Redirect": func() (int, error) { return q.Redirect(e.ctx, f, elsewhere("x")) },
 	}
 }
 
@@ -340,7 +366,7 @@ func nextDue(e *env) {
 	if due(true) != 2*time.Hour || due(false) != time.Hour {
 		e.t.Errorf("due local in %v, elsewhere in %v", due(true), due(false))
 	}
-	_, err := q.Remove(e.ctx, second)
+	_, err := q.Remove(e.ctx, store.QueueFilter{ID: second})
 	e.must(err)
 	if due(true) != -1 {
 		e.t.Errorf("a removed recipient is due in %v", due(true))
@@ -368,11 +394,11 @@ func queueWake(e *env) {
 		{"a row elsewhere", true, false, func() { far = e.enqueue("x", nil, rcpt("a", later)) }},
 		{"a local row", false, true, func() { near = e.enqueue("x", nil, local) }},
 		{"rows of both kinds", true, true, func() { e.enqueue("x", nil, rcpt("a", later), local) }},
-		{"a retry elsewhere", true, false, func() { _, err := q.Retry(e.ctx, far); e.must(err) }},
-		{"a local retry", false, true, func() { _, err := q.Retry(e.ctx, near); e.must(err) }},
-		{"a hold", false, false, func() { _, err := q.Hold(e.ctx, far); e.must(err) }},
-		{"a release", true, false, func() { _, err := q.Release(e.ctx, far); e.must(err) }},
-		{"a redirection to an account", false, true, func() { _, err := q.Redirect(e.ctx, far, address("person1")); e.must(err) }},
+		{"a retry elsewhere", true, false, func() { _, err := q.Retry(e.ctx, store.QueueFilter{ID: far}); e.must(err) }},
+		{"a local retry", false, true, func() { _, err := q.Retry(e.ctx, store.QueueFilter{ID: near}); e.must(err) }},
+		{"a hold", false, false, func() { _, err := q.Hold(e.ctx, store.QueueFilter{ID: far}); e.must(err) }},
+		{"a release", true, false, func() { _, err := q.Release(e.ctx, store.QueueFilter{ID: far}); e.must(err) }},
+		{"a redirection to an account", false, true, func() { _, err := q.Redirect(e.ctx, store.QueueFilter{ID: far}, address("person1")); e.must(err) }},
 	} {
 		step.do()
 		// A hint too many is none too few.
@@ -395,7 +421,7 @@ func hostileText(e *env) {
 	if len(claims) != 1 {
 		e.t.Fatalf("claims %+v", claims)
 	}
-	err := e.s.Queue().Finish(e.ctx, claims[0], []store.Outcome{{Recipient: claims[0].Message.Recipients[0].ID, NextTry: time.Now().Add(time.Hour), LastError: bad}})
+	err := e.s.Queue().Finish(e.ctx, claims[0], []store.Outcome{{Recipient: claims[0].Message.Recipients[0].ID, NextTry: time.Now().Add(time.Hour), LastError: bad}}, nil)
 	e.must(err)
 	got, err := e.s.Queue().Get(e.ctx, id)
 	e.must(err)

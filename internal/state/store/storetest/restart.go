@@ -142,8 +142,8 @@ func restartClaims(e *env) {
 	if again.Fence == c.Fence || again.Message.ID != c.Message.ID {
 		e.t.Errorf("claimed %+v, before %+v", again, c)
 	}
-	e.wants(e.s.Queue().Finish(e.ctx, c, done(c)), store.ErrConflict, "finish of a claim that was lost over a restart")
-	e.must(e.s.Queue().Finish(e.ctx, again, done(again)))
+	e.wants(e.s.Queue().Finish(e.ctx, c, done(c), nil), store.ErrConflict, "finish of a claim that was lost over a restart")
+	e.must(e.s.Queue().Finish(e.ctx, again, done(again), nil))
 }
 
 func restartIdentifiers(e *env) {
@@ -163,7 +163,7 @@ func restartIdentifiers(e *env) {
 		boxes[b.ID], messages[f.Message], validities[b.UIDValidity], recipients[r], accounts[extra.ID()] = true, true, true, true, true
 		e.must(a.DeleteMailbox(e.ctx, b.ID))
 		e.must(e.s.Directory().RemoveAccount(e.ctx, extra.ID()))
-		_, err = e.s.Queue().Remove(e.ctx, entry.ID)
+		_, err = e.s.Queue().Remove(e.ctx, store.QueueFilter{ID: entry.ID})
 		e.must(err)
 		if !e.reopen() {
 			return

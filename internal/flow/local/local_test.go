@@ -220,7 +220,7 @@ func TestClaimsOfAKilledProcessAreDueAtOnce(t *testing.T) {
 		if len(h.inbox(h.a)) != 1 {
 			t.Error("the message was not delivered")
 		}
-		if err := h.store.Queue().Finish(t.Context(), claims[0], []store.Outcome{{Recipient: claims[0].Message.Recipients[0].ID, Done: true}}); err == nil {
+		if err := h.store.Queue().Finish(t.Context(), claims[0], []store.Outcome{{Recipient: claims[0].Message.Recipients[0].ID, Done: true}}, nil); err == nil {
 			t.Error("the lost claim could still be finished")
 		}
 	})

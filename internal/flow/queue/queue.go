@@ -187,7 +187,7 @@ func (r *Runner) deliver(ctx context.Context, c store.Claim) {
 	}
 	finish, cancel := outlast(ctx)
 	defer cancel()
-	if err := r.o.Queue.Finish(finish, c, outcomes); err != nil {
+	if err := r.o.Queue.Finish(finish, c, outcomes, nil); err != nil {
 		if errors.Is(err, store.ErrConflict) {
 			log.Log(event.QueueError, slog.String("claim", "lost to another worker"))
 			return
@@ -219,7 +219,7 @@ func (r *Runner) giveBack(ctx context.Context, c store.Claim, outcomes []store.O
 		o := &outcomes[i]
 		o.Done, o.File, o.LastError, o.NextTry = false, nil, cause.Error(), time.Now().Add(retryAfter)
 	}
-	if err := r.o.Queue.Finish(ctx, c, outcomes); err != nil {
+	if err := r.o.Queue.Finish(ctx, c, outcomes, nil); err != nil {
 		r.o.Log.Message(c.Message.ID).Log(event.QueueError, event.Err(err))
 	}
 }

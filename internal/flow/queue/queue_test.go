@@ -30,7 +30,7 @@ func (s *shelf) Claim(context.Context, string, bool, int, time.Duration) ([]stor
 	return []store.Claim{{Message: store.QueueMessage{Recipients: []store.QueueRecipient{{ID: 7}}}}}, nil
 }
 
-func (s *shelf) Finish(_ context.Context, _ store.Claim, o []store.Outcome) error {
+func (s *shelf) Finish(_ context.Context, _ store.Claim, o []store.Outcome, _ *store.Acceptance) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finished = append(s.finished, o...)

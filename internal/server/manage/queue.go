@@ -72,13 +72,13 @@ type (
 const unrecorded = record.EventKind(255)
 
 func queueOperations() []Operation {
-	act := func(verb, method, path, summary string, kind record.EventKind, f func(store.Queue, context.Context, ident.ID) (int, error)) Operation {
+	act := func(verb, method, path, summary string, kind record.EventKind, f func(store.Queue, context.Context, store.QueueFilter) (int, error)) Operation {
 		return declare("queue-"+verb, method, path, operator, summary, func(s *Service, ctx context.Context, in *QueueInput) (Count, error) {
 			id, err := queueID(in.ID)
 			if err != nil {
 				return Count{}, err
 			}
-			n, err := f(s.o.Store.Queue(), ctx, id)
+			n, err := f(s.o.Store.Queue(), ctx, store.QueueFilter{ID: id})
 			if err != nil {
 				return Count{}, notWaiting(id, err)
 			}
@@ -185,7 +185,7 @@ func (s *Service) redirect(ctx context.Context, in *QueueRedirectInput) (Count, 
 	if to, err = s.destination(ctx, to); err != nil {
 		return Count{}, err
 	}
-	n, err := s.o.Store.Queue().Redirect(ctx, id, to)
+	n, err := s.o.Store.Queue().Redirect(ctx, store.QueueFilter{ID: id}, to)
 	if err != nil {
 		return Count{}, notWaiting(id, err)
 	}

@@ -1,0 +1,197 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"posthorn/internal/base/ident"
+	"posthorn/internal/base/mail"
+	"posthorn/internal/state/store"
+)
+
+// action is what an administrator does to recipients. message changes those
+// of one message that match and returns how many; the parameters of matches
+// are match.
+type action struct {
+	name    string
+	removes bool
+	message func(t *txn, at moment, id ident.ID, match []any) (int64, error)
+}
+
+// of is the condition of an update of one message's recipients that match.
+const of = ` WHERE queue_id = ? AND ` + matches
+
+// Hold implements store.Queue. An attempt under way goes on; what it defers is held.
+func (q *queue) Hold(ctx context.Context, f store.QueueFilter) (int, error) {
+	return q.act(ctx, f, action{name: "hold", message: func(t *txn, _ moment, id ident.ID, match []any) (int64, error) {
+		return t.exec(`UPDATE queue_recipient SET state = 1`+of, append([]any{id[:]}, match...)...)
+	}})
+}
+
+// Release implements store.Queue.
+func (q *queue) Release(ctx context.Context, f store.QueueFilter) (int, error) {
+	return q.act(ctx, f, action{name: "release", message: func(t *txn, at moment, id ident.ID, match []any) (int64, error) {
+		return t.exec(`UPDATE queue_recipient SET state = 0, due = CASE WHEN owner <> '' AND due > ? THEN due ELSE next_try END`+of,
+			append([]any{at.steady(), id[:]}, match...)...)
+	}})
+}
+
+// Retry implements store.Queue. Recipients being tried at the moment are left
+// to that attempt.
+func (q *queue) Retry(ctx context.Context, f store.QueueFilter) (int, error) {
+	return q.act(ctx, f, action{name: "retry", message: func(t *txn, at moment, id ident.ID, match []any) (int64, error) {
+		now := at.steady()
+		return t.exec(`UPDATE queue_recipient SET asked = 1, next_try = ?, due = CASE WHEN owner <> '' AND due > ? THEN due ELSE ? END`+of,
+			append([]any{now, now, now, id[:]}, match...)...)
+	}})
+}
+
+// Redirect implements store.Queue. Recipients being tried at the moment keep
+// their address.
+func (q *queue) Redirect(ctx context.Context, f store.QueueFilter, to mail.Address) (int, error) {
+	if to.IsNull() {
+		return 0, fmt.Errorf("queue: redirect to the null address: %w", store.ErrInvalid)
+	}
+	busy := false
+	n, err := q.act(ctx, f, action{name: "redirect", message: func(t *txn, at moment, id ident.ID, match []any) (int64, error) {
+		var account int64
+		_, err := one(t, `SELECT account_id FROM address WHERE address_key = ?`, []any{to.Key()}, func(r row) error { account = r.int(0); return nil })
+		if err != nil {
+			return 0, err
+		}
+		now := at.steady()
+		n, err := t.exec(`UPDATE queue_recipient SET address = ?, address_key = ?, domain = ?, local_account = ?, is_local = ?,
+			attempts = 0, last_error = '', last_try = 0, last_host = '', route = '', asked = 1, next_try = ?, due = ?, owner = '', fence = 0`+of+
+			` AND (owner = '' OR due <= ?)`,
+			append(append([]any{to.String(), to.Key(), to.Domain, account, account > 0, now, now, id[:]}, match...), now)...)
+		if err == nil && n == 0 {
+			_, err = one(t, `SELECT 1 FROM queue_recipient`+of+` LIMIT 1`, append([]any{id[:]}, match...), func(row) error { busy = true; return nil })
+		}
+		return n, err
+	}})
+	if n == 0 && busy {
+		return 0, fmt.Errorf("queue: redirect: all recipients are being tried: %w", store.ErrConflict)
+	}
+	return n, err
+}
+
+// Remove implements store.Queue.
+func (q *queue) Remove(ctx context.Context, f store.QueueFilter) (int, error) {
+	return q.act(ctx, f, action{name: "remove", removes: true, message: func(t *txn, _ moment, id ident.ID, match []any) (int64, error) {
+		if t.lock {
+			if _, err := lockMessage(t, id); errors.Is(err, store.ErrNotFound) {
+				return 0, nil // finished just now
+			} else if err != nil {
+				return 0, err
+			}
+		}
+		n, err := t.exec(`DELETE FROM queue_recipient`+of, append([]any{id[:]}, match...)...)
+		if err != nil || n == 0 {
+			return 0, err
+		}
+		return n, dropIfEmpty(t, id)
+	}})
+}
+
+// actStep is how many messages one transaction of act changes.
+const actStep = 500
+
+// act runs an action on all messages that match.
+func (q *queue) act(ctx context.Context, f store.QueueFilter, a action) (int, error) {
+	fail := func(n int, err error) (int, error) {
+		what := "what was selected"
+		if !f.ID.IsZero() {
+			what = f.ID.String()
+		}
+		return n, fmt.Errorf("queue: %s %s: %w", a.name, what, err)
+	}
+	if !f.Selects() {
+		return fail(0, fmt.Errorf("nothing was selected: %w", store.ErrInvalid))
+	}
+	total := 0
+	for left := f.Limit; f.Limit == 0 || left > 0; left -= actStep {
+		step := actStep
+		if f.Limit > 0 {
+			step = min(left, step)
+		}
+		n, last, err := q.actSome(ctx, f, a, step)
+		total += n
+		if err != nil {
+			return fail(total, err)
+		}
+		if last.IsZero() {
+			break
+		}
+		f.After = last
+	}
+	if total == 0 {
+		return fail(0, store.ErrNotFound)
+	}
+	return total, nil
+}
+
+// actSome runs an action on the next messages and returns the last one's id,
+// zero when there are no more.
+func (q *queue) actSome(ctx context.Context, f store.QueueFilter, a action, step int) (n int, last ident.ID, err error) {
+	match := recipientArgs(&f)
+	err = q.s.engine.write(ctx, a.removes, func(t *txn) error {
+		n, last = 0, ident.ID{}
+		at, err := q.clock.tick(t)
+		if err != nil {
+			return err
+		}
+		ids, err := actOn(t, &f, step)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			k, err := a.message(t, at, id, match)
+			if err != nil {
+				return err
+			}
+			n += int(k)
+		}
+		if len(ids) == step && f.ID.IsZero() {
+			last = ids[len(ids)-1]
+		}
+		if n > 0 {
+			t.onCommit(q.hint)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, ident.ID{}, err
+	}
+	return n, last, nil
+}
+
+// actOn reads the next messages that match.
+func actOn(t tx, f *store.QueueFilter, step int) (ids []ident.ID, err error) {
+	add := func(r row) error { ids = append(ids, ident.ID(r.bytes(0))); return nil }
+	if !f.ID.IsZero() {
+		err = t.query(`SELECT q.id FROM queue q WHERE q.id = ? AND `+matching, append([]any{f.ID[:]}, messageArgs(f)...), add)
+		return ids, err
+	}
+	err = t.query(`SELECT q.id FROM queue q WHERE q.id > ? AND `+matching+` ORDER BY q.id LIMIT ?`,
+		append(append([]any{f.After[:]}, messageArgs(f)...), step), add)
+	return ids, err
+}
+
+// Abandon implements store.Queue. The second condition on the owner leads to
+// the index of claimed rows.
+func (q *queue) Abandon(ctx context.Context, owner string) (int, error) {
+	if owner == "" {
+		return 0, fmt.Errorf("queue: abandon claims of nobody: %w", store.ErrInvalid)
+	}
+	var n int64
+	err := q.s.write(ctx, func(t *txn) (err error) {
+		n, err = t.exec(`UPDATE queue_recipient SET due = next_try, owner = '', fence = 0 WHERE owner = ? AND owner <> ''`, owner)
+		t.onCommit(q.hint)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("queue: abandon claims of %s: %w", owner, err)
+	}
+	return int(n), nil
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// profiled does something once more, outside the measurement, with perf
+// watching the server, and leaves the busiest functions in a file. It needs a
+// binary with symbols: leave -posthorn out.
+func (b *bench) profiled(name string, s *server, do func() error) error {
+	if b.profiles == "" {
+		return nil
+	}
+	if err := os.MkdirAll(b.profiles, 0o755); err != nil {
+		return err
+	}
+	data := filepath.Join(b.dir, "perf.data")
+	perf := exec.Command("perf", "record", "-q", "-g", "-F", "997", "-o", data, "-p", fmt.Sprint(s.pid()))
+	if err := perf.Start(); err != nil {
+		return err
+	}
+	err := do()
+	_ = perf.Process.Signal(os.Interrupt)
+	_ = perf.Wait() // the interrupt is how it was meant to end
+	if err != nil {
+		return err
+	}
+	var text []byte
+	for _, how := range [][]string{{"--no-children", "-g", "none"}, {"--children", "-g", "none"}} {
+		out, err := exec.Command("perf", append([]string{"report", "--stdio", "-i", data, "--percent-limit", "1"}, how...)...).Output()
+		if err != nil {
+			return fmt.Errorf("perf report: %w", err)
+		}
+		text = append(text, out...)
+	}
+	return os.WriteFile(filepath.Join(b.profiles, strings.ReplaceAll(name, " ", "-")+".txt"), text, 0o644)
+}

@@ -1,8 +1,10 @@
 package manage
 
 import (
+	"net/netip"
 	"time"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/policy"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/record"
@@ -18,14 +20,20 @@ type Options struct {
 	Records   *record.Recorder
 	Pipeline  *policy.Pipeline
 	Hostname  func() string
+	// Log tells of what was changed; nil is silent.
+	Log *event.Logger
+	// Resolver and Addresses, the machine's own, are for the reports on DNS.
+	Resolver  Resolver
+	Addresses func() []netip.Addr
 	Version   string
 }
 
 // Service runs operations. It may be used by many goroutines.
 type Service struct {
-	o     Options
-	began time.Time
-	doors doors
+	o      Options
+	began  time.Time
+	doors  doors
+	probes probes
 }
 
 // New returns a Service.
@@ -37,7 +45,7 @@ func Operations() []Operation {
 	for _, list := range [][]Operation{
 		domainOperations(), accountOperations(),
 		aliasOperations("alias", "/aliases", false), aliasOperations("group", "/groups", true),
-		settingOperations(), queueOperations(), policyOperations(), traceOperations(), statusOperations(),
+		settingOperations(), queueOperations(), policyOperations(), traceOperations(), statusOperations(), tokenOperations(), dnsOperations(),
 	} {
 		all = append(all, list...)
 	}

@@ -193,6 +193,11 @@ func (x *boxes) line(ctx context.Context, d duel, t task, threads *int, runs int
 	}
 	x.b.report.duels = append(x.b.report.duels, d)
 	fmt.Printf("%s %-32s %9.1f ms %9.1f ms %6.2f\n", d.part, d.what, mid(d.ours).seconds*1000, mid(d.theirs).seconds*1000, d.ahead())
+	if first && x.b.profiles != "" {
+		if err := x.restart(ctx); err != nil {
+			return err
+		}
+	}
 	return x.b.profiled(d.part+" "+d.what, x.house, func() error {
 		_, err := x.once(ctx, x.ours(t), threads, x.house.cpu)
 		return err

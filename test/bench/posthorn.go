@@ -126,6 +126,16 @@ func (s *server) stats() (storeStats, error) {
 	return answer.Store, err
 }
 
+// waiting is how many messages the queue holds.
+func (s *server) waiting() (int, error) {
+	var page struct{ Messages int }
+	out, err := exec.Command(s.binary, "queue", "list", "--limit", "1", "--json", "--data", s.dir).Output()
+	if err == nil {
+		err = json.Unmarshal(out, &page)
+	}
+	return page.Messages, err
+}
+
 // written is what the process caused to be written to disk so far, in octets.
 func (s *server) written() int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", s.pid()))

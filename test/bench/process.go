@@ -36,31 +36,48 @@ func waitFor(addr string, patience time.Duration) error {
 // all children that were waited for, in seconds.
 func treeCPU(pid int) float64 {
 	ticks := int64(0)
+	for _, id := range tree(pid) {
+		fields := statFields(id)
+		if len(fields) < 15 {
+			continue
+		}
+		for _, f := range fields[11:15] {
+			n, _ := strconv.ParseInt(f, 10, 64)
+			ticks += n
+		}
+	}
+	return float64(ticks) / 100
+}
+
+// tree is a process and its living descendants.
+func tree(pid int) []int {
 	children := map[int][]int{}
-	times := map[int]int64{}
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
 		id, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
-		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue
-		}
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		parent, _ := strconv.Atoi(fields[1])
-		children[parent] = append(children[parent], id)
-		for _, f := range fields[11:15] {
-			n, _ := strconv.ParseInt(f, 10, 64)
-			times[id] += n
+		if fields := statFields(id); len(fields) > 1 {
+			parent, _ := strconv.Atoi(fields[1])
+			children[parent] = append(children[parent], id)
 		}
 	}
-	for todo := []int{pid}; len(todo) > 0; todo = todo[1:] {
-		ticks += times[todo[0]]
-		todo = append(todo, children[todo[0]]...)
+	all := []int{pid}
+	for i := 0; i < len(all); i++ {
+		all = append(all, children[all[i]]...)
 	}
-	return float64(ticks) / 100
+	return all
+}
+
+// statFields are the fields of /proc/PID/stat after the name; none when the
+// process is gone.
+func statFields(pid int) []string {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 }
 
 // rss returns the resident memory of a process in octets.

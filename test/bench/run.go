@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -64,7 +63,7 @@ func benchmark(ctx context.Context, c config) error {
 		run   func(context.Context) error
 	}{
 		{[]string{"start"}, b.start}, {[]string{"smtp"}, b.smtp}, {[]string{"large"}, b.large}, {[]string{"idle"}, b.clients},
-		{[]string{"imap", "pop3"}, b.mailboxes},
+		{[]string{"imap", "pop3"}, b.mailboxes}, {[]string{"relay"}, b.relay}, {[]string{"start"}, b.restarts},
 	} {
 		if !b.wants(part.names...) {
 			continue
@@ -73,6 +72,7 @@ func benchmark(ctx context.Context, c config) error {
 			return fmt.Errorf("%s: %w", part.names[0], err)
 		}
 	}
+	b.report.leftOut(b.config)
 	b.report.print(os.Stdout)
 	return nil
 }
@@ -250,20 +250,15 @@ func (b *bench) onPeer(ctx context.Context, p *peer, pt point, n int) (sample, e
 func (b *bench) generator(ctx context.Context, l load) (result, error) {
 	args := []string{"generate", "-addr", l.Addr, "-connections", fmt.Sprint(l.Connections), "-messages", fmt.Sprint(l.Messages),
 		"-size", fmt.Sprint(l.Size), "-recipients", l.Recipients, "-accounts", fmt.Sprint(l.Accounts)}
-	c := exec.CommandContext(ctx, b.self, args...)
-	c.Stderr = os.Stderr
-	out, err := c.Output()
 	var r result
-	if err == nil {
-		err = json.Unmarshal(out, &r)
-	}
+	err := b.ask(ctx, args, &r)
 	return r, err
 }
 
 // startSink runs the discarding server in a process of its own.
-func (b *bench) startSink(ctx context.Context) (addr string, stop func(), err error) {
+func (b *bench) startSink(ctx context.Context, args ...string) (addr string, stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	c := exec.CommandContext(ctx, b.self, "sink")
+	c := exec.CommandContext(ctx, b.self, append([]string{"sink"}, args...)...)
 	out, err := c.StdoutPipe()
 	if err == nil {
 		err = c.Start()
@@ -274,11 +269,14 @@ func (b *bench) startSink(ctx context.Context) (addr string, stop func(), err er
 	return addr, func() { cancel(); _ = c.Wait() }, err
 }
 
-// filled starts a posthorn whose store already holds many messages.
+// filled starts a posthorn whose store already holds many messages; it is
+// filled once.
 func (b *bench) filled(ctx context.Context) (*server, error) {
-	s, err := startPosthorn(ctx, b.binary, filepath.Join(b.dir, "filled"), accounts)
-	if err != nil {
-		return nil, err
+	dir := filepath.Join(b.dir, "filled")
+	_, missing := os.Stat(dir)
+	s, err := startPosthorn(ctx, b.binary, dir, accounts)
+	if err != nil || missing == nil {
+		return s, err
 	}
 	fmt.Printf("filling a store with %d messages\n", b.fill)
 	start := time.Now()

@@ -6,8 +6,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -16,6 +16,7 @@ import (
 func sinkMain(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("sink", flag.ContinueOnError)
 	addr := f.String("addr", "127.0.0.1:0", "")
+	distinct := f.Bool("distinct", false, "count different messages by Message-ID, for COUNT")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -28,16 +29,38 @@ func sinkMain(ctx context.Context, args []string) error {
 		<-ctx.Done()
 		_ = l.Close()
 	}()
+	var seen *ids
+	if *distinct {
+		seen = &ids{set: map[string]bool{}}
+	}
 	for {
 		c, err := l.Accept()
 		if err != nil {
 			return nil //nolint:nilerr // the listener was closed
 		}
-		go sinkSession(c)
+		go sinkSession(c, seen)
 	}
 }
 
-func sinkSession(c net.Conn) {
+// ids are the Message-IDs of messages that were swallowed.
+type ids struct {
+	mu  sync.Mutex
+	set map[string]bool
+}
+
+func (s *ids) add(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set[id] = true
+}
+
+func (s *ids) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.set)
+}
+
+func sinkSession(c net.Conn, seen *ids) {
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(time.Hour))
 	in := bufio.NewReaderSize(c, 16<<10)
@@ -59,7 +82,9 @@ func sinkSession(c net.Conn) {
 		case bytes.HasPrefix(line, []byte("EHLO")):
 			ok = say("250-sink\r\n250 PIPELINING\r\n")
 		case bytes.HasPrefix(line, []byte("DATA")):
-			ok = say("354 go\r\n") && swallow(in) == nil && say("250 ok\r\n")
+			ok = say("354 go\r\n") && swallow(in, seen) == nil && say("250 ok\r\n")
+		case seen != nil && bytes.HasPrefix(line, []byte("COUNT")):
+			ok = say(fmt.Sprintf("250 %d\r\n", seen.count()))
 		case bytes.HasPrefix(line, []byte("QUIT")):
 			say("221 bye\r\n")
 			return
@@ -69,17 +94,24 @@ func sinkSession(c net.Conn) {
 	}
 }
 
-func swallow(in *bufio.Reader) error {
+// swallow reads the content and remembers its Message-ID when it is at the end.
+func swallow(in *bufio.Reader, seen *ids) error {
+	id, body := "", false
 	for {
 		line, err := in.ReadSlice('\n')
 		if err != nil && err != bufio.ErrBufferFull {
 			return err
 		}
-		if len(line) == 3 && line[0] == '.' {
+		switch {
+		case len(line) == 3 && line[0] == '.':
+			if seen != nil {
+				seen.add(id)
+			}
 			return nil
-		}
-		if err == io.EOF {
-			return err
+		case len(line) == 2:
+			body = true
+		case seen != nil && !body && len(line) > 11 && bytes.EqualFold(line[:11], []byte("Message-ID:")):
+			id = string(line)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 
 	"posthorn/internal/app/boot"
+	"posthorn/internal/base/dns"
 	"posthorn/internal/base/durable"
 	"posthorn/internal/base/event"
 	"posthorn/internal/base/ident"
@@ -40,6 +41,7 @@ type House struct {
 	Records   *record.Recorder
 	Pipeline  *policy.Pipeline
 	Service   *manage.Service
+	Resolver  *dns.Resolver
 
 	slog      *slog.Logger
 	passwords *passwd.Verifier
@@ -142,8 +144,9 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 		Passwords: h.passwords, HostName: h.handles.hostname})
 	h.networks = machineNetworks()
 	h.Pipeline = policy.NewPipeline(h.handles.policy.Get().Rules(h.networks...))
+	h.Resolver = h.newResolver()
 	h.Service = manage.New(manage.Options{Store: h.Store, Settings: h.Settings, Directory: h.Directory, Records: h.Records,
-		Pipeline: h.Pipeline, Hostname: h.handles.hostname, Version: o.Version})
+		Pipeline: h.Pipeline, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Version: o.Version})
 	h.follow()
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"posthorn/internal/base/dns"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/policy/check"
 	"posthorn/internal/server/auth"
@@ -75,6 +76,7 @@ type handles struct {
 	connections *setting.Handle[Connections]
 	login       *setting.Handle[auth.Settings]
 	directory   *setting.Handle[directory.Settings]
+	dns         *setting.Handle[dns.Settings]
 	policy      *setting.Handle[check.Settings]
 	smtp        *setting.Handle[smtpd.Settings]
 	imap        *setting.Handle[imapd.Settings]
@@ -93,6 +95,7 @@ func declareAll(r *setting.Registry) handles {
 		connections: setting.Register[Connections](r, "connections"),
 		login:       setting.Register[auth.Settings](r, "login"),
 		directory:   setting.Register[directory.Settings](r, "directory"),
+		dns:         setting.Register[dns.Settings](r, "dns"),
 		policy:      setting.Register[check.Settings](r, "policy"),
 		smtp:        setting.Register[smtpd.Settings](r, "smtp"),
 		imap:        setting.Register[imapd.Settings](r, "imap"),

@@ -152,6 +152,9 @@ func (c Config) Check() error {
 			return fmt.Errorf("%s is %q; write ADDRESS:PORT, for example 192.0.2.53:53", field, addr)
 		}
 	}
+	if c.DNS.Preferred == "" && c.DNS.Alternate != "" {
+		return errors.New("dns.alternate needs dns.preferred: give both, or the preferred one alone")
+	}
 	if !slices.Contains([]string{"", "text", "json"}, c.Log.Format) {
 		return fmt.Errorf("log.format is %q; write text or json", c.Log.Format)
 	}

@@ -20,6 +20,7 @@ func TestTheBootstrapFileIsReadOrExplained(t *testing.T) {
 		{"[listen]\nsmtp = [\"25\"]\n", "ADDRESS:PORT"},
 		{"[tls]\ncertificate = \"a\"\n", "tls.key"},
 		{"[dns]\npreferred = \"ns.example\"\n", "dns.preferred"},
+		{"[dns]\nalternate = \"192.0.2.53:53\"\n", "dns.preferred"},
 		{"[log]\nlevel = \"loud\"\n", "log.level"},
 	} {
 		name := filepath.Join(t.TempDir(), "posthorn.toml")

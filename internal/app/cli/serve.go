@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -15,7 +16,7 @@ import (
 // listening are the flags of both server commands.
 type listening struct {
 	Listen []string `help:"Open only these listeners: NAME=ADDRESS:PORT, may be given several times; port 0 lets the system choose." placeholder:"NAME=ADDR" sep:"none"`
-	DNS    string   `name:"dns" help:"DNS server to ask, instead of the system's." placeholder:"ADDR:PORT"`
+	DNS    []string `name:"dns" help:"DNS server to ask, instead of the system's; a second one is asked when it fails." placeholder:"ADDR:PORT"`
 }
 
 // apply puts the flags over the configuration; standard are the listeners when
@@ -34,8 +35,14 @@ func (l listening) apply(c *boot.Config, standard map[string][]string) error {
 	if len(c.Listen) == 0 {
 		c.Listen = standard
 	}
-	if l.DNS != "" {
-		c.DNS.Preferred = l.DNS
+	switch len(l.DNS) {
+	case 0:
+	case 1:
+		c.DNS = boot.DNS{Preferred: l.DNS[0]}
+	case 2:
+		c.DNS = boot.DNS{Preferred: l.DNS[0], Alternate: l.DNS[1]}
+	default:
+		return errors.New("--dns: two servers at most, the preferred and the alternate one")
 	}
 	return c.Check()
 }

@@ -24,7 +24,7 @@ type Options struct {
 	// resolver whoever brings them.
 	Exchange func(ctx context.Context, server string, q *mdns.Msg) (*mdns.Msg, error)
 	// CacheBytes bounds the memory of remembered answers; 0 is 16 MiB, about
-	// 30,000 answers.
+	// 27,000 answers.
 	CacheBytes int
 	// Timeout is how long one server may take at the first try, twice that at
 	// the second; 0 is two seconds.

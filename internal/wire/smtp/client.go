@@ -26,7 +26,7 @@ func Recommended() Timeouts {
 // caller needs; nothing was sent.
 var ErrExtension = errors.New("smtp: extension not offered")
 
-// RefusedError is a reply that stands in the way.
+// RefusedError is a reply that stands in the way: 4xx or 5xx.
 type RefusedError struct {
 	// Verb is the command it answers.
 	Verb  string
@@ -83,8 +83,8 @@ func (c *Client) Greet(name string) error {
 		return err
 	}
 	c.Greeting = r
-	if r.Code != 220 {
-		return &RefusedError{"greeting", r}
+	if err := judge("greeting", r, 2); err != nil {
+		return err
 	}
 	return c.Introduce(name)
 }
@@ -104,8 +104,9 @@ func (c *Client) Introduce(name string) error {
 	if err != nil {
 		return err
 	}
-	if c.Hello = r; r.Code != 250 {
-		return &RefusedError{verb.String(), r}
+	c.Hello = r
+	if err := judge(verb.String(), r, 2); err != nil {
+		return err
 	}
 	if verb == HELO {
 		return nil
@@ -136,8 +137,8 @@ func (c *Client) StartTLS(name string, handshake func() (Conn, *tls.ConnectionSt
 	if err != nil {
 		return err
 	}
-	if r.Code != 220 {
-		return &RefusedError{"STARTTLS", r}
+	if err := judge("STARTTLS", r, 2); err != nil {
+		return err
 	}
 	c.in.Release()
 	if err := c.deadline(c.o.Timeouts.Command); err != nil {
@@ -191,7 +192,7 @@ func (c *Client) exchange(x sasl.Client, line string) error {
 		case r.Code == 235:
 			return x.Finish()
 		case r.Code != 334:
-			return &RefusedError{"AUTH", r}
+			return judge("AUTH", r, 0)
 		}
 		challenge, err := sasl.DecodeResponse(strings.Join(r.Text, ""))
 		var response []byte
@@ -210,20 +211,20 @@ func (c *Client) exchange(x sasl.Client, line string) error {
 func (c *Client) Read() (reply.Reply, error) { return c.read(c.o.Timeouts.Command) }
 
 // Reset ends a transaction.
-func (c *Client) Reset() error { return c.expect("RSET", 250) }
+func (c *Client) Reset() error { return c.expect("RSET") }
 
 // Noop asks whether the server is still there.
-func (c *Client) Noop() error { return c.expect("NOOP", 250) }
+func (c *Client) Noop() error { return c.expect("NOOP") }
 
 // Quit says goodbye; the caller closes the connection.
-func (c *Client) Quit() error { return c.expect("QUIT", 221) }
+func (c *Client) Quit() error { return c.expect("QUIT") }
 
-func (c *Client) expect(line string, code int) error {
+func (c *Client) expect(line string) error {
 	r, err := c.command(line, c.o.Timeouts.Command)
-	if err == nil && r.Code != code {
-		return &RefusedError{line, r}
+	if err != nil {
+		return err
 	}
-	return err
+	return judge(line, r, 2)
 }
 
 // command sends a line and reads its reply.

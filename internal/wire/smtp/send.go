@@ -55,7 +55,7 @@ func (s *Sent) Taken(i int) bool {
 	return n < len(s.Final) && s.Final[n].Code/100 == 2
 }
 
-// Send runs one transaction. An error that wraps *RefusedError means that the
+// Send runs one transaction; what it returns is never nil. An error that wraps *RefusedError means that the
 // whole message was refused at MAIL, DATA or the end of the content, or all
 // recipients were; the connection is still good and the transaction over,
 // unless the error wraps io.ErrUnexpectedEOF as well: then the server refused
@@ -63,14 +63,14 @@ func (s *Sent) Taken(i int) bool {
 // anything was sent. Replies of a kind that cannot stand where they came, such
 // as 354 to MAIL, are an ErrReply.
 func (c *Client) Send(m Message) (*Sent, error) {
+	s := &Sent{Rcpt: make([]reply.Reply, len(m.Rcpt))}
 	line, err := c.mailLine(&m.Mail)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	if err := c.checkRcpt(m); err != nil {
-		return nil, err
+		return s, err
 	}
-	s := &Sent{Rcpt: make([]reply.Reply, len(m.Rcpt))}
 	if c.in.Buffered() > 0 {
 		return s, fmt.Errorf("%w: a reply to nothing", ErrReply)
 	}

@@ -1,0 +1,311 @@
+package remote
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"posthorn/internal/base/event"
+	"posthorn/internal/base/reply"
+	"posthorn/internal/flow/queue"
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/smtp"
+)
+
+// attempt is one delivery of one job.
+type attempt struct {
+	d    *Deliverer
+	job  queue.Job
+	set  *Settings
+	need requirement
+	log  *event.Logger
+
+	// pending are the recipients without a result.
+	pending []store.QueueRecipient
+	results []queue.Result
+	// problems are those of hosts and of DNS, in the order they came up.
+	problems []*problem
+	// talked says that a host was ready for the message; broken counts the
+	// conversations that ended half way.
+	talked bool
+	broken int
+	// over ends the walk; fresh forbids kept connections, after one was dead.
+	over, fresh bool
+	content     *content
+}
+
+func newAttempt(d *Deliverer, j queue.Job) *attempt {
+	m := &j.Claim.Message
+	return &attempt{
+		d: d, job: j, set: d.o.Settings(), need: demand(j.To.Relay, m.RequireTLS),
+		log: d.o.Log.Message(m.ID), pending: m.Recipients,
+	}
+}
+
+func (a *attempt) close() {
+	if a.content != nil {
+		a.content.close()
+	}
+}
+
+// run walks the hosts until every recipient has a result.
+func (a *attempt) run(ctx context.Context) ([]queue.Result, error) {
+	a.refuseUnsendable()
+	tried, until := 0, time.Now().Add(maxWalk)
+	if len(a.pending) > 0 {
+		for h := range a.hops(ctx) {
+			for a.visit(ctx, h) {
+			}
+			tried++
+			if len(a.pending) == 0 || a.over || ctx.Err() != nil || tried == maxHops || a.broken == maxBroken || time.Now().After(until) {
+				break
+			}
+		}
+	}
+	return a.conclude(ctx)
+}
+
+// visit tries one address; again asks for another connection to it.
+func (a *attempt) visit(ctx context.Context, h hop) (again bool) {
+	c, p := a.connection(ctx, h)
+	if p != nil {
+		a.note(p)
+		return false
+	}
+	return a.converse(ctx, c)
+}
+
+// converse sends what is pending over a connection, and keeps it or not.
+func (a *attempt) converse(ctx context.Context, c *connection) (again bool) {
+	release := context.AfterFunc(ctx, c.link.stop)
+	state := a.sendAll(ctx, c)
+	if !release() && state == good {
+		state = spent // the stop has spoiled its deadlines
+	}
+	switch state {
+	case good:
+		a.d.pool.keep(c, a.set.Reuse)
+		return false
+	case full:
+		a.d.pool.retire(c)
+		return true
+	case stale:
+		a.fresh = true
+	case broken:
+		a.broken++
+	case spent:
+	}
+	a.d.pool.discard(c)
+	return state == stale
+}
+
+// sendAll runs transactions until nothing is pending or the connection has
+// had its time.
+func (a *attempt) sendAll(ctx context.Context, c *connection) state {
+	for {
+		if !a.suit(ctx, c) {
+			return spent
+		}
+		if len(a.pending) == 0 {
+			return good
+		}
+		if c.uses >= c.most(a.set.Reuse) {
+			return full
+		}
+		c.link.until(time.Now().Add(maxDialogue))
+		if s := a.transaction(c); s != good {
+			return s
+		}
+	}
+}
+
+// note remembers a problem; one that an administrator must see to is logged
+// at once.
+func (a *attempt) note(p *problem) {
+	a.problems = append(a.problems, p)
+	attrs := []slog.Attr{slog.String("destination", a.job.To.Key), slog.String("host", p.host), slog.String("reply", p.reply.String()), event.Err(p.reply.Cause)}
+	if p.alarm {
+		a.log.Log(event.QueueError, attrs...)
+		return
+	}
+	a.log.Log(event.QueueAttempt, attrs...)
+}
+
+// settle gives a recipient its result.
+func (a *attempt) settle(r store.QueueRecipient, fate queue.Fate, host string, why reply.Reply) {
+	a.results = append(a.results, queue.Result{Recipient: r.ID, Fate: fate, Host: host, Reply: why})
+}
+
+// refuse settles a recipient who does not get the message, now or ever.
+func (a *attempt) refuse(r store.QueueRecipient, host string, why reply.Reply) {
+	fate := queue.Deferred
+	if why.Permanent() {
+		fate = queue.Failed
+	}
+	a.settle(r, fate, host, why)
+}
+
+// refuseAll refuses all that are pending.
+func (a *attempt) refuseAll(host string, why reply.Reply) {
+	for _, r := range a.pending {
+		a.refuse(r, host, why)
+	}
+	a.pending = nil
+}
+
+// conclude settles what no host has taken or refused.
+func (a *attempt) conclude(ctx context.Context) ([]queue.Result, error) {
+	if len(a.pending) == 0 {
+		return a.results, nil
+	}
+	if ctx.Err() != nil {
+		for _, r := range a.pending {
+			a.settle(r, queue.Untried, "", reply.Reply{})
+		}
+		return a.results, nil
+	}
+	p := a.verdict()
+	a.refuseAll(p.host, p.reply)
+	if p.final || p.message || a.talked {
+		return a.results, nil
+	}
+	return a.results, &queue.Outage{Reply: p.reply}
+}
+
+// verdict is the problem that decides: the last that may pass, for while one
+// host may still take the message it has not failed.
+func (a *attempt) verdict() *problem {
+	var decides *problem
+	for _, p := range a.problems {
+		if decides == nil || decides.final || !p.final {
+			decides = p
+		}
+	}
+	if decides == nil {
+		decides = passing(reply.E(4, 4, 0), "no host of the destination could be tried")
+	}
+	return decides
+}
+
+// refuseUnsendable ends what no command line can carry. The parsers let no
+// such address in; nothing relies on that (reliability.md row 18).
+func (a *attempt) refuseUnsendable() {
+	if !sendable(a.job.Claim.Message.Sender.String()) {
+		a.refuseAll("", reply.New(553, reply.E(5, 1, 7), "the sender's address cannot be sent"))
+		return
+	}
+	a.each(func(r store.QueueRecipient) bool {
+		if sendable(r.Address.String()) {
+			return false
+		}
+		a.refuse(r, "", reply.New(553, reply.E(5, 1, 3), "the recipient's address cannot be sent"))
+		return true
+	})
+}
+
+func sendable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// each goes through what is pending and takes out what f has settled.
+func (a *attempt) each(f func(r store.QueueRecipient) (settled bool)) {
+	var left []store.QueueRecipient
+	for _, r := range a.pending {
+		if !f(r) {
+			left = append(left, r)
+		}
+	}
+	a.pending = left
+}
+
+// suit settles what this host cannot take, before anything is said about it.
+// It is false when there is no message to send.
+func (a *attempt) suit(ctx context.Context, c *connection) bool {
+	if a.content == nil {
+		var err error
+		if a.content, err = openContent(ctx, &a.job.Claim); err != nil {
+			if a.over = true; ctx.Err() == nil {
+				a.refuseAll("", unreadable(err))
+			}
+			return false
+		}
+	}
+	host := c.key.hop.String()
+	if why, ok := a.obstacle(c); ok {
+		a.refuseAll(host, why)
+		return true
+	}
+	if offers(c, "SMTPUTF8") {
+		return true
+	}
+	a.each(func(r store.QueueRecipient) bool {
+		if r.Address.IsASCII() {
+			return false
+		}
+		a.refuse(r, host, noUTF8(host))
+		return true
+	})
+	return true
+}
+
+// unreadable is our own trouble with the store.
+func unreadable(err error) reply.Reply {
+	return reply.New(451, reply.E(4, 3, 0), "the message could not be read here").Because(err)
+}
+
+func noUTF8(host string) reply.Reply {
+	return reply.Newf(553, reply.E(5, 6, 7), "%s does not support internationalised addresses (SMTPUTF8)", host)
+}
+
+func offers(c *connection, extension string) bool {
+	_, ok := c.client.Extension(extension)
+	return ok
+}
+
+// obstacle returns why the host cannot take the message at all.
+func (a *attempt) obstacle(c *connection) (reply.Reply, bool) {
+	m, host := &a.job.Claim.Message, c.key.hop.String()
+	if most := c.client.MaxSize(); most > 0 && a.content.size() > most {
+		return reply.Newf(552, reply.E(5, 3, 4), "the message has %d octets, %s takes at most %d", a.content.size(), host, most), true
+	}
+	if a.needsBinary() && !(offers(c, "CHUNKING") && offers(c, "BINARYMIME")) {
+		return reply.Newf(554, reply.E(5, 6, 3), "%s does not take binary content", host), true
+	}
+	// RFC 6152 §3: 8-bit content must not go to a host that has not offered it.
+	if a.content.eightBit() && !offers(c, "8BITMIME") {
+		return reply.Newf(554, reply.E(5, 6, 3), "%s does not take 8-bit content", host), true
+	}
+	if offers(c, "SMTPUTF8") {
+		return reply.Reply{}, false
+	}
+	needed, err := m.SMTPUTF8, error(nil)
+	if needed {
+		needed, err = a.content.headers8Bit()
+	}
+	switch {
+	case err != nil:
+		return unreadable(err), true
+	case needed || !m.Sender.IsASCII():
+		return noUTF8(host), true
+	}
+	return reply.Reply{}, false
+}
+
+// needsBinary: what was declared binary may still be plain.
+func (a *attempt) needsBinary() bool { return a.job.Claim.Message.Binary && a.content.binary() }
+
+// bodyType is what MAIL declares.
+func (a *attempt) bodyType() smtp.BodyType {
+	switch {
+	case a.needsBinary():
+		return smtp.BodyBinary
+	case a.content.eightBit() || a.job.Claim.Message.EightBit:
+		return smtp.Body8Bit
+	}
+	return smtp.Body7Bit
+}

@@ -1,0 +1,71 @@
+package remote
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// link is the socket under a conversation. It bounds every deadline that is
+// set on it, so that neither a host that drips octets nor a stop of this
+// server can be outlasted.
+type link struct {
+	net.Conn
+	mu    sync.Mutex
+	set   time.Time // as last asked for
+	limit time.Time // never after this, unless zero
+	ended bool      // the end of the content goes out: the host may own the message
+	over  bool      // stop was called
+}
+
+// SetDeadline implements net.Conn.
+func (l *link) SetDeadline(t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.set = t
+	return l.apply()
+}
+
+// apply puts the earlier of both into force; mu is held.
+func (l *link) apply() error {
+	t := l.set
+	if !l.limit.IsZero() && (t.IsZero() || l.limit.Before(t)) {
+		t = l.limit
+	}
+	return l.Conn.SetDeadline(t)
+}
+
+// until sets the limit anew for another message; after a stop there is none.
+// An error is left to the next Read or Write, which meets it too.
+func (l *link) until(t time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		t = time.Now()
+	}
+	l.limit, l.ended = t, false
+	_ = l.apply()
+}
+
+// end says that the end of the content goes out now.
+func (l *link) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+}
+
+// stop breaks the conversation off: at once, or if the host may have the
+// message already, after a moment in which it can say so.
+func (l *link) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	t := time.Now()
+	if l.ended {
+		t = t.Add(afterTheStop)
+	}
+	if l.limit.IsZero() || t.Before(l.limit) {
+		l.limit = t
+	}
+	_ = l.apply()
+}

@@ -1,0 +1,140 @@
+package remote
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// pool keeps connections that work for further messages, and bounds how many
+// there are.
+type pool struct {
+	mu     sync.Mutex
+	open   int           // used or kept
+	idle   []*connection // the one kept longest first
+	closed bool
+	freed  chan struct{} // closed, and made anew, when open goes down
+	ending sync.WaitGroup
+}
+
+func newPool() pool { return pool{freed: make(chan struct{})} }
+
+// take returns a connection kept for the key, the one used last, or nil.
+func (p *pool) take(k key) *connection {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, c := range slices.Backward(p.idle) {
+		if c.key == k {
+			p.drop(i)
+			return c
+		}
+	}
+	return nil
+}
+
+// drop takes one out of those kept; mu is held.
+func (p *pool) drop(i int) {
+	p.idle[i].timer.Stop()
+	p.idle = slices.Delete(p.idle, i, i+1)
+}
+
+// reserve waits for room for one more connection. One that nobody uses has to
+// go if there is none.
+func (p *pool) reserve(ctx context.Context, most int) error {
+	for {
+		p.mu.Lock()
+		if p.open < most {
+			p.open++
+			p.mu.Unlock()
+			return nil
+		}
+		freed := p.freed
+		if len(p.idle) > 0 {
+			c := p.idle[0]
+			p.drop(0)
+			p.part(c)
+		}
+		p.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// release gives the room of a connection that is closed back.
+func (p *pool) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open--
+	close(p.freed)
+	p.freed = make(chan struct{})
+}
+
+// keep puts a connection away for the next message.
+func (p *pool) keep(c *connection, r Reuse) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || r.Idle <= 0 || r.Connections < 1 || c.uses >= c.most(r) {
+		p.part(c)
+		return
+	}
+	for len(p.idle) >= r.Connections {
+		oldest := p.idle[0]
+		p.drop(0)
+		p.part(oldest)
+	}
+	c.timer = time.AfterFunc(r.Idle, func() { p.expire(c) })
+	p.idle = append(p.idle, c)
+}
+
+// expire parts with a connection nobody wanted, unless somebody just took it.
+func (p *pool) expire(c *connection) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.idle, c); i >= 0 {
+		p.drop(i)
+		p.part(c)
+	}
+}
+
+// part says goodbye in the background; mu is held. The room is taken until the
+// connection is closed. After close nobody waits for it any more.
+func (p *pool) part(c *connection) {
+	if p.closed {
+		c.hangUp()
+		p.open--
+		return
+	}
+	p.ending.Go(func() {
+		c.quit()
+		p.release()
+	})
+}
+
+// retire is part for a connection that is in use.
+func (p *pool) retire(c *connection) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.part(c)
+}
+
+// discard closes a connection that is of no more use.
+func (p *pool) discard(c *connection) {
+	c.hangUp()
+	p.release()
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	for len(p.idle) > 0 {
+		c := p.idle[0]
+		p.drop(0)
+		p.part(c)
+	}
+	p.closed = true
+	p.mu.Unlock()
+	p.ending.Wait()
+}

@@ -1,0 +1,110 @@
+package dsn
+
+import (
+	"fmt"
+	"time"
+)
+
+var english = catalogue{
+	tag: "en", name: "English",
+	subject:  [actions]string{"Not delivered: {subject}", "Delayed: {subject}", "Delivered: {subject}", "Passed on: {subject}"},
+	untitled: "your message",
+	lead: [actions]string{
+		"Your message{subject} could not be delivered to:",
+		"Your message{subject} has not been delivered yet to:",
+		"Your message{subject} has been delivered to:",
+		"Your message{subject} has been passed on for:",
+	},
+	titled:    ` "{subject}"`,
+	more:      "and {count} more, named in the attached report",
+	others:    "There are {count} more recipients to report; the attached report names them all.",
+	expired:   "The mail server {host} tried for {time} and has now given up.",
+	advice:    "What you can do: {do}",
+	sentOn:    "Mail to this address is sent on to {final}.",
+	tell:      "Tell the recipient in another way that the forwarding of this address does not work.",
+	wait:      "You need not do anything: the mail server {host} keeps trying. Please do not send the message again.",
+	waitUntil: "You need not do anything: the mail server {host} keeps trying until {until} and tells you if it does not succeed. Please do not send the message again.",
+	delivered: "It is in the recipient's mailbox. Whether it has been read is not known.",
+	relayed:   "The next mail server has taken it, but sends no confirmations. You will only hear of this message again if something goes wrong.",
+	full:      "Your message is attached.",
+	header:    "The header of your message is attached.",
+	footer:    "This notice was written by the mail server {host}. If you need help, send all of it to postmaster@{host} or to whoever looks after your mail.",
+	details:   "Technical details",
+	labels: labels{recipient: "Recipient", final: "Sent on to", status: "Status", host: "Mail server", reply: "Its reply", reason: "Reason",
+		last: "Last attempt", id: "Message-ID", arrived: "Received", queue: "Queue entry", reporter: "Reported by"},
+	causes: [causes]advice{
+		causeRefused: {"The receiving mail server has refused the message.",
+			"Its own words stand below under the technical details; they often say what is wrong. If they do not help, reach the recipient in another way."},
+		causeTrouble: {"The receiving mail server cannot take the message at the moment.",
+			"Send the message again later. If that fails too, reach the recipient in another way."},
+		causeNoAddress: {"This address does not exist at {domain}.",
+			"Check the address for typing errors and send the message again. If it looks right, ask the recipient in another way for the current address."},
+		causeBadAddress: {"The receiving mail server says that this is not a valid address.",
+			"Check the address for typing errors, missing letters and blanks, and send the message again."},
+		causeMoved: {"The recipient can no longer be reached at this address.",
+			"Ask the recipient in another way for the new address."},
+		causeNoDomain: {"The part of the address after the @ does not exist: there is no mail domain {domain}.",
+			"Check that part for typing errors and send the message again."},
+		causeNoMail: {"The domain {domain} takes no mail at all.",
+			"Check the part of the address after the @. Perhaps the recipient has an address at another domain."},
+		causeSender: {"The receiving mail server does not accept your own address as the sender.",
+			"Check the sender address in your mail program. If it is right, ask whoever looks after your mail."},
+		causeDisabled: {"The recipient's mailbox is closed.",
+			"Ask the recipient in another way which address to use."},
+		causeFull: {"The recipient's mailbox is full.",
+			"Send the message again in a few days, or tell the recipient in another way that the mailbox is full."},
+		causeTooLarge: {"The message is too large for the receiving mail server.",
+			"Send it again with fewer or smaller attachments, or share the files by a link."},
+		causeSystem: {"The receiving mail server has a technical problem.",
+			"Send the message again later. If that fails too, reach the recipient in another way."},
+		causeDNS: {"The mail servers of {domain} could not be found, because the domain name system gave no usable answer.",
+			"Check the part of the address after the @. If it is right, send the message again later."},
+		causeNoAnswer: {"The mail server of {domain} does not answer.",
+			"Check the part of the address after the @. If it is right, send the message again later or reach the recipient in another way."},
+		causeLoop: {"The message went round in circles between mail servers. Often a forwarding leads back to where it began.",
+			"You cannot repair this yourself. Send this notice to whoever looks after your mail, and reach the recipient in another way."},
+		causeTooMany: {"The message has more recipients than the receiving mail server takes at once.",
+			"Send it again to fewer recipients at a time."},
+		causeProtocol: {"The two mail servers did not understand each other.",
+			"Send the message again later. If that fails too, send this notice to whoever looks after your mail."},
+		causeContent: {"The receiving mail server cannot handle a message in this form.",
+			"Send it again as plain text and without unusual attachments."},
+		causeInternational: {"The receiving mail server cannot handle addresses with letters other than a to z.",
+			"Ask the recipient for an address in plain Latin letters, and use one for yourself too."},
+		causePolicy: {"The receiving mail server does not take this message, because its rules forbid it.",
+			"Its own words stand below under the technical details. Reach the recipient in another way and ask to be let through."},
+		causeSpam: {"The receiving mail server takes this message for spam.",
+			"Change what looks like advertising, such as many links or a subject in capitals, and send it again. Or reach the recipient in another way and ask to be let through."},
+		causeMalware: {"The receiving mail server takes the message or an attachment for harmful software.",
+			"Check the attachments with a virus scanner before you send anything again. Share harmless files by a link."},
+		causeReputation: {"The receiving mail server does not trust the mail server {host}, for example because its address is on a block list. Neither you nor your text is the reason.",
+			"You cannot repair this yourself. Send this notice to whoever looks after your mail, and reach the recipient in another way."},
+		causeUnverified: {"The receiving mail server could not make sure that the message really comes from your domain (SPF, DKIM or DMARC).",
+			"Send through the mail server that belongs to your address. If you did, send this notice to whoever looks after your mail."},
+		causeRelay: {"The mail server that was reached for {domain} says that it is not responsible for this address.",
+			"Check the part of the address after the @. If it is right, tell the recipient in another way that the mail of {domain} is set up wrongly."},
+		causeLogin: {"The next mail server wants a login from the mail server {host} and got none that it accepts.",
+			"You cannot repair this yourself. Send this notice to whoever looks after your mail."},
+		causeTLS: {"No encrypted connection to the receiving mail server was possible, and this message must not go without.",
+			"You cannot repair this yourself. Send this notice to whoever looks after your mail, and reach the recipient in another way."},
+		causeGreylist: {"The receiving mail server makes mail from servers it does not know wait for a while. That is usual and passes by itself.",
+			"Send the message again later. If that fails too, reach the recipient in another way."},
+		causeRate: {"The receiving mail server takes only a limited number of messages at a time.",
+			"Send the message again later, and to fewer recipients at a time."},
+	},
+	span: func(d time.Duration) string {
+		if h := int(d.Round(time.Hour).Hours()); h < 48 {
+			return count(h, "an hour", "%d hours")
+		}
+		return fmt.Sprintf("%d days", int((d+12*time.Hour).Hours()/24))
+	},
+	date: func(t time.Time) string { return t.Format("Monday, 2 January 2006, 15:04 MST") },
+}
+
+// count chooses between singular and plural; less than one is one.
+func count(n int, one, many string) string {
+	if n <= 1 {
+		return one
+	}
+	return fmt.Sprintf(many, n)
+}

@@ -54,8 +54,7 @@ func (c *cache) get(k key, now time.Time) (r result, hold time.Duration, ok bool
 	}
 	r = e.Value.(*entry).result
 	if !now.Before(r.expires) {
-		c.remove(e)
-		return result{}, r.hold, false
+		return result{}, r.hold, false // its successor takes its place
 	}
 	c.order.MoveToFront(e)
 	return r, 0, true

@@ -16,6 +16,14 @@ type flight struct {
 	cancel  context.CancelFunc
 }
 
+// known returns what is remembered of a question.
+func (r *Resolver) known(k key, now time.Time) (result, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	res, _, ok := r.cache.get(k, now)
+	return res, ok
+}
+
 // remember returns what is known of a question, or lets load find out, once
 // for all who ask at the same time.
 func (r *Resolver) remember(ctx context.Context, k key, now time.Time, load func(context.Context) result) result {

@@ -201,13 +201,16 @@ func find[T any](ctx context.Context, r *Resolver, server int, name string, qtyp
 		k.server = list[server]
 		list = list[server : server+1]
 	}
-	res := r.remember(ctx, k, now, func(ctx context.Context) result {
-		rrs, res := r.fetch(ctx, list, k)
-		if res.err == nil {
-			res = usable(k, res, rrs, read)
-		}
-		return res
-	})
+	res, ok := r.known(k, now)
+	if !ok {
+		res = r.remember(ctx, k, now, func(ctx context.Context) result {
+			rrs, res := r.fetch(ctx, list, k)
+			if res.err == nil {
+				res = usable(k, res, rrs, read)
+			}
+			return res
+		})
+	}
 	none.Authentic, none.Expires = res.authentic, res.expires
 	if res.err != nil {
 		return none, res.err

@@ -48,11 +48,16 @@ var budgets = []struct{ part, what, aim string }{
 	{"", "all policy checks on, one RSA-2048 signature", "<= 1.3 x the CPU without"},
 }
 
+// unknown is a figure that could not be taken.
+func (r *report) unknown(what, aim, why string) {
+	r.lines = append(r.lines, line{what, "not measured: " + why, aim, ""})
+}
+
 // leftOut names the budgets that this run says nothing about.
 func (r *report) leftOut(c config) {
 	for _, x := range budgets {
 		if x.part == "" || x.part == "fill" && c.fill == 0 || x.part != "fill" && !c.wants(x.part) {
-			r.lines = append(r.lines, line{x.what, "not measured", x.aim, ""})
+			r.unknown(x.what, x.aim, "not part of this run")
 		}
 	}
 }

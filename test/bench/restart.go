@@ -26,6 +26,7 @@ func (b *bench) restarts(ctx context.Context) error {
 
 // restart kills and starts a server several times; the slowest start counts.
 func (b *bench) restart(ctx context.Context, s *server, what string) error {
+	s.serve = true // the trial sets up its accounts at every start
 	var times []time.Duration
 	for range max(3, b.runs) {
 		if err := s.cmd.Process.Kill(); err != nil {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/imap"
@@ -15,18 +14,15 @@ import (
 // content evaluates keys that look into the message.
 func (s *searcher) content(k *imap.SearchKey, c *candidate) truth {
 	switch {
-	case c.structure == nil:
-		return unknown
 	case k.Op >= imap.KeySentBefore && k.Op <= imap.KeySentSince:
-		t, ok := sent(c.structure.Envelope())
-		return truthOf(ok && onDay(k.Op-imap.KeySentBefore, t, k.Date))
+		return s.sent(k, c)
+	case c.text == nil && (k.Op != imap.KeyHeader || c.headers == nil):
+		return unknown
 	}
 	n := s.text(k.Text)
 	switch {
-	case k.Op == imap.KeyHeader && c.text == nil:
-		return envelope(c.structure, k.Field, n)
 	case c.text == nil:
-		return unknown
+		return c.headers.look(c.row, k.Field, n)
 	case k.Op == imap.KeyHeader:
 		return truthOf(c.text.field(k.Field, n))
 	case k.Op == imap.KeyBody:
@@ -35,7 +31,22 @@ func (s *searcher) content(k *imap.SearchKey, c *candidate) truth {
 	return truthOf(c.text.header(n) || c.text.bodies(n))
 }
 
-func sent(e *mime.Envelope) (time.Time, bool) { return mime.ParseDate(e.Date) }
+// sent compares the day a message names as its own, whatever its zone.
+func (s *searcher) sent(k *imap.SearchKey, c *candidate) truth {
+	if c.headers == nil {
+		return unknown
+	}
+	r, day := &c.headers.rows[c.row], dayOf(k.Date)
+	switch {
+	case !r.dated:
+		return isFalse
+	case k.Op == imap.KeySentBefore:
+		return truthOf(r.day < day)
+	case k.Op == imap.KeySentOn:
+		return truthOf(r.day == day)
+	}
+	return truthOf(r.day >= day)
+}
 
 // text returns the needle of a text, made once.
 func (s *searcher) text(text string) *needle {
@@ -45,60 +56,6 @@ func (s *searcher) text(text string) *needle {
 		s.needle[text] = n
 	}
 	return n
-}
-
-// envelope looks for the text in the fields kept with the structure. What it
-// finds is there; what it does not find is decided by the header itself where
-// the envelope may have less than that.
-func envelope(m *mime.Structure, field string, n *needle) truth {
-	e := m.Envelope()
-	var text string
-	switch field {
-	case "subject":
-		text = mime.DecodeWords(e.Subject)
-	case "from":
-		text = addresses(e.From)
-	case "to":
-		text = addresses(e.To)
-	case "cc":
-		text = addresses(e.Cc)
-	case "bcc":
-		text = addresses(e.Bcc)
-	case "message-id":
-		text = e.MessageID
-	case "in-reply-to":
-		text = e.InReplyTo
-	default:
-		return unknown
-	}
-	switch {
-	case n.in(text):
-		return isTrue
-	case n.empty() || m.Opaque != 0 || field != "subject" && n.punctuated:
-		return unknown
-	}
-	return isFalse
-}
-
-// addresses writes an address list for searching.
-func addresses(list []mime.Address) string {
-	var b strings.Builder
-	for i := range list {
-		a := &list[i]
-		if a.Kind != mime.Mailbox {
-			b.WriteString(mime.DecodeWords(a.Mailbox))
-			b.WriteString("\n")
-			continue
-		}
-		if a.Name != "" {
-			b.WriteString(mime.DecodeWords(a.Name))
-			b.WriteByte(' ')
-		}
-		b.WriteByte('<')
-		b.WriteString(a.Spec())
-		b.WriteString(">\n")
-	}
-	return b.String()
 }
 
 // texts reads the text of one message, piece by piece.

@@ -145,11 +145,11 @@ func (f *fetcher) setSeen(ctx context.Context) error {
 
 // metas reads the structures of a batch.
 func (v *view) metas(ctx context.Context, batch []int) (map[store.MessageID][]byte, error) {
-	ids := make([]store.MessageID, len(batch))
+	entries := make([]store.Entry, len(batch))
 	for k, i := range batch {
-		ids[k] = v.told.At(i).Message
+		entries[k] = *v.told.At(i)
 	}
-	return v.box.Metas(ctx, ids)
+	return v.box.Metas(ctx, entries)
 }
 
 // message answers for one message. One that is gone is left out and remembered.

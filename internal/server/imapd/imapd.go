@@ -18,6 +18,7 @@ package imapd
 import (
 	"context"
 	"crypto/tls"
+	"hash/maphash"
 	"net/netip"
 	"time"
 
@@ -74,16 +75,17 @@ type Deps struct {
 // Server serves IMAP connections; it implements listen.Server.
 type Server struct {
 	d       Deps
-	digests *mailbox.Cache[*digest]
+	headers *mailbox.Blocks[*headers]
+	words   *mailbox.Blocks[*words]
+	seed    maphash.Seed // of what headers remembers of identifiers
 }
-
-// digestMemory bounds what is remembered for SORT and THREAD.
-const digestMemory = 32 << 20
 
 var _ listen.Server = (*Server)(nil)
 
 // New returns a Server. It starts nothing.
-func New(d Deps) *Server { return &Server{d: d, digests: mailbox.NewCache[*digest](digestMemory)} }
+func New(d Deps) *Server {
+	return &Server{d: d, headers: mailbox.NewBlocks[*headers](headerMemory), words: mailbox.NewBlocks[*words](wordMemory), seed: maphash.MakeSeed()}
+}
 
 // Refuse implements listen.Server.
 func (s *Server) Refuse(listen.Reason, listen.Info) []byte {

@@ -28,12 +28,13 @@ func truthOf(b bool) truth {
 }
 
 // candidate is one message under examination, with as much of it as has been
-// read: first the entry, then the structure, then the text.
+// read: first the entry, then its row of header fields, then the text.
 type candidate struct {
-	index     int
-	entry     *store.Entry
-	structure *mime.Structure
-	text      *texts
+	index   int
+	entry   *store.Entry
+	headers *headers
+	row     int
+	text    *texts
 }
 
 // searcher evaluates a program. Each message is asked three times at most,
@@ -64,10 +65,16 @@ func (v *view) search(ctx context.Context, key *imap.SearchKey) ([]int, error) {
 		}
 		return true
 	})
-	if err := s.read(ctx, open, found); err != nil {
+	if err := s.look(ctx, open, found); err != nil {
 		return nil, err
 	}
-	var out []int
+	n := 0
+	for _, t := range found {
+		if t == isTrue {
+			n++
+		}
+	}
+	out := make([]int, 0, n)
 	for i, t := range found {
 		if t == isTrue {
 			out = append(out, i)
@@ -212,8 +219,41 @@ func searchTime(ctx context.Context) error {
 	return nil
 }
 
-// read answers for messages that the index could not decide.
+// look answers for messages that the index could not decide, with the header
+// columns if the key speaks of header fields, and reads the rest.
+func (s *searcher) look(ctx context.Context, open []int, found []truth) error {
+	if !s.sentToo() && !s.key.Uses(imap.KeyHeader) {
+		return s.read(ctx, open, found)
+	}
+	w := s.v.headers()
+	rest := open[:0]
+	for _, i := range open {
+		c := candidate{index: i, entry: s.v.told.At(i)}
+		var ok bool
+		var err error
+		if c.headers, c.row, ok, err = w.row(ctx, c.entry.UID); err != nil {
+			return err
+		}
+		found[i] = isFalse // one that is gone matches nothing
+		if ok {
+			found[i] = s.eval(s.key, &c)
+		}
+		if found[i] == unknown {
+			rest = append(rest, i)
+		}
+	}
+	return s.read(ctx, rest, found)
+}
+
+// sentToo reports whether the key speaks of the Date field, which only the
+// columns have.
+func (s *searcher) sentToo() bool {
+	return s.key.Uses(imap.KeySentBefore) || s.key.Uses(imap.KeySentOn) || s.key.Uses(imap.KeySentSince)
+}
+
+// read answers for messages whose text has to be read.
 func (s *searcher) read(ctx context.Context, open []int, found []truth) error {
+	w, sent := s.v.headers(), s.sentToo()
 	for len(open) > 0 {
 		if err := searchTime(ctx); err != nil {
 			return err
@@ -225,7 +265,18 @@ func (s *searcher) read(ctx context.Context, open []int, found []truth) error {
 			return err
 		}
 		for _, i := range batch {
-			if found[i], err = s.examine(ctx, i, metas[s.v.told.At(i).Message]); err != nil {
+			c := candidate{index: i, entry: s.v.told.At(i)}
+			if sent {
+				var ok bool
+				if c.headers, c.row, ok, err = w.row(ctx, c.entry.UID); err != nil {
+					return err
+				}
+				if !ok {
+					found[i] = isFalse
+					continue
+				}
+			}
+			if found[i], err = s.examine(ctx, &c, metas[c.entry.Message]); err != nil {
 				return err
 			}
 		}
@@ -233,21 +284,16 @@ func (s *searcher) read(ctx context.Context, open []int, found []truth) error {
 	return nil
 }
 
-// examine asks a message again with its structure, then with its text. One
-// that is gone matches nothing.
-func (s *searcher) examine(ctx context.Context, i int, meta []byte) (truth, error) {
+// examine asks a message again with its text. One that is gone matches nothing.
+func (s *searcher) examine(ctx context.Context, c *candidate, meta []byte) (truth, error) {
 	if meta == nil {
 		return isFalse, nil
 	}
-	c := candidate{index: i, entry: s.v.told.At(i), structure: new(mime.Structure)}
-	if err := c.structure.UnmarshalBinary(meta); err != nil {
+	if err := searchTime(ctx); err != nil {
 		return isFalse, err
 	}
-	t := s.eval(s.key, &c)
-	if t != unknown {
-		return t, nil
-	}
-	if err := searchTime(ctx); err != nil {
+	var m mime.Structure
+	if err := m.UnmarshalBinary(meta); err != nil {
 		return isFalse, err
 	}
 	body, err := s.v.c.openBody(ctx, c.entry.Message)
@@ -255,7 +301,7 @@ func (s *searcher) examine(ctx context.Context, i int, meta []byte) (truth, erro
 		return isFalse, err
 	}
 	defer closeBody(s.v.c, body)
-	c.text = &texts{ctx: ctx, body: body, structure: c.structure}
-	t = s.eval(s.key, &c)
+	c.text = &texts{ctx: ctx, body: body, structure: &m}
+	t := s.eval(s.key, c)
 	return t, c.text.err
 }

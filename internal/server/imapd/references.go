@@ -14,25 +14,33 @@ func byReferences(letters []*letter) []*node {
 
 // link is steps 1 and 2: the tree that the identifiers make.
 func link(letters []*letter) []*node {
-	byID := make(map[string]*node, len(letters))
+	byID := make(map[uint64]*node, len(letters))
 	all := make([]*node, 0, len(letters))
-	place := func(id string) *node {
+	var room []node // for new ones
+	fresh := func() *node {
+		if len(room) == 0 {
+			room = make([]node, 256)
+		}
+		n := &room[0]
+		room = room[1:]
+		all = append(all, n)
+		return n
+	}
+	place := func(id uint64) *node {
 		n := byID[id]
 		if n == nil {
-			n = &node{}
+			n = fresh()
 			byID[id] = n
-			all = append(all, n)
 		}
 		return n
 	}
 	for _, l := range letters {
 		var n *node
-		if l.id != "" {
+		if l.id != 0 {
 			n = place(l.id)
 		}
 		if n == nil || n.letter != nil { // no identifier, or one that is taken
-			n = &node{}
-			all = append(all, n)
+			n = fresh()
 		}
 		n.letter = l
 		var above *node
@@ -120,7 +128,7 @@ func sortNodes(roots []*node) []*node {
 }
 
 func sortSiblings(list []*node) {
-	slices.SortStableFunc(list, func(a, b *node) int {
+	slices.SortFunc(list, func(a, b *node) int {
 		x, y := a.first(), b.first()
 		return cmp.Or(cmp.Compare(x.sent, y.sent), cmp.Compare(x.index, y.index))
 	})

@@ -8,7 +8,6 @@ import (
 
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/imap"
-	"posthorn/internal/wire/mime"
 )
 
 // runSort is SORT and UID SORT (RFC 5256, RFC 5957).
@@ -25,15 +24,14 @@ func runSort(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	if err != nil {
 		return failed(err)
 	}
-	needs := false
-	for _, k := range arg.Criteria {
-		needs = needs || k.Key != imap.SortArrival && k.Key != imap.SortSize
+	letters, err := v.letters(ctx, found, needsHeaders(arg.Criteria))
+	if err == nil {
+		err = v.addWords(ctx, letters, arg.Criteria)
 	}
-	letters, err := v.letters(ctx, found, needs)
 	if err != nil {
 		return failed(err)
 	}
-	slices.SortStableFunc(letters, func(a, b *letter) int { return compare(arg.Criteria, a, b) })
+	slices.SortFunc(letters, func(a, b *letter) int { return compare(arg.Criteria, a, b) })
 	c.enc.Untagged()
 	c.enc.Atom("SORT")
 	for _, l := range letters {
@@ -45,10 +43,14 @@ func runSort(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 
 // letter is a message as SORT and THREAD see it.
 type letter struct {
-	index int
-	entry *store.Entry
-	sent  int64 // UTC seconds; INTERNALDATE where the message does not say
-	*digest
+	index   int
+	entry   *store.Entry
+	sent    int64 // UTC seconds; INTERNALDATE where the message does not say
+	subject string
+	reply   bool
+	id      uint64 // 0 for none
+	refs    []uint64
+	words   []string // one for each criterion that wants one
 }
 
 func (l *letter) number(uid bool) uint32 {
@@ -61,78 +63,72 @@ func (l *letter) number(uid bool) uint32 {
 // letters reads what is needed of the messages. Those that are gone have no
 // text and sort first.
 func (v *view) letters(ctx context.Context, indexes []int, needs bool) ([]*letter, error) {
-	out := make([]*letter, 0, len(indexes))
+	out := make([]*letter, len(indexes))
 	all := make([]letter, len(indexes))
-	for batch := range slices.Chunk(indexes, metaBatch) {
-		if err := searchTime(ctx); err != nil {
+	w := v.headers()
+	for k, i := range indexes {
+		e, l := v.told.At(i), &all[k]
+		out[k] = l
+		l.index, l.entry, l.sent = i, e, e.Internal/1e6
+		if !needs {
+			continue
+		}
+		h, row, ok, err := w.row(ctx, e.UID)
+		if err != nil {
 			return nil, err
 		}
-		digests := map[store.MessageID]*digest{}
-		if needs {
-			if err := v.digests(ctx, batch, digests); err != nil {
-				return nil, err
-			}
+		if !ok {
+			continue
 		}
-		for _, i := range batch {
-			e := v.told.At(i)
-			l := &all[len(out)]
-			*l = letter{index: i, entry: e, sent: e.Internal / 1e6, digest: digests[e.Message]}
-			if l.digest == nil {
-				l.digest = &digest{}
-			} else if l.dated {
-				l.sent = l.date
-			}
-			out = append(out, l)
+		r := &h.rows[row]
+		l.subject, l.reply, l.id, l.refs = r.base, r.reply, r.id, h.references(row)
+		if r.dated {
+			l.sent = r.sent
 		}
 	}
 	return out, nil
 }
 
-// digests finds what SORT and THREAD need to know of messages.
-func (v *view) digests(ctx context.Context, batch []int, found map[store.MessageID]*digest) error {
-	ids := make([]store.MessageID, len(batch))
-	for k, i := range batch {
-		ids[k] = v.told.At(i).Message
+// wordOf maps sort keys to the columns of words.
+var wordOf = map[imap.SortKey]int{imap.SortFrom: wordFrom, imap.SortTo: wordTo, imap.SortCc: wordCc,
+	imap.SortDisplayFrom: wordDisplayFrom, imap.SortDisplayTo: wordDisplayTo}
+
+// needsHeaders reports whether the order depends on more than the index.
+func needsHeaders(criteria []imap.SortCriterion) bool {
+	return slices.ContainsFunc(criteria, func(c imap.SortCriterion) bool { return c.Key == imap.SortDate || c.Key == imap.SortSubject })
+}
+
+// addWords gives each letter what it is sorted by, if that is a name.
+func (v *view) addWords(ctx context.Context, letters []*letter, criteria []imap.SortCriterion) error {
+	var columns []int
+	for _, c := range criteria {
+		if column, ok := wordOf[c.Key]; ok {
+			columns = append(columns, column)
+		}
 	}
-	account, cache := v.c.session.account.ID(), v.c.s.digests
-	missing := cache.Get(account, ids, found)
-	if len(missing) == 0 {
+	if len(columns) == 0 {
 		return nil
 	}
-	metas, err := v.box.Metas(ctx, missing)
-	if err != nil {
-		return err
-	}
-	for id, meta := range metas {
-		var m mime.Structure
-		if err := m.UnmarshalBinary(meta); err != nil {
+	w := v.words()
+	all := make([]string, len(letters)*len(columns))
+	for _, l := range letters {
+		l.words, all = all[:len(columns):len(columns)], all[len(columns):]
+		x, row, ok, err := w.row(ctx, l.entry.UID)
+		if err != nil {
 			return err
 		}
-		found[id] = newDigest(&m)
-		cache.Put(account, id, found[id], len(meta)+digestSize)
+		for k, column := range columns {
+			if ok {
+				l.words[k] = x.text[column].at(row)
+			}
+		}
 	}
 	return nil
 }
 
-// word returns the text of a message for a sort key.
-func (d *digest) word(k imap.SortKey) string {
-	switch k {
-	case imap.SortCc:
-		return d.cc
-	case imap.SortFrom:
-		return d.from
-	case imap.SortTo:
-		return d.to
-	case imap.SortDisplayFrom:
-		return d.displayFrom
-	case imap.SortDisplayTo:
-		return d.displayTo
-	}
-	return d.subject
-}
-
 // compare orders two letters; equal ones stay in mailbox order.
 func compare(criteria []imap.SortCriterion, a, b *letter) int {
+	word := 0
 	for _, c := range criteria {
 		n := 0
 		switch c.Key {
@@ -142,8 +138,11 @@ func compare(criteria []imap.SortCriterion, a, b *letter) int {
 			n = cmp.Compare(a.sent, b.sent)
 		case imap.SortSize:
 			n = cmp.Compare(a.entry.Size, b.entry.Size)
+		case imap.SortSubject:
+			n = cmp.Compare(a.subject, b.subject)
 		default:
-			n = cmp.Compare(a.word(c.Key), b.word(c.Key))
+			n = cmp.Compare(a.words[word], b.words[word])
+			word++
 		}
 		if c.Reverse {
 			n = -n
@@ -152,5 +151,5 @@ func compare(criteria []imap.SortCriterion, a, b *letter) int {
 			return n
 		}
 	}
-	return 0
+	return cmp.Compare(a.index, b.index)
 }

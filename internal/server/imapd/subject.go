@@ -1,15 +1,11 @@
 package imapd
 
-import (
-	"strings"
+import "strings"
 
-	"posthorn/internal/wire/mime"
-)
-
-// baseSubject takes off what replies and forwards add (RFC 5256 §2.1) and
-// reports whether there was any of it.
-func baseSubject(raw string) (base string, reply bool) {
-	s := strings.Join(strings.Fields(mime.DecodeWords(raw)), " ")
+// baseSubject takes off what replies and forwards add to a decoded subject
+// (RFC 5256 §2.1) and reports whether there was any of it.
+func baseSubject(decoded string) (base string, reply bool) {
+	s := strings.Join(strings.Fields(decoded), " ")
 	for {
 		s = trimTrailer(s, &reply)
 		for {

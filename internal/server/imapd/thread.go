@@ -50,7 +50,7 @@ func runThread(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 // bySubject makes a thread of all messages with one subject: the oldest, and
 // the others below it (RFC 5256 §3, ORDEREDSUBJECT).
 func bySubject(letters []*letter) []*node {
-	slices.SortStableFunc(letters, func(a, b *letter) int { return cmp.Compare(a.sent, b.sent) })
+	slices.SortFunc(letters, func(a, b *letter) int { return cmp.Or(cmp.Compare(a.sent, b.sent), cmp.Compare(a.index, b.index)) })
 	var roots []*node
 	first := map[string]*node{}
 	for _, l := range letters {

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"posthorn/internal/wire/mime"
 )
 
 func TestTheBaseOfASubject(t *testing.T) {
@@ -26,7 +28,7 @@ func TestTheBaseOfASubject(t *testing.T) {
 		{"[a[b] Re: x", "[a[b] Re: x", false},
 		{"", "", false},
 	} {
-		if base, reply := baseSubject(c.raw); base != c.base || reply != c.reply {
+		if base, reply := baseSubject(mime.DecodeWords(c.raw)); base != c.base || reply != c.reply {
 			t.Errorf("%q: %q %v", c.raw, base, reply)
 		}
 	}
@@ -39,12 +41,12 @@ func TestEveryMessageIsInOneThread(t *testing.T) {
 	for range 300 {
 		var letters []*letter
 		for i := range 1 + r.IntN(30) {
-			l := &letter{index: i, sent: int64(r.IntN(5)), digest: &digest{subject: fmt.Sprint(r.IntN(8)), reply: r.IntN(2) == 0}}
+			l := &letter{index: i, sent: int64(r.IntN(5)), subject: fmt.Sprint(r.IntN(8)), reply: r.IntN(2) == 0}
 			if r.IntN(5) > 0 {
-				l.id = fmt.Sprint(r.IntN(20))
+				l.id = uint64(1 + r.IntN(20))
 			}
 			for range r.IntN(5) {
-				l.refs = append(l.refs, fmt.Sprint(r.IntN(20)))
+				l.refs = append(l.refs, uint64(1+r.IntN(20)))
 			}
 			letters = append(letters, l)
 		}
@@ -69,7 +71,7 @@ func TestEveryMessageIsInOneThread(t *testing.T) {
 func TestDeepThreadsCostLittle(t *testing.T) {
 	var letters []*letter
 	for i := range 50_000 {
-		letters = append(letters, &letter{index: i, sent: int64(i), digest: &digest{id: fmt.Sprint(i), refs: []string{fmt.Sprint(i - 1)}, subject: "x"}})
+		letters = append(letters, &letter{index: i, sent: int64(i), id: uint64(i + 1), refs: []uint64{uint64(i)}, subject: "x"})
 	}
 	start := time.Now()
 	if roots := byReferences(letters); len(below(roots)) != 50_000 {

@@ -57,7 +57,7 @@ func (m *model) change() store.Changes {
 	return c
 }
 
-func list(s *Snapshot) []store.Entry {
+func entriesOf(s *Snapshot) []store.Entry {
 	var out []store.Entry
 	s.Range(0, s.Len(), func(i int, e *store.Entry) bool {
 		if s.At(i) != e {
@@ -104,7 +104,7 @@ func TestSnapshotsAreWhatTheyWere(t *testing.T) {
 		now = now.apply(m.change())
 		history = append(history, kept{now, slices.Clone(m.entries)})
 		for _, k := range history {
-			if !slices.Equal(list(k.s), k.entries) {
+			if !slices.Equal(entriesOf(k.s), k.entries) {
 				t.Fatalf("seed %d step %d: a snapshot of %d entries changed", seed, step, len(k.entries))
 			}
 		}
@@ -133,10 +133,10 @@ func TestABranchLeavesTheOriginalAlone(t *testing.T) {
 		base, before := head, slices.Clone(m.entries)
 		c := m.change()
 		branch := base.With(c.Changed, c.Arrived)
-		copied := list(branch)
+		copied := entriesOf(branch)
 		head = head.apply(c)
 		head = head.apply(m.change())
-		if !slices.Equal(list(base), before) || !slices.Equal(list(branch), copied) || !slices.Equal(list(head), m.entries) {
+		if !slices.Equal(entriesOf(base), before) || !slices.Equal(entriesOf(branch), copied) || !slices.Equal(entriesOf(head), m.entries) {
 			t.Fatalf("seed %d: branches disturb each other", seed)
 		}
 	}
@@ -358,6 +358,45 @@ func TestRecentIsClaimedOnce(t *testing.T) {
 	})
 }
 
+func TestStructuresOfARangeAreReadTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, Options{}, 0)
+		defer h.close()
+		h.append(40)
+		m, release := h.open()
+		defer release()
+		told := m.Snapshot()
+		if _, _, err := h.account.Expunge(t.Context(), h.inbox.ID, []store.UIDRange{{First: 3, Last: 3}}, false); err != nil {
+			t.Fatal(err)
+		}
+		archive, err := h.account.FindMailbox(t.Context(), "Archive")
+		if err == nil {
+			_, err = h.account.Move(t.Context(), h.inbox.ID, []store.UIDRange{{First: 5, Last: 5}}, archive.ID)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		metas, err := m.Metas(t.Context(), entriesOf(told))
+		if err != nil || len(metas) != 39 { // what moved is still there, what is expunged is not
+			t.Errorf("%d structures, %v", len(metas), err)
+		}
+		if metas[told.At(2).Message] != nil || string(metas[told.At(4).Message]) != "meta" {
+			t.Error("the wrong ones are missing")
+		}
+		seen := 0
+		err = m.MetasIn(t.Context(), SpanOf(0), func(uid store.UID, id store.MessageID, _ []byte) error {
+			if at, ok := told.Find(uid); !ok || told.At(at).Message != id {
+				t.Errorf("UID %d is message %d", uid, id)
+			}
+			seen++
+			return nil
+		})
+		if err != nil || seen != 38 {
+			t.Errorf("%d messages, %v", seen, err)
+		}
+	})
+}
+
 func TestStructuresAreReadOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, Options{Structures: 4 * (cacheOverhead + 4)}, 0)
@@ -365,16 +404,16 @@ func TestStructuresAreReadOnce(t *testing.T) {
 		h.append(3)
 		m, release := h.open()
 		defer release()
-		ids := []store.MessageID{m.Snapshot().At(0).Message, m.Snapshot().At(2).Message, 1 << 40}
+		asked := []store.Entry{*m.Snapshot().At(0), *m.Snapshot().At(2), {UID: 4, Message: 1 << 40}}
 		for range 2 {
-			metas, err := m.Metas(t.Context(), ids)
-			if err != nil || len(metas) != 2 || string(metas[ids[1]]) != "meta" {
+			metas, err := m.Metas(t.Context(), asked)
+			if err != nil || len(metas) != 2 || string(metas[asked[1].Message]) != "meta" {
 				t.Errorf("%v %v", metas, err)
 			}
 		}
 		broken, stop := context.WithCancel(t.Context())
 		stop()
-		if _, err := m.Metas(broken, ids[:2]); err != nil {
+		if _, err := m.Metas(broken, asked[:2]); err != nil {
 			t.Error("read again:", err)
 		}
 		if n := len(m.metas.young) + len(m.metas.old); n > 4 {

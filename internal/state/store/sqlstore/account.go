@@ -114,6 +114,34 @@ func (a *account) Metas(ctx context.Context, ids []store.MessageID, fn func(stor
 	return nil
 }
 
+// MetasIn implements store.Account.
+func (a *account) MetasIn(ctx context.Context, mailbox store.MailboxID, span store.UIDRange, fn func(store.UID, store.MessageID, []byte) error) error {
+	type found struct {
+		uid  store.UID
+		id   store.MessageID
+		meta []byte
+	}
+	var list []found
+	err := a.s.read(ctx, func(t tx) error {
+		list = list[:0]
+		return t.query(`SELECT e.uid, m.id, m.meta FROM entry e JOIN message m ON m.id = e.message_id AND m.account_id = e.account_id
+			WHERE e.account_id = ? AND e.mailbox_id = ? AND e.uid BETWEEN ? AND ? ORDER BY e.uid`,
+			[]any{a.id, mailbox, span.First, span.Last}, func(r row) error {
+				list = append(list, found{store.UID(r.int(0)), store.MessageID(r.int(1)), r.bytes(2)})
+				return nil
+			})
+	})
+	if err != nil {
+		return err
+	}
+	for _, x := range list {
+		if err := fn(x.uid, x.id, x.meta); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // OpenBody implements store.Account.
 func (a *account) OpenBody(ctx context.Context, id store.MessageID) (store.Body, error) {
 	b, err := a.s.openWhere(ctx, `SELECT b.content, b.blob_id, COALESCE(l.size, 0)

@@ -17,6 +17,7 @@ var bodyTests = []test{
 	{name: "DiscardedDraftsLeaveNothing", run: draftsDiscarded},
 	{name: "DiscardAfterAcceptKeepsTheMessage", run: discardAfterAccept},
 	{name: "MetasComeInTheOrderAsked", run: metasInOrder},
+	{name: "MetasOfARangeComeInUIDOrder", run: metasInRange},
 	{name: "OpenBodiesNeverReadWrongOctets", run: openBodyOutlives},
 	{name: "MissingBodiesAreNotFound", run: missingBodies},
 }
@@ -174,6 +175,38 @@ func metasInOrder(e *env) {
 	stop := errors.New("enough")
 	calls := 0
 	err := a.Metas(e.ctx, ids, func(store.MessageID, []byte) error { calls++; return stop })
+	if !errors.Is(err, stop) || calls != 1 {
+		e.t.Errorf("%d calls, %v", calls, err)
+	}
+}
+
+func metasInRange(e *env) {
+	a, other := e.account(), e.account()
+	box := e.box(a, "INBOX").ID
+	for i := range 6 {
+		f := inbox()
+		f.Meta = fmt.Appendf(nil, "meta %d", i+1)
+		e.file(a, "x", f)
+		e.file(other, "x", inbox())
+	}
+	_, _, err := a.Expunge(e.ctx, box, []store.UIDRange{{First: 4, Last: 4}}, false)
+	e.must(err)
+	got := ""
+	e.must(a.MetasIn(e.ctx, box, store.UIDRange{First: 2, Last: 5}, func(uid store.UID, id store.MessageID, meta []byte) error {
+		if id == 0 || string(meta) != fmt.Sprint("meta ", uid) {
+			e.t.Errorf("UID %d, message %d has meta %q", uid, id, meta)
+		}
+		if got == "" {
+			e.file(a, "meanwhile", inbox()) // the callback may use the store
+		}
+		got += fmt.Sprint(uid, " ")
+		return nil
+	}))
+	if got != "2 3 5 " {
+		e.t.Errorf("metas of %q", got)
+	}
+	stop, calls := errors.New("enough"), 0
+	err = a.MetasIn(e.ctx, box, all()[0], func(store.UID, store.MessageID, []byte) error { calls++; return stop })
 	if !errors.Is(err, stop) || calls != 1 {
 		e.t.Errorf("%d calls, %v", calls, err)
 	}

@@ -101,6 +101,14 @@ var attempts = []attempt{
 		}
 		return seen, err
 	}},
+	{"MetasIn", func(e *env, a store.Account, box store.MailboxID, _ store.MessageID) (string, error) {
+		seen := ""
+		err := a.MetasIn(e.ctx, box, all()[0], func(_ store.UID, _ store.MessageID, meta []byte) error { seen += string(meta); return nil })
+		if err == nil && seen == "" {
+			return "", store.ErrNotFound
+		}
+		return seen, err
+	}},
 	{"OpenBody", func(e *env, a store.Account, _ store.MailboxID, m store.MessageID) (string, error) {
 		b, err := a.OpenBody(e.ctx, m)
 		if err != nil {

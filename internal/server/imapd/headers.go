@@ -1,0 +1,229 @@
+package imapd
+
+import (
+	"context"
+	"hash/maphash"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"posthorn/internal/state/mailbox"
+	"posthorn/internal/state/store"
+	"posthorn/internal/wire/mime"
+)
+
+// headers is what SEARCH, SORT and THREAD ask most often of one block of
+// messages, in columns: a search over a field is a walk over one piece of
+// text. It is made when somebody first asks and costs a delivery nothing.
+type headers struct {
+	uids []store.UID // ascending
+	// through is the greatest UID that had been given out when the block was
+	// read: a message up to it that is not here is gone.
+	through store.UID
+	rows    []header
+	text    [indexedFields]column
+	refs    []uint64
+}
+
+// header is the part of a message's row that has a fixed size.
+type header struct {
+	sent int64 // of the Date field, UTC seconds
+	day  int32 // the day it names in its own zone, counted from 1970
+	// opaque: more of the header fields is in the message than was understood.
+	dated, reply, opaque bool
+	base                 string // base subject, folded
+	id                   uint64 // of the message identifier, 0 for none
+	firstRef, lastRef    uint32 // in refs
+}
+
+// The fields that have a column.
+const (
+	fieldSubject = iota
+	fieldFrom
+	fieldTo
+	fieldCc
+	fieldBcc
+	fieldMessageID
+	indexedFields
+)
+
+// fieldNames are the header fields behind the columns.
+var fieldNames = [indexedFields]string{"subject", "from", "to", "cc", "bcc", "message-id"}
+
+// column is one folded text for each row.
+type column struct {
+	text string
+	ends []uint32
+}
+
+func (c *column) at(i int) string {
+	if c.text == "" {
+		return ""
+	}
+	start := uint32(0)
+	if i > 0 {
+		start = c.ends[i-1]
+	}
+	return c.text[start:c.ends[i]]
+}
+
+// columnWriter makes a column.
+type columnWriter struct {
+	b    []byte
+	ends []uint32
+}
+
+func (w *columnWriter) add(text string) {
+	w.b = append(w.b, text...)
+	w.ends = append(w.ends, uint32(len(w.b)))
+}
+
+func (w *columnWriter) column() column {
+	if len(w.b) == 0 {
+		return column{}
+	}
+	return column{string(w.b), slices.Clip(w.ends)}
+}
+
+// headerWriter makes headers of structures.
+type headerWriter struct {
+	h    *headers
+	text [indexedFields]columnWriter
+	base []string
+	seed maphash.Seed
+}
+
+// readHeaders reads a block of a mailbox.
+func readHeaders(ctx context.Context, box *mailbox.Mailbox, block int, seed maphash.Seed) (*headers, error) {
+	w := headerWriter{h: &headers{}, seed: seed}
+	return w.h, readBlock(ctx, box, block, &w.h.uids, &w.h.through, w.add, w.finish)
+}
+
+// readBlock calls add for each message of a block and notes which they were.
+func readBlock(ctx context.Context, box *mailbox.Mailbox, block int, uids *[]store.UID, through *store.UID, add func(*mime.Structure), finish func()) error {
+	s := box.Snapshot() // before the read, so that it is not ahead of it
+	*through = s.Cursor.UIDNext - 1
+	err := box.MetasIn(ctx, mailbox.SpanOf(block), func(uid store.UID, _ store.MessageID, meta []byte) error {
+		var m mime.Structure
+		if err := m.UnmarshalBinary(meta); err != nil {
+			return err
+		}
+		*uids = append(*uids, uid)
+		add(&m)
+		return nil
+	})
+	finish()
+	return err
+}
+
+func (w *headerWriter) add(m *mime.Structure) {
+	e := m.Envelope()
+	decoded := mime.DecodeWords(e.Subject)
+	for field, text := range [indexedFields]string{decoded, addresses(e.From), addresses(e.To), addresses(e.Cc), addresses(e.Bcc), e.MessageID} {
+		w.text[field].add(fold(text))
+	}
+	r := header{opaque: m.Opaque != 0, firstRef: uint32(len(w.h.refs))}
+	base, reply := baseSubject(decoded)
+	r.base, r.reply = fold(base), reply
+	if t, ok := mime.ParseDate(e.Date); ok {
+		r.sent, r.day, r.dated = t.Unix(), dayOf(t), true
+	}
+	if ids := mime.Identifiers(e.MessageID); len(ids) > 0 {
+		r.id = w.hash(ids[0])
+	}
+	for _, ref := range references(m, e) {
+		w.h.refs = append(w.h.refs, w.hash(ref))
+	}
+	r.lastRef = uint32(len(w.h.refs))
+	w.h.rows = append(w.h.rows, r)
+}
+
+// references are the identifiers a message answers to, as RFC 5256 §3 takes them.
+func references(m *mime.Structure, e *mime.Envelope) []string {
+	if refs := mime.Identifiers(m.References); len(refs) > 0 {
+		return refs
+	}
+	ids := mime.Identifiers(e.InReplyTo)
+	return ids[:min(len(ids), 1)]
+}
+
+// hash stands for an identifier. With 64 bits under a secret seed two of a
+// mailbox are never taken for one.
+func (w *headerWriter) hash(id string) uint64 { return max(maphash.String(w.seed, id), 1) }
+
+// finish joins the columns. The base of most subjects is a piece of the
+// subject, and then shares its memory.
+func (w *headerWriter) finish() {
+	h := w.h
+	for field := range h.text {
+		h.text[field] = w.text[field].column()
+	}
+	for i := range h.rows {
+		subject := h.text[fieldSubject].at(i)
+		if at := strings.Index(subject, h.rows[i].base); at >= 0 {
+			h.rows[i].base = subject[at : at+len(h.rows[i].base)]
+		}
+	}
+	h.refs = slices.Clip(h.refs)
+}
+
+// cost is about how many octets the block takes.
+func (h *headers) cost() int {
+	n := 300 + 80*cap(h.rows) + 4*cap(h.uids) + 8*cap(h.refs)
+	for i := range h.text {
+		n += len(h.text[i].text) + 4*cap(h.text[i].ends)
+	}
+	return n
+}
+
+func (h *headers) references(row int) []uint64 {
+	r := &h.rows[row]
+	return h.refs[r.firstRef:r.lastRef]
+}
+
+// look looks for a text in a field. What it finds is there; what it does not
+// find is decided by the message itself where the column may have less than that.
+func (h *headers) look(row int, field string, n *needle) truth {
+	at := slices.Index(fieldNames[:], field)
+	switch {
+	case at < 0 || n.empty():
+		return unknown
+	case strings.Contains(h.text[at].at(row), n.text):
+		return isTrue
+	case h.rows[row].opaque || at != fieldSubject && n.punctuated:
+		return unknown
+	}
+	return isFalse
+}
+
+// dayOf counts the day of t, as its zone has it, from 1970.
+func dayOf(t time.Time) int32 {
+	y, m, d := t.Date()
+	days := time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / (24 * 60 * 60)
+	return int32(max(min(days, math.MaxInt32), math.MinInt32))
+}
+
+// addresses writes an address list for searching.
+func addresses(list []mime.Address) string {
+	if len(list) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for i := range list {
+		a := &list[i]
+		if a.Kind != mime.Mailbox {
+			b.WriteString(mime.DecodeWords(a.Mailbox))
+			b.WriteString("\n")
+			continue
+		}
+		if a.Name != "" {
+			b.WriteString(mime.DecodeWords(a.Name))
+			b.WriteByte(' ')
+		}
+		b.WriteByte('<')
+		b.WriteString(a.Spec())
+		b.WriteString(">\n")
+	}
+	return b.String()
+}

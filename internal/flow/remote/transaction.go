@@ -125,7 +125,7 @@ func rcptReply(r reply.Reply) reply.Reply {
 // after says what the connection is still good for. A problem is noted where
 // the conversation broke off.
 func (a *attempt) after(c *connection, sent *smtp.Sent, err error) state {
-	_, refused := errors.AsType[*smtp.RefusedError](err)
+	refusal, refused := errors.AsType[*smtp.RefusedError](err)
 	leaving := sent.Mail.Code == 421 || sent.Data.Code == 421
 	last := sent.Data
 	for _, r := range sent.Rcpt {
@@ -142,7 +142,8 @@ func (a *attempt) after(c *connection, sent *smtp.Sent, err error) state {
 	case refused && (leaving || errors.Is(err, io.ErrUnexpectedEOF)), err == nil:
 		return spent
 	case refused:
-		if c.client.Reset() != nil {
+		open := refusal.Verb == "MAIL" || refusal.Verb == "DATA" // perhaps
+		if open && c.client.Reset() != nil {
 			return spent // the message has its answers
 		}
 		return good

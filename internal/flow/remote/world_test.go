@@ -188,6 +188,7 @@ func (w *world) play(conn net.Conn, dialogue string) {
 				return
 			}
 			conn, in = s, bufio.NewReader(s)
+		case "":
 		case "wait":
 			d, err := time.ParseDuration(text)
 			if err != nil {

@@ -92,30 +92,22 @@ type accountListCmd struct {
 }
 
 func (c *accountListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	var all []manage.Account
-	for after := ""; ; {
-		page, err := ask[[]manage.Account](ctx, w, s, "account-list", manage.AccountListInput{Domain: c.Domain, After: after, Limit: 1000})
-		if err != nil {
+	page := func(p manage.Paging) any { return manage.AccountListInput{Domain: c.Domain, Paging: p} }
+	return list(ctx, w, s, "account-list", page, c.table(s))
+}
+
+func (c *accountListCmd) table(s *Streams) func([]manage.Account) error {
+	return func(all []manage.Account) error {
+		if len(all) == 0 {
+			_, err := fmt.Fprintln(s.Out, noneYet("account", c.Domain, "you@example.org --password-stdin --admin"))
 			return err
 		}
-		all = append(all, page...)
-		if len(page) < 1000 {
-			break
+		t := newTable(s.Out, "ADDRESS", "NAME", "USED", "QUOTA", "MESSAGES", "ROLE", "STATE", "FURTHER ADDRESSES")
+		for _, a := range all {
+			t.row(a.Address, none(a.FullName, "-"), human(a.UsedBytes), limit(a.QuotaBytes), fmt.Sprint(a.UsedMessages), role(a.Admin), onOff(a.Disabled), none(strings.Join(a.Addresses[1:], " "), "-"))
 		}
-		after = page[len(page)-1].Address
+		return t.end()
 	}
-	if w.JSON {
-		return printJSON(s.Out, all)
-	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(s.Out, noneYet("account", c.Domain, "you@example.org --password-stdin --admin"))
-		return err
-	}
-	t := newTable(s.Out, "ADDRESS", "NAME", "USED", "QUOTA", "MESSAGES", "ROLE", "STATE", "FURTHER ADDRESSES")
-	for _, a := range all {
-		t.row(a.Address, none(a.FullName, "-"), human(a.UsedBytes), limit(a.QuotaBytes), fmt.Sprint(a.UsedMessages), role(a.Admin), onOff(a.Disabled), none(strings.Join(a.Addresses[1:], " "), "-"))
-	}
-	return t.end()
 }
 
 func role(admin bool) string {

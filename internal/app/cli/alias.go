@@ -22,7 +22,7 @@ type aliasAddCmd struct {
 }
 
 func (c *aliasAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return does(ctx, w, s, "alias-add", manage.AliasAddInput{Body: manage.AliasChange{Address: c.Address, Targets: &c.Targets}},
+	return does(ctx, w, s, "alias-add", manage.AliasAddInput{Body: manage.NewAlias{Address: c.Address, Targets: c.Targets}},
 		"Mail for %s now goes to %s.", c.Address, strings.Join(c.Targets, ", "))
 }
 
@@ -35,7 +35,8 @@ func (c *aliasListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 }
 
 func listAliases(ctx context.Context, w *Where, s *Streams, noun, domain string) error {
-	return show(ctx, w, s, noun+"-list", manage.AliasListInput{Domain: domain, Limit: 1000}, func(all []manage.Alias) error {
+	page := func(p manage.Paging) any { return manage.AliasListInput{Domain: domain, Paging: p} }
+	return list(ctx, w, s, noun+"-list", page, func(all []manage.Alias) error {
 		if len(all) == 0 {
 			_, err := fmt.Fprintln(s.Out, noneYet(noun, domain, "info@example.org you@example.org"))
 			return err
@@ -80,7 +81,7 @@ type aliasSetCmd struct {
 }
 
 func (c *aliasSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return does(ctx, w, s, "alias-set", manage.AliasSetInput{Address: c.Address, Body: manage.AliasChange{Address: c.Address, Add: c.Add, Drop: c.Drop}},
+	return does(ctx, w, s, "alias-set", manage.AliasSetInput{Address: c.Address, Body: manage.AliasChange{Add: c.Add, Drop: c.Drop}},
 		"Alias %s changed.", c.Address)
 }
 

@@ -115,6 +115,31 @@ func show[O any](ctx context.Context, w *Where, s *Streams, id string, in any, r
 	return render(out)
 }
 
+// list runs an operation for every page of its list and renders the whole: as
+// a JSON array, or by the renderer.
+func list[T any](ctx context.Context, w *Where, s *Streams, id string, in func(manage.Paging) any, render func([]T) error) error {
+	all := []T{}
+	err := w.with(ctx, s, func(c manage.Caller) error {
+		for after := ""; ; {
+			page, err := manage.Invoke[manage.Page[T]](ctx, c, id, in(manage.Paging{After: after, Limit: 1000}))
+			if err != nil {
+				return err
+			}
+			all = append(all, page.Items...)
+			if after = page.Next; after == "" {
+				return nil
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if w.JSON {
+		return printJSON(s.Out, all)
+	}
+	return render(all)
+}
+
 // does runs an operation whose answer is one sentence.
 func does(ctx context.Context, w *Where, s *Streams, id string, in any, sentence string, args ...any) error {
 	return show(ctx, w, s, id, in, func(manage.None) error {

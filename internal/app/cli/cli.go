@@ -32,9 +32,11 @@ type root struct {
 	Group      groupCmd      `cmd:"" help:"Lists of members under one address."`
 	Setting    settingCmd    `cmd:"" help:"Settings: list, explain, change, undo."`
 	Queue      queueCmd      `cmd:"" help:"Messages that wait to be delivered."`
+	DNS        dnsCmd        `cmd:"" name:"dns" help:"What DNS says about this server and its domains."`
 	Policy     policyCmd     `cmd:"" help:"The checks: list them, or try a message against them."`
 	Trace      traceCmd      `cmd:"" help:"What happened to a message, accepted or refused, and why."`
 	Try        tryCmd        `cmd:"" help:"Send or read a message as an ordinary client would."`
+	Token      tokenCmd      `cmd:"" help:"Secrets by which programs call the HTTP API."`
 	Status     statusCmd     `cmd:"" help:"What the running server is doing."`
 	Version    versionCmd    `cmd:"" help:"Version of this binary."`
 

@@ -22,8 +22,8 @@ type domainFields struct {
 	Disabled  *bool   `negatable:"" help:"Accept no mail for the domain for now."`
 }
 
-func (f domainFields) body(name string) manage.DomainChange {
-	return manage.DomainChange{Name: name, CatchAll: f.CatchAll, Separator: f.Separator, Disabled: f.Disabled}
+func (f domainFields) change() manage.DomainChange {
+	return manage.DomainChange{CatchAll: f.CatchAll, Separator: f.Separator, Disabled: f.Disabled}
 }
 
 type domainAddCmd struct {
@@ -32,13 +32,14 @@ type domainAddCmd struct {
 }
 
 func (c *domainAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return does(ctx, w, s, "domain-add", manage.DomainAddInput{Body: c.body(c.Name)}, "Domain %s added. Next: posthorn account add NAME@%s --password-stdin", c.Name, c.Name)
+	return does(ctx, w, s, "domain-add", manage.DomainAddInput{Body: manage.NewDomain{Name: c.Name, DomainChange: c.change()}}, "Domain %s added. Next: posthorn account add NAME@%s --password-stdin", c.Name, c.Name)
 }
 
 type domainListCmd struct{}
 
 func (c *domainListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return show(ctx, w, s, "domain-list", manage.None{}, func(all []manage.Domain) error {
+	page := func(p manage.Paging) any { return manage.DomainListInput{Paging: p} }
+	return list(ctx, w, s, "domain-list", page, func(all []manage.Domain) error {
 		if len(all) == 0 {
 			_, err := fmt.Fprintln(s.Out, "No domains yet. Add one: posthorn domain add example.org")
 			return err
@@ -90,7 +91,7 @@ type domainSetCmd struct {
 }
 
 func (c *domainSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return does(ctx, w, s, "domain-set", manage.DomainSetInput{Name: c.Name, Body: c.body(c.Name)}, "Domain %s changed.", c.Name)
+	return does(ctx, w, s, "domain-set", manage.DomainSetInput{Name: c.Name, Body: c.change()}, "Domain %s changed.", c.Name)
 }
 
 type domainRemoveCmd struct {

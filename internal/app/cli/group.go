@@ -17,12 +17,12 @@ type groupCmd struct {
 type groupAddCmd struct {
 	Address string   `arg:"" help:"Address of the group."`
 	Members []string `arg:"" optional:"" name:"member" help:"Addresses of the members."`
-	Title   *string  `help:"What the group is for."`
-	SendAs  *bool    `negatable:"" help:"Members may send as the group."`
+	Title   string   `help:"What the group is for."`
+	SendAs  bool     `negatable:"" help:"Members may send as the group."`
 }
 
 func (c *groupAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	body := manage.AliasChange{Address: c.Address, Targets: &c.Members, Title: c.Title, SendAs: c.SendAs}
+	body := manage.NewAlias{Address: c.Address, Targets: c.Members, Title: c.Title, SendAs: c.SendAs}
 	return does(ctx, w, s, "group-add", manage.AliasAddInput{Body: body}, "Group %s added with %s.", c.Address, plural(int64(len(c.Members)), "member"))
 }
 
@@ -51,7 +51,7 @@ type groupSetCmd struct {
 }
 
 func (c *groupSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	body := manage.AliasChange{Address: c.Address, Add: c.Add, Drop: c.Drop, Title: c.Title, SendAs: c.SendAs}
+	body := manage.AliasChange{Add: c.Add, Drop: c.Drop, Title: c.Title, SendAs: c.SendAs}
 	return does(ctx, w, s, "group-set", manage.AliasSetInput{Address: c.Address, Body: body}, "Group %s changed.", c.Address)
 }
 

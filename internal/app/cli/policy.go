@@ -21,7 +21,8 @@ type policyListCmd struct {
 }
 
 func (c *policyListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return show(ctx, w, s, "policy-list", manage.None{}, func(rows []policy.Row) error {
+	return show(ctx, w, s, "policy-list", manage.None{}, func(p manage.Page[policy.Row]) error {
+		rows := p.Items
 		if c.Long {
 			return c.long(s, rows)
 		}

@@ -106,7 +106,7 @@ func (t *trial) prepare(ctx context.Context, h *app.House) error {
 	if err := t.settings(ctx, h); err != nil {
 		return err
 	}
-	if _, err := manage.Invoke[manage.None](ctx, h.Service, "domain-add", manage.DomainAddInput{Body: manage.DomainChange{Name: domain}}); err != nil && !errors.Is(err, store.ErrExists) {
+	if _, err := manage.Invoke[manage.None](ctx, h.Service, "domain-add", manage.DomainAddInput{Body: manage.NewDomain{Name: domain}}); err != nil && !errors.Is(err, store.ErrExists) {
 		return err
 	}
 	for _, who := range []struct {

@@ -30,10 +30,10 @@ type settingListCmd struct {
 }
 
 func (c *settingListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return show(ctx, w, s, "setting-list", manage.SettingListInput{Match: c.Match}, func(all []setting.Info) error {
+	return show(ctx, w, s, "setting-list", manage.SettingListInput{Match: c.Match}, func(now manage.SettingsNow) error {
 		t := newTable(s.Out, "SETTING", "VALUE", "FROM", "MEANING")
 		shown := 0
-		for _, i := range all {
+		for _, i := range now.Items {
 			if c.Changed && !i.Set {
 				continue
 			}
@@ -203,12 +203,12 @@ type settingHistoryCmd struct {
 }
 
 func (c *settingHistoryCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return show(ctx, w, s, "setting-history", manage.SettingHistoryInput{Limit: c.Limit}, func(all []setting.Change) error {
-		if len(all) == 0 {
+	return show(ctx, w, s, "setting-history", manage.SettingHistoryInput{Paging: manage.Paging{Limit: c.Limit}}, func(p manage.Page[setting.Change]) error {
+		if len(p.Items) == 0 {
 			_, err := fmt.Fprintln(s.Out, "No setting was ever changed: all are at their defaults.")
 			return err
 		}
-		for _, h := range all {
+		for _, h := range p.Items {
 			if err := printChange(s.Out, h); err != nil {
 				return err
 			}

@@ -34,8 +34,9 @@ func (c *traceCmd) nothing() string {
 }
 
 func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	in := manage.TraceInput{ID: c.ID, From: c.From, To: c.To, Client: c.Client, Since: c.Since, Outcome: c.Outcome, Limit: c.Limit}
-	return show(ctx, w, s, "trace", in, func(found []record.Biography) error {
+	in := manage.TraceInput{ID: c.ID, From: c.From, To: c.To, Client: c.Client, Since: c.Since, Outcome: c.Outcome, Paging: manage.Paging{Limit: c.Limit}}
+	return show(ctx, w, s, "trace", in, func(p manage.Page[record.Biography]) error {
+		found := p.Items
 		v := record.View{All: c.All, Zone: time.Local}
 		if len(found) == 0 {
 			_, err := fmt.Fprintln(s.Out, c.nothing())

@@ -1,14 +1,17 @@
 // Package api is the HTTP door for programs: every operation of server/manage
-// under /api/v1 with its description at /api/v1/openapi.json, and /healthz for
-// whoever watches the server. It has no rule of its own.
+// under /api/v1 with its description at /api/v1/openapi.json, /metrics for
+// whoever measures the server and /healthz for whoever watches it. It has no
+// rule of its own beyond who may come in.
+//
+//	request ─► headers ─► cross-site? ─► login (login.go) ─► route ─► role ─► manage
+//
+// Every error is application/problem+json (RFC 9457), also those of the router.
 package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,13 +20,13 @@ import (
 	"posthorn/internal/base/event"
 	"posthorn/internal/server/manage"
 	"posthorn/internal/state/store"
-	"posthorn/internal/wire/sasl"
 )
 
 // Guard lets one client log in, counts and logs its failures together with
 // those of all other protocols, and says what they cost; *auth.Guard does.
 type Guard interface {
 	Password(ctx context.Context, name, password string) (store.AccountRow, error)
+	Bearer(verify func() error) error
 	Penalty() (delay time.Duration, last bool)
 }
 
@@ -31,121 +34,113 @@ type Guard interface {
 type Deps struct {
 	Service *manage.Service
 	Guard   func(client netip.Addr, listener string, log *event.Logger) Guard
-	// Clear reports that passwords may cross the network without TLS
+	// Clear reports that passwords and tokens may cross the network without TLS
 	// (M-GEN-06 is lifted). From this machine they always may.
 	Clear func() bool
-	Log   *event.Logger
+	// Metrics returns the figures of this moment; nil: there are none.
+	Metrics func(context.Context) []Metric
+	Log     *event.Logger
 }
 
 // version is that of the interface; which server this is, is nobody's business.
 const version = "1"
 
-// New returns the handler. Calls under /api/v1 need the name and password of
-// an administrator (HTTP Basic); the description and the health are open.
+// prefix is where the operations are.
+const prefix = "/api/v1"
+
+// New returns the handler of the listeners http and https. The description and
+// the health are open; all else needs a login, and the role the operation
+// declares.
 func New(d Deps) http.Handler {
-	s := d.Service
 	mux := http.NewServeMux()
-	config := huma.DefaultConfig("posthorn", version)
-	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/openapi", "", "/schemas"
-	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"basic": {Type: "http", Scheme: "basic"}}
-	config.Security = []map[string][]string{{"basic": {}}}
-	config.CreateHooks = nil // no $schema fields in answers
-	api := humago.NewWithPrefix(mux, "/api/v1", config)
-	manage.Register(api, s)
-	api.OpenAPI().Components.Schemas.Map()["Settings"] = s.SettingsSchema()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { health(w, r, s) })
-	return http.MaxBytesHandler(d.administrators(mux), 64<<20)
+	describe(mux, d.Service)
+	mux.HandleFunc("GET /healthz", d.health)
+	mux.HandleFunc("GET /healthz/live", live)
+	mux.HandleFunc("GET /metrics", d.metrics)
+	return d.outside(d.inside(routed(mux)))
 }
 
-// open are the paths that tell nothing about this server.
-func open(path string) bool {
-	return path == "/healthz" || path == "/api/v1/openapi.json" || path == "/api/v1/openapi.yaml"
-}
-
-// administrators lets nobody else in. A browser's cross-site request is refused
-// before it is looked at, because Basic credentials travel by themselves
-// (reliability row 32).
-func (d Deps) administrators(next http.Handler) http.Handler {
-	cross := http.NewCrossOriginProtection()
-	return cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if open(r.URL.Path) {
-			next.ServeHTTP(w, r)
-		} else if who, ok := d.login(w, r); ok {
-			next.ServeHTTP(w, r.WithContext(manage.WithRole(manage.WithAuthor(r.Context(), who), manage.Administrator)))
+// NewMetrics returns the handler of the listener metrics: /metrics and the
+// health, nothing else. From this machine it needs no login.
+func NewMetrics(d Deps) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", d.health)
+	mux.HandleFunc("GET /healthz/live", live)
+	mux.HandleFunc("GET /metrics", d.metrics)
+	inside := d.inside(routed(mux))
+	return d.outside(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if from := client(r); from.IsLoopback() {
+			r = r.WithContext(manage.WithRole(r.Context(), manage.Reader))
+			routed(mux).ServeHTTP(w, r)
+			return
 		}
+		inside.ServeHTTP(w, r)
 	}))
 }
 
-// login returns which administrator asks, and answers everybody else.
-func (d Deps) login(w http.ResponseWriter, r *http.Request) (who string, ok bool) {
-	from := client(r)
-	if r.TLS == nil && from.IsValid() && !from.IsLoopback() && !d.Clear() {
-		deny(w, http.StatusForbidden, "passwords are not taken over a network without TLS")
-		return "", false
+// Describe returns the description of all operations, as /api/v1/openapi.json
+// has it.
+func Describe(s *manage.Service) *huma.OpenAPI { return describe(http.NewServeMux(), s) }
+
+func describe(mux humago.Mux, s *manage.Service) *huma.OpenAPI {
+	config := huma.DefaultConfig("posthorn", version)
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/openapi", "", ""
+	config.CreateHooks = nil // no $schema fields in answers
+	config.Transformers = []huma.Transformer{explain}
+	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
+	config.Info.Description = "Everything an administrator can do with this server. Errors are application/problem+json (RFC 9457): detail says what " +
+		"is wrong and what to do, errors names each field. Unknown fields and query parameters are refused. Lists come in pages: give next of one as after " +
+		"of the next. Times are RFC 3339 in UTC, sizes integers of octets. What a role may do, every higher one may: reader, operator, administrator."
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {Type: "http", Scheme: "bearer", Description: "A token (posthorn token add); it has the role it was made with"},
+		"basic": {Type: "http", Scheme: "basic", Description: "Name and password of an account that is an administrator"},
 	}
-	name, password, ok := r.BasicAuth()
-	if !ok {
-		deny(w, http.StatusUnauthorized, "log in as an administrator")
-		return "", false
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
-	defer cancel()
-	g := d.Guard(from, "http", d.Log)
-	a, err := g.Password(ctx, name, password)
-	if err == nil && a.Admin {
-		return primary(a), true
-	}
-	hold, _ := g.Penalty()
-	pause(r.Context(), hold)
-	if err != nil && !errors.Is(err, sasl.ErrCredentials) {
-		deny(w, http.StatusServiceUnavailable, "logins cannot be checked right now")
-		return "", false
-	}
-	deny(w, http.StatusUnauthorized, "log in as an administrator")
-	return "", false
+	config.Security = []map[string][]string{{"token": {}}, {"basic": {}}}
+	api := humago.NewWithPrefix(mux, prefix, config)
+	manage.Register(api, s)
+	doc := api.OpenAPI()
+	doc.Components.Schemas.Map()["Settings"] = s.SettingsSchema()
+	finish(doc)
+	return doc
 }
 
-// primary names an account.
-func primary(a store.AccountRow) string {
-	if len(a.Addresses) == 0 {
-		return "account " + strconv.FormatInt(int64(a.ID), 10)
-	}
-	return a.Addresses[0].String()
+// outside is what holds for every request, before anybody has looked at it. A
+// browser's cross-site request is refused because Basic credentials travel by
+// themselves (reliability row 32).
+func (d Deps) outside(next http.Handler) http.Handler {
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		deny(w, http.StatusForbidden, "a page of another site sent this request; call the API from a program, or from a page of this server")
+	}))
+	guarded := cross.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		r.Body = http.MaxBytesReader(w, r.Body, 2*manage.MaxBody) // an operation refuses half of that in its own words
+		guarded.ServeHTTP(w, r)
+	})
 }
 
-// client is where the request comes from, the zero address for a Unix socket.
-func client(r *http.Request) netip.Addr {
-	a, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
+// open are the paths that tell nothing about this server but that it is there.
+func open(path string) bool {
+	switch path {
+	case "/healthz", "/healthz/live", prefix + "/openapi.json", prefix + "/openapi.yaml", prefix + "/openapi-3.0.json", prefix + "/openapi-3.0.yaml":
+		return true
 	}
-	return a.Addr().Unmap()
+	return false
 }
 
-// pause holds an answer back, unless nobody waits for it any more.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-func deny(w http.ResponseWriter, status int, text string) {
-	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Basic realm="posthorn", charset="UTF-8"`)
-	}
-	http.Error(w, text, status)
-}
-
-// health answers 200 while mail can be accepted.
-func health(w http.ResponseWriter, r *http.Request, s *manage.Service) {
-	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
-	defer cancel()
-	if err := s.Health(ctx); err != nil {
-		http.Error(w, "not accepting mail", http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = w.Write([]byte("ok\n")) // the watcher went away: nobody to tell
+// inside lets in who may come in.
+func (d Deps) inside(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if open(r.URL.Path) {
+			next.ServeHTTP(w, r)
+		} else if who, role, ok := d.login(w, r); ok {
+			ctx := manage.WithHTTP(manage.WithRole(manage.WithAuthor(r.Context(), who), role))
+			next.ServeHTTP(w, r.WithContext(ctx))
+		}
+	})
 }

@@ -35,6 +35,8 @@ func (o *one) Password(_ context.Context, name, password string) (store.AccountR
 	return store.AccountRow{}, sasl.ErrCredentials
 }
 
+func (o *one) Bearer(verify func() error) error { return verify() }
+
 func (o *one) Penalty() (time.Duration, bool) { return time.Second, false }
 
 // ask sends a request for something only administrators get.
@@ -57,7 +59,7 @@ func TestOnlyAdministratorsGetIn(t *testing.T) {
 	}{
 		{"admin", "right", http.StatusNotFound, false}, // let in, to a page there is not
 		{"admin", "wrong", http.StatusUnauthorized, true},
-		{"user", "right", http.StatusUnauthorized, true},
+		{"user", "right", http.StatusForbidden, false},
 		{"busy", "right", http.StatusServiceUnavailable, true},
 		{"", "", http.StatusUnauthorized, false},
 	} {

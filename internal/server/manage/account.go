@@ -25,6 +25,7 @@ type Account struct {
 	UsedBytes     Octets          `json:"used_bytes"`
 	UsedMessages  int64           `json:"used_messages"`
 	Created       time.Time       `json:"created"`
+	Version       int64           `json:"version" doc:"Grows with every change"`
 }
 
 // AccountChange sets the fields that are given.
@@ -35,7 +36,8 @@ type AccountChange struct {
 	Admin         *bool    `json:"admin,omitempty"`
 	Disabled      *bool    `json:"disabled,omitempty"`
 	QuotaBytes    *Size    `json:"quota_bytes,omitempty" doc:"0: no limit"`
-	QuotaMessages *int64   `json:"quota_messages,omitempty" minimum:"0"`
+	QuotaMessages *int64   `json:"quota_messages,omitempty" minimum:"0" doc:"0: no limit"`
+	Version       int64    `json:"version,omitempty" doc:"Version the change was made from; when the account has another by now, nothing is changed (409)"`
 }
 
 // The inputs of the account operations.
@@ -49,9 +51,8 @@ type (
 		Body    AccountChange
 	}
 	AccountListInput struct {
-		Domain string `json:"domain" query:"domain"`
-		After  string `json:"after" query:"after" doc:"Primary address to go on after"`
-		Limit  int    `json:"limit" query:"limit" minimum:"0" maximum:"1000"`
+		Domain string `json:"domain" query:"domain" doc:"Only accounts of this domain"`
+		Paging
 	}
 )
 
@@ -67,7 +68,7 @@ func accountOperations() []Operation {
 
 func (s *Service) accountView(ctx context.Context, a store.AccountRow) (Account, error) {
 	v := Account{ID: a.ID, FullName: a.FullName, Admin: a.Admin, Disabled: a.Disabled,
-		QuotaBytes: Octets(a.QuotaBytes), QuotaMessages: a.QuotaMessages, Created: a.Created}
+		QuotaBytes: Octets(a.QuotaBytes), QuotaMessages: a.QuotaMessages, Created: a.Created, Version: a.Version}
 	for _, addr := range a.Addresses {
 		v.Addresses = append(v.Addresses, addr.String())
 	}
@@ -79,24 +80,24 @@ func (s *Service) accountView(ctx context.Context, a store.AccountRow) (Account,
 	return v, err
 }
 
-func (s *Service) accounts(ctx context.Context, in *AccountListInput) ([]Account, error) {
-	limit := in.Limit
-	if limit == 0 {
-		limit = 100
-	}
+func (s *Service) accounts(ctx context.Context, in *AccountListInput) (Page[Account], error) {
+	limit := in.limit()
 	rows, err := s.o.Store.Directory().ListAccounts(ctx, in.Domain, in.After, limit)
 	if err != nil {
-		return nil, err
+		return Page[Account]{}, err
 	}
-	views := make([]Account, 0, len(rows))
+	p := Page[Account]{Items: make([]Account, 0, len(rows))}
 	for _, a := range rows {
 		v, err := s.accountView(ctx, a)
 		if err != nil {
-			return nil, err
+			return p, err
 		}
-		views = append(views, v)
+		p.Items = append(p.Items, v)
 	}
-	return views, nil
+	if len(rows) == limit {
+		p.Next = p.Items[limit-1].Address
+	}
+	return p, nil
 }
 
 // findAccount looks an account up by any of its addresses.
@@ -181,6 +182,9 @@ func (s *Service) setAccount(ctx context.Context, in *AccountSetInput) (None, er
 	}
 	if in.Body.empty() {
 		return None{}, errNothing
+	}
+	if v := in.Body.Version; v != 0 && v != a.Version {
+		return None{}, said{fmt.Sprintf("account %s is at version %d, the change was made from %d; look again", in.Address, a.Version, v), store.ErrConflict}
 	}
 	if err := in.Body.apply(&a); err != nil {
 		return None{}, err

@@ -21,19 +21,26 @@ type Alias struct {
 	Created time.Time `json:"created"`
 }
 
+// NewAlias is an alias or group to make.
+type NewAlias struct {
+	Address string   `json:"address" example:"info@example.org"`
+	Targets []string `json:"targets,omitempty" doc:"Addresses the mail goes to, or the group's members"`
+	Title   string   `json:"title,omitempty" doc:"What it is for"`
+	SendAs  bool     `json:"send_as,omitempty" doc:"Members may use the address as sender (M-GEN-03)"`
+}
+
 // AliasChange sets the fields that are given.
 type AliasChange struct {
-	Address string    `json:"address"`
-	Targets *[]string `json:"targets,omitempty"`
+	Targets *[]string `json:"targets,omitempty" doc:"All targets from now on"`
 	Add     []string  `json:"add,omitempty" doc:"Targets to add"`
 	Drop    []string  `json:"drop,omitempty" doc:"Targets to take away"`
-	Title   *string   `json:"title,omitempty"`
-	SendAs  *bool     `json:"send_as,omitempty"`
+	Title   *string   `json:"title,omitempty" doc:"What it is for"`
+	SendAs  *bool     `json:"send_as,omitempty" doc:"Members may use the address as sender (M-GEN-03)"`
 }
 
 // The inputs of the alias and group operations.
 type (
-	AliasAddInput struct{ Body AliasChange }
+	AliasAddInput struct{ Body NewAlias }
 	AliasInput    struct {
 		Address string `json:"address" path:"address"`
 	}
@@ -42,9 +49,8 @@ type (
 		Body    AliasChange
 	}
 	AliasListInput struct {
-		Domain string `json:"domain" query:"domain"`
-		After  string `json:"after" query:"after"`
-		Limit  int    `json:"limit" query:"limit" minimum:"0" maximum:"1000"`
+		Domain string `json:"domain" query:"domain" doc:"Only addresses in this domain"`
+		Paging
 	}
 )
 
@@ -74,28 +80,27 @@ func aliasView(a store.AliasRow) Alias {
 	return v
 }
 
-func (k aliasKind) list(s *Service, ctx context.Context, in *AliasListInput) ([]Alias, error) {
-	limit := in.Limit
-	if limit == 0 {
-		limit = 100
-	}
-	views := []Alias{}
-	for after := in.After; len(views) < limit; {
+func (k aliasKind) list(s *Service, ctx context.Context, in *AliasListInput) (Page[Alias], error) {
+	limit, p := in.limit(), Page[Alias]{Items: []Alias{}}
+	for after := in.After; len(p.Items) < limit; {
 		rows, err := s.o.Store.Directory().ListAliases(ctx, in.Domain, after, limit)
 		if err != nil {
-			return nil, err
+			return p, err
 		}
 		for _, a := range rows {
 			after = a.Address.Key()
-			if a.Group == k.group && len(views) < limit {
-				views = append(views, aliasView(a))
+			if a.Group == k.group && len(p.Items) < limit {
+				p.Items = append(p.Items, aliasView(a))
 			}
 		}
 		if len(rows) < limit {
 			break
 		}
 	}
-	return views, nil
+	if len(p.Items) == limit {
+		p.Next = p.Items[limit-1].Address
+	}
+	return p, nil
 }
 
 func (k aliasKind) find(s *Service, ctx context.Context, text string) (store.AliasRow, error) {
@@ -168,7 +173,8 @@ func (k aliasKind) add(s *Service, ctx context.Context, in *AliasAddInput) (None
 		return None{}, inField("address", err)
 	}
 	a := store.AliasRow{Address: addr, Group: k.group, Created: time.Now()}
-	if err := in.Body.apply(&a); err != nil {
+	b := in.Body
+	if err := (AliasChange{Targets: &b.Targets, Title: &b.Title, SendAs: &b.SendAs}).apply(&a); err != nil {
 		return None{}, err
 	}
 	return None{}, s.o.Directory.AddAlias(ctx, a)

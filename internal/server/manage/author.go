@@ -19,3 +19,11 @@ func author(ctx context.Context, claimed string) string {
 	name, _ := ctx.Value(authorKey{}).(string)
 	return cmp.Or(name, claimed)
 }
+
+type httpKey struct{}
+
+// WithHTTP says that the request came over the API, where nobody sits and looks
+// at the difference before it is applied.
+func WithHTTP(ctx context.Context) context.Context { return context.WithValue(ctx, httpKey{}, true) }
+
+func overHTTP(ctx context.Context) bool { return ctx.Value(httpKey{}) != nil }

@@ -13,11 +13,11 @@ func TestWhoLoggedInIsTheAuthorWhateverTheInputSays(t *testing.T) {
 		"somebody else":      t.Context(),
 	} {
 		var e setting.Edit
-		if err := (SettingChange{Author: "somebody else"}).complete(ctx, &e); err != nil || e.Author != want {
+		if err := (SettingChange{Author: "somebody else"}).complete(ctx, &e, 0); err != nil || e.Author != want {
 			t.Errorf("%s, not %s (%v)", e.Author, want, err)
 		}
 	}
-	if e, err := (SettingChange{}).edit(t.Context()); err != nil || e.Author != nobody {
+	if e, err := (SettingChange{}).edit(t.Context(), 0); err != nil || e.Author != nobody {
 		t.Errorf("%+v, %v", e, err)
 	}
 }

@@ -19,9 +19,14 @@ type Domain struct {
 	Created   time.Time `json:"created"`
 }
 
+// NewDomain is a domain to host.
+type NewDomain struct {
+	Name string `json:"name" doc:"Domain name" example:"example.org"`
+	DomainChange
+}
+
 // DomainChange sets the fields that are given.
 type DomainChange struct {
-	Name      string  `json:"name" doc:"Domain name" example:"example.org"`
 	CatchAll  *string `json:"catch_all,omitempty" doc:"Address that gets mail to unknown names; empty: refuse it"`
 	Separator *string `json:"separator,omitempty" doc:"What divides a subaddress from the name; empty: no subaddresses"`
 	Disabled  *bool   `json:"disabled,omitempty" doc:"Accept no mail for the domain"`
@@ -29,8 +34,9 @@ type DomainChange struct {
 
 // The inputs of the domain operations.
 type (
-	DomainAddInput struct{ Body DomainChange }
-	DomainInput    struct {
+	DomainListInput struct{ Paging }
+	DomainAddInput  struct{ Body NewDomain }
+	DomainInput     struct {
 		Name string `json:"name" path:"name"`
 	}
 	DomainSetInput struct {
@@ -74,13 +80,20 @@ func (c DomainChange) apply(d *store.DomainRow) error {
 	return nil
 }
 
-func (s *Service) domains(ctx context.Context, _ *None) ([]Domain, error) {
+func (s *Service) domains(ctx context.Context, in *DomainListInput) (Page[Domain], error) {
 	rows, err := s.o.Directory.Domains(ctx)
-	views := make([]Domain, 0, len(rows))
+	p := Page[Domain]{Items: []Domain{}}
 	for _, d := range rows {
-		views = append(views, domainView(d))
+		if d.Name <= in.After {
+			continue
+		}
+		if len(p.Items) == in.limit() {
+			p.Next = p.Items[len(p.Items)-1].Name
+			break
+		}
+		p.Items = append(p.Items, domainView(d))
 	}
-	return views, err
+	return p, err
 }
 
 func (s *Service) domain(ctx context.Context, in *DomainInput) (Domain, error) {

@@ -12,11 +12,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"posthorn/internal/base/event"
 )
 
 // Operation is one administrative operation.
@@ -43,7 +46,11 @@ func declare[I, O any](id, method, path string, least Role, summary string, run 
 		if err := allowed(ctx, id, least); err != nil {
 			return *new(O), err
 		}
-		return run(s, ctx, in)
+		out, err := run(s, ctx, in)
+		if err == nil && method != get {
+			s.o.Log.Log(event.AdminAction, slog.String("operation", id), slog.String("target", target(in)), slog.String("author", author(ctx, controlAuthor)))
+		}
+		return out, err
 	}
 	op.register = func(api huma.API, s *Service) {
 		huma.Register(api, op.described(where), func(ctx context.Context, in *I) (*answer[O], error) {

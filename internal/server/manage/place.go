@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 )
@@ -14,11 +15,19 @@ type places struct {
 // placesOf reads the tags of an input.
 func placesOf[I any]() places {
 	w := places{named: map[string]string{}}
-	t := reflect.TypeFor[I]()
+	w.read(reflect.TypeFor[I]())
+	return w
+}
+
+func (w *places) read(t reflect.Type) {
 	for f := range t.Fields() {
-		if f.Name == "Body" {
+		switch {
+		case f.Name == "Body":
 			w.body = true
 			w.add("body.", f.Type)
+			continue
+		case f.Anonymous:
+			w.read(f.Type)
 			continue
 		}
 		for _, in := range []string{"path", "query"} {
@@ -27,7 +36,6 @@ func placesOf[I any]() places {
 			}
 		}
 	}
-	return w
 }
 
 // add notes the fields of a body; one of the same name in the path is not hidden.
@@ -57,4 +65,16 @@ func (w places) of(field string) string {
 		return place + "." + rest
 	}
 	return place
+}
+
+// target names what an operation was done to: the values in its path.
+func target(in any) string {
+	v := reflect.ValueOf(in).Elem()
+	var all []string
+	for f, value := range v.Fields() {
+		if f.Tag.Get("path") != "" {
+			all = append(all, fmt.Sprint(value.Interface()))
+		}
+	}
+	return strings.Join(all, " ")
 }

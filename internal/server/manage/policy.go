@@ -35,8 +35,8 @@ func policyOperations() []Operation {
 	}
 }
 
-func (s *Service) policies(_ context.Context, _ *None) ([]policy.Row, error) {
-	return s.o.Pipeline.Rules().List(), nil
+func (s *Service) policies(_ context.Context, _ *None) (Page[policy.Row], error) {
+	return Page[policy.Row]{Items: s.o.Pipeline.Rules().List()}, nil
 }
 
 func (s *Service) tryPolicy(ctx context.Context, in *PolicyTryInput) (policy.Answer, error) {

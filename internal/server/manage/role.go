@@ -68,3 +68,9 @@ func allowed(ctx context.Context, what string, least Role) error {
 	}
 	return said{fmt.Sprintf("%s needs the role %s, you have %s; ask an administrator for a token with that role (posthorn token add)", what, least, have), ErrForbidden}
 }
+
+// RoleOf returns what whoever asks under the context may do.
+func RoleOf(ctx context.Context) (Role, bool) {
+	r, ok := ctx.Value(roleKey{}).(Role)
+	return r, ok
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,9 +19,15 @@ type SettingChange struct {
 	Unset   []string          `json:"unset,omitempty" doc:"Names that return to their default"`
 	Comment string            `json:"comment,omitempty"`
 	Trial   string            `json:"trial,omitempty" doc:"Time such as 5m after which the change returns by itself unless confirmed" example:"5m"`
-	Base    int64             `json:"base,omitempty" doc:"Version the change was made from; another one in force is a conflict"`
+	Base    *int64            `json:"base,omitempty" doc:"Version the change was made from (of setting-list or setting-export); when another is in force, nothing is changed (409)"`
 	Author  string            `json:"author,omitempty" doc:"Who wants it"`
 	DryRun  bool              `json:"dry_run,omitempty" doc:"Only show what would change"`
+}
+
+// SettingsNow are the settings in force.
+type SettingsNow struct {
+	Version int64          `json:"version" doc:"Give it as base of a change, so that nobody else's change in between is overwritten"`
+	Items   []setting.Info `json:"items"`
 }
 
 // SettingOutcome is what a change did, or would do.
@@ -50,8 +57,7 @@ type (
 		Secrets bool `json:"secrets" query:"secrets" doc:"Include secrets, sealed with this server's key"`
 	}
 	SettingHistoryInput struct {
-		Before int64 `json:"before" query:"before" doc:"Only versions before this one"`
-		Limit  int   `json:"limit" query:"limit" minimum:"0" maximum:"1000"`
+		Paging
 	}
 	SettingVersionInput struct {
 		Version int64  `json:"version" path:"version"`
@@ -59,12 +65,17 @@ type (
 	}
 )
 
-// nobody is the author of a change that names none.
-const nobody = "API"
+const (
+	// nobody is the author of a change that names none.
+	nobody = "API"
+	// controlAuthor is who asks over the control socket, in the log.
+	controlAuthor = "command line"
+)
 
 // SettingFile is the settings as one text file.
 type SettingFile struct {
-	File string `json:"file"`
+	Version int64  `json:"version" doc:"Give it as base when the file is applied"`
+	File    string `json:"file"`
 }
 
 func settingOperations() []Operation {
@@ -80,12 +91,12 @@ func settingOperations() []Operation {
 	}
 }
 
-func (s *Service) settings(_ context.Context, in *SettingListInput) ([]setting.Info, error) {
+func (s *Service) settings(_ context.Context, in *SettingListInput) (SettingsNow, error) {
 	all := s.o.Settings.List()
-	found := make([]setting.Info, 0, len(all))
+	found := SettingsNow{Version: s.o.Settings.Registry().Version(), Items: []setting.Info{}}
 	for _, i := range all {
 		if matches(i, in.Match) {
-			found = append(found, i)
+			found.Items = append(found.Items, i)
 		}
 	}
 	return found, nil
@@ -95,14 +106,18 @@ func (s *Service) explain(ctx context.Context, in *SettingInput) (setting.Info, 
 	return s.o.Settings.Explain(ctx, in.Name)
 }
 
-func (c SettingChange) edit(ctx context.Context) (setting.Edit, error) {
+func (c SettingChange) edit(ctx context.Context, now int64) (setting.Edit, error) {
 	e := setting.Edit{Set: c.Set, Unset: c.Unset}
-	return e, c.complete(ctx, &e)
+	err := c.complete(ctx, &e, now)
+	return e, err
 }
 
 // complete fills in what a file does not say.
-func (c SettingChange) complete(ctx context.Context, e *setting.Edit) error {
-	e.Author, e.Comment, e.Base = cmp.Or(author(ctx, c.Author), nobody), c.Comment, c.Base
+func (c SettingChange) complete(ctx context.Context, e *setting.Edit, now int64) error {
+	e.Author, e.Comment = cmp.Or(author(ctx, c.Author), nobody), c.Comment
+	if err := c.based(e, now); err != nil {
+		return err
+	}
 	if c.Trial == "" {
 		return nil
 	}
@@ -114,8 +129,20 @@ func (c SettingChange) complete(ctx context.Context, e *setting.Edit) error {
 	return nil
 }
 
+// based ties the edit to the version it was made from. Version 0, before the
+// first change, is checked here: to an Edit it means any.
+func (c SettingChange) based(e *setting.Edit, now int64) error {
+	if c.Base == nil {
+		return nil
+	}
+	if e.Base = *c.Base; e.Base == 0 && now != 0 {
+		return said{fmt.Sprintf("settings are at version %d, the change was made from 0; look again", now), store.ErrConflict}
+	}
+	return nil
+}
+
 func (s *Service) changeSettings(ctx context.Context, in *SettingChangeInput) (SettingOutcome, error) {
-	e, err := in.Body.edit(ctx)
+	e, err := in.Body.edit(ctx, s.o.Settings.Registry().Version())
 	if err != nil {
 		return SettingOutcome{}, err
 	}
@@ -139,27 +166,48 @@ func (s *Service) outcome(saved setting.Saved) SettingOutcome {
 	return out
 }
 
-func (s *Service) exportSettings(_ context.Context, in *SettingExportInput) (SettingFile, error) {
-	return SettingFile{string(s.o.Settings.Export(in.Secrets))}, nil
+func (s *Service) exportSettings(ctx context.Context, in *SettingExportInput) (SettingFile, error) {
+	if in.Secrets {
+		if err := allowed(ctx, "setting-export with secrets", administrator); err != nil {
+			return SettingFile{}, err
+		}
+	}
+	version := s.o.Settings.Registry().Version()
+	return SettingFile{version, string(s.o.Settings.Export(in.Secrets))}, nil
 }
 
 func (s *Service) applySettings(ctx context.Context, in *SettingFileInput) (SettingOutcome, error) {
+	if in.Body.Replace && in.Body.Base == nil && !in.Body.DryRun && overHTTP(ctx) {
+		return SettingOutcome{}, inField("base", errors.New("a file that replaces all settings needs the version it was made from, or it might undo what somebody else has just changed; take version of GET /settings-file"))
+	}
 	e, err := s.o.Settings.FileEdit([]byte(in.Body.File), in.Body.Replace)
 	if err != nil {
 		return SettingOutcome{}, inField("file", err)
 	}
-	if err := in.Body.complete(ctx, &e); err != nil {
+	if err := in.Body.complete(ctx, &e, s.o.Settings.Registry().Version()); err != nil {
 		return SettingOutcome{}, err
 	}
 	return s.save(ctx, e, in.Body.DryRun)
 }
 
-func (s *Service) settingHistory(ctx context.Context, in *SettingHistoryInput) ([]setting.Change, error) {
-	limit := in.Limit
-	if limit == 0 {
-		limit = 50
+func (s *Service) settingHistory(ctx context.Context, in *SettingHistoryInput) (Page[setting.Change], error) {
+	var before int64
+	if in.After != "" {
+		var err error
+		if before, err = strconv.ParseInt(in.After, 10, 64); err != nil || before < 1 {
+			return Page[setting.Change]{}, inField("after", fmt.Errorf("%q is no version; take next of the page before", in.After))
+		}
 	}
-	return s.o.Settings.History(ctx, in.Before, limit)
+	limit := in.limit()
+	all, err := s.o.Settings.History(ctx, before, limit)
+	p := Page[setting.Change]{Items: all}
+	if p.Items == nil {
+		p.Items = []setting.Change{}
+	}
+	if len(all) == limit {
+		p.Next = strconv.FormatInt(all[limit-1].Version, 10)
+	}
+	return p, err
 }
 
 func (s *Service) undoSettings(ctx context.Context, in *SettingVersionInput) (SettingOutcome, error) {

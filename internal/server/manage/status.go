@@ -64,7 +64,7 @@ func (s *Service) Opened(listeners []Listener, sessions func() int) {
 }
 
 func (s *Service) status(ctx context.Context, _ *None) (Status, error) {
-	st := Status{Version: s.o.Version, Hostname: s.o.Hostname(), Since: s.began, Listeners: []Listener{}}
+	st := Status{Version: s.o.Version, Hostname: s.o.Hostname(), Since: s.began.UTC(), Listeners: []Listener{}}
 	s.doors.mu.Lock()
 	if s.doors.sessions != nil {
 		st.Running, st.Listeners, st.Sessions = true, s.doors.listeners, s.doors.sessions()
@@ -91,13 +91,4 @@ func (s *Service) status(ctx context.Context, _ *None) (Status, error) {
 		st.Problems = append(st.Problems, p.String())
 	}
 	return st, nil
-}
-
-// Health returns why no mail can be accepted, nil when it can.
-func (s *Service) Health(ctx context.Context) error {
-	room, err := s.o.Store.Room(ctx)
-	if err != nil {
-		return err
-	}
-	return room.ReadOnly
 }

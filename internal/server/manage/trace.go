@@ -20,33 +20,51 @@ type TraceInput struct {
 	Client  string `json:"client" query:"client" doc:"Address or network of the client"`
 	Since   string `json:"since" query:"since" doc:"How far back, such as 24h or 7d"`
 	Outcome string `json:"outcome" query:"outcome" doc:"accepted, refused, deferred, discarded or aborted; several with commas"`
-	Limit   int    `json:"limit" query:"limit" minimum:"0" maximum:"1000"`
+	Paging
 }
 
 func traceOperations() []Operation {
 	return []Operation{declare("trace", get, "/trace", reader, "What happened to messages, accepted or refused, and why", (*Service).trace)}
 }
 
-func (s *Service) trace(ctx context.Context, in *TraceInput) ([]record.Biography, error) {
-	q := record.Query{From: addressOrDomain(in.From), To: addressOrDomain(in.To), Limit: in.Limit}
-	var err error
+func (s *Service) trace(ctx context.Context, in *TraceInput) (Page[record.Biography], error) {
+	q, err := in.query()
+	if err != nil || in.ID != "" && q.ID.IsZero() { // nobody has it, and to Search it means all
+		return Page[record.Biography]{Items: []record.Biography{}}, err
+	}
+	found, err := s.o.Records.Search(ctx, q)
+	p := Page[record.Biography]{Items: found}
+	if found == nil {
+		p.Items = []record.Biography{}
+	}
+	if n := len(found); n == q.Limit && found[n-1].Attempt != nil {
+		p.Next = found[n-1].Attempt.Begin.UTC().Format(time.RFC3339Nano)
+	}
+	return p, err
+}
+
+// query checks what is looked for.
+func (in *TraceInput) query() (q record.Query, err error) {
+	q = record.Query{From: addressOrDomain(in.From), To: addressOrDomain(in.To), Limit: in.limit()}
+	if in.After != "" {
+		if q.Until, err = time.Parse(time.RFC3339Nano, in.After); err != nil {
+			return q, inField("after", fmt.Errorf("%q is no time; take next of the page before", in.After))
+		}
+	}
 	if in.ID != "" {
 		if q.ID, err = ident.Parse(in.ID); err != nil {
-			return nil, inField("id", errors.New(notIdentifier(in.ID)))
-		}
-		if q.ID.IsZero() { // nobody has it, and to Search it means all
-			return []record.Biography{}, nil
+			return q, inField("id", errors.New(notIdentifier(in.ID)))
 		}
 	}
 	if in.Client != "" {
 		if q.Client, err = setting.ParseNetwork(in.Client); err != nil {
-			return nil, inField("client", err)
+			return q, inField("client", err)
 		}
 	}
 	if in.Since != "" {
 		d, err := setting.ParseDuration(in.Since)
 		if err != nil {
-			return nil, inField("since", err)
+			return q, inField("since", err)
 		}
 		q.Since = time.Now().Add(-d)
 	}
@@ -56,15 +74,11 @@ func (s *Service) trace(ctx context.Context, in *TraceInput) ([]record.Biography
 		}
 		o, ok := record.ParseOutcome(strings.TrimSpace(word))
 		if !ok {
-			return nil, inField("outcome", fmt.Errorf("%q; write accepted, refused, deferred, discarded or aborted", word))
+			return q, inField("outcome", fmt.Errorf("%q; write accepted, refused, deferred, discarded or aborted", word))
 		}
 		q.Outcomes = append(q.Outcomes, o)
 	}
-	found, err := s.o.Records.Search(ctx, q)
-	if found == nil {
-		found = []record.Biography{}
-	}
-	return found, err
+	return q, nil
 }
 
 // addressOrDomain writes a bare domain as records are searched by.

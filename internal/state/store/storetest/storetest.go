@@ -63,6 +63,7 @@ var groups = []group{
 	{"Directory", directoryTests},
 	{"Aliases", aliasTests},
 	{"Administrators", administratorTests},
+	{"Tokens", tokenTests},
 	{"Settings", settingTests},
 	{"Queue", queueTests},
 	{"QueueClaims", claimTests},

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"posthorn/internal/testkit/authority"
 	"posthorn/internal/testkit/daemon"
 )
 
@@ -43,7 +44,7 @@ func commands(t *testing.T, posthorn string) []string {
 // Every command answers programs in JSON, and never with a secret.
 func TestEveryCommandAnswersInJSON(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := start(t, "--dns", authority.New(t).Listen(""))
 	posthorn := daemon.Binary(t, false)
 	var ids []string
 	for range 2 {
@@ -74,6 +75,7 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		{"policy", "list"}, {"policy", "try", "--client", "192.0.2.1", "--rcpt", demo},
 		{"trace"}, {"trace", ids[1]}, {"trace", "--from", "nobody@nowhere.example"},
 		{"try", "send", "--from", demo, "--to", admin}, {"try", "read", "--login", admin}, {"try", "read", "--login", admin, "--pop3"},
+		{"dns", "check"}, {"dns", "check", "example.test"},
 		{"status"}, {"version"},
 	} {
 		name := args[0]

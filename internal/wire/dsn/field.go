@@ -61,18 +61,17 @@ func fold(b []byte, name, value string, wide bool) []byte {
 	}
 	b = append(append(b, name...), ": "...)
 	column := len(name) + 2
-	before := "" // the word written last; an empty one stands for two spaces
 	for i, word := range strings.Split(value, " ") {
 		if i > 0 {
-			// A line must not consist of spaces alone.
-			if column+1+len(word) > maxColumns && word != "" && before != "" {
+			// An empty word stands for two spaces. None begins a line, so that
+			// no line consists of spaces alone.
+			if column+1+len(word) > maxColumns && word != "" {
 				b = append(b, "\r\n"...)
 				column = 0
 			}
 			b = append(b, ' ')
 			column++
 		}
-		before = word
 		for len(word) > maxWord {
 			cut := maxWord
 			for cut > 0 && !utf8.RuneStart(word[cut]) {

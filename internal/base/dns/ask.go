@@ -117,6 +117,7 @@ func (e flat) Error() string {
 // try asks one server. One that cannot read EDNS is asked without it
 // (RFC 6891 §6.2.2).
 func (r *Resolver) try(ctx context.Context, server, name string, qtype uint16, timeout time.Duration) (*mdns.Msg, error) {
+	began := time.Now()
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	m, err := r.send(within, server, query(name, qtype, true))
@@ -124,14 +125,14 @@ func (r *Resolver) try(ctx context.Context, server, name string, qtype uint16, t
 	if errors.As(err, &code) && (code == mdns.RcodeFormatError || code == mdns.RcodeNotImplemented || code == mdns.RcodeBadVers) {
 		m, err = r.send(within, server, query(name, qtype, false))
 	}
-	switch {
+	switch now := time.Now(); {
 	case err == nil:
-		r.health.worked(server)
+		r.health.worked(server, now)
 	case ctx.Err() != nil: // the caller went away; that is not the server's fault
 	case errors.As(err, &code) && code != mdns.RcodeRefused:
-		r.health.worked(server) // it is alive: the fault is the name's
+		r.health.worked(server, now) // it is alive: the fault is the name's
 	default:
-		r.health.failed(server, time.Now(), !timedOut(err))
+		r.health.failed(server, began, now, !timedOut(err))
 	}
 	return m, err
 }

@@ -42,7 +42,7 @@ const (
 	// overall ends a look-up whose caller would wait for ever.
 	overall = 30 * time.Second
 	// maxQueries bounds queries on their way, and with them sockets.
-	maxQueries = 256
+	maxQueries = 1000
 	// A failure is remembered this long, so that an outage is not made worse
 	// (RFC 9520 §3.2); each in a row doubles it.
 	minHold = 5 * time.Second

@@ -22,6 +22,7 @@ type health struct {
 type state struct {
 	failures int
 	until    time.Time
+	answered time.Time // the last time it did
 }
 
 func (h *health) state(server string) *state {
@@ -68,11 +69,15 @@ func (h *health) order(list []string, now time.Time, probe time.Duration) (order
 }
 
 // failed notes that a server did not answer; at once when it cannot be
-// reached or refuses us.
-func (h *health) failed(server string, now time.Time, atOnce bool) {
+// reached or refuses us. Silence while it answered others is the fault of the
+// name, whose own servers may be slow on purpose.
+func (h *health) failed(server string, began, now time.Time, atOnce bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.state(server)
+	if !atOnce && s.answered.After(began) {
+		return
+	}
 	s.failures++
 	if atOnce {
 		s.failures = max(s.failures, strikes)
@@ -82,10 +87,10 @@ func (h *health) failed(server string, now time.Time, atOnce bool) {
 	}
 }
 
-func (h *health) worked(server string) {
+func (h *health) worked(server string, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	*h.state(server) = state{}
+	*h.state(server) = state{answered: now}
 }
 
 func (h *health) forget() {

@@ -3,7 +3,9 @@ package dns_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -101,6 +103,47 @@ func TestASilentServerIsAskedLastForAWhile(t *testing.T) {
 		}
 		if !slices.Equal(switched, []string{outer, inner}) {
 			t.Errorf("switched to %v", switched)
+		}
+	})
+}
+
+// Whoever owns a name that nobody answers for must not make us leave a server
+// that answers for all others.
+func TestASilentNameIsNotTheServersFault(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		in, out, o := pair(t)
+		in.Behave("slow.example.test", authority.Behaviour{Drop: true})
+		r := dns.New(o)
+		var others sync.WaitGroup
+		others.Go(func() {
+			for i := range 20 {
+				if _, err := r.A(t.Context(), fmt.Sprintf("n%d.example.test", i)); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Second)
+			}
+		})
+		for _, qtype := range []uint16{mdns.TypeA, mdns.TypeAAAA, mdns.TypeMX, mdns.TypeTXT} {
+			time.Sleep(500 * time.Millisecond)
+			var err error
+			switch qtype {
+			case mdns.TypeA:
+				_, err = r.A(t.Context(), "slow.example.test")
+			case mdns.TypeAAAA:
+				_, err = r.AAAA(t.Context(), "slow.example.test")
+			case mdns.TypeMX:
+				_, err = r.MX(t.Context(), "slow.example.test")
+			case mdns.TypeTXT:
+				_, err = r.TXT(t.Context(), "slow.example.test")
+			}
+			if verdict(err) == "temporary" {
+				t.Error(err)
+			}
+		}
+		others.Wait()
+		if n := out.Queries("*", mdns.TypeANY) - out.Queries("slow.example.test", mdns.TypeANY); n != 0 {
+			t.Errorf("the alternate server was asked %d times for other names", n)
 		}
 	})
 }

@@ -151,6 +151,7 @@ func (x *boxes) imap(ctx context.Context) error {
 			return err
 		}
 	}
+	fmt.Printf("posthorn's memory was %.0f MB at most\n", float64(peak(x.house.pid()))/(1<<20))
 	x.b.report.judge(part, fmt.Sprintf("IMAP, %d messages, to Dovecot", x.corpus.n))
 	return nil
 }

@@ -160,5 +160,5 @@ func (p *postfix) drained(patience time.Duration) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("Postfix's queue did not drain in %v", patience)
+	return fmt.Errorf("the queue of Postfix did not drain in %v", patience)
 }

@@ -80,14 +80,18 @@ func statFields(pid int) []string {
 	return strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 }
 
-// rss returns the resident memory of a process in octets.
-func rss(pid int) int64 {
+// rss is the resident memory of a process in octets, and peak the most it ever
+// was; 0 when the process is gone.
+func rss(pid int) int64  { return memory(pid, "VmRSS:") }
+func peak(pid int) int64 { return memory(pid, "VmHWM:") }
+
+func memory(pid int, field string) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
 	for line := range strings.Lines(string(status)) {
-		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if v, ok := strings.CutPrefix(line, field); ok {
 			n, _ := strconv.ParseInt(strings.Fields(v)[0], 10, 64)
 			return n << 10
 		}

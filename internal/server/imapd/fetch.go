@@ -67,6 +67,7 @@ type fetcher struct {
 	seen       map[store.UID]bool
 	missing    bool // a message was expunged meanwhile
 	unknownCTE bool
+	bodies     *shelf
 
 	structure mime.Structure
 	scratch   []byte
@@ -91,6 +92,8 @@ func (f *fetcher) run(ctx context.Context) error {
 		return err
 	}
 	f.flags = f.v.flagWriter()
+	f.bodies = f.c.shelf(f.indexes)
+	defer f.bodies.clear()
 	withMeta := f.arg.Attrs&needMeta != 0 || slices.ContainsFunc(f.arg.Sections, needsStructure)
 	for batch := range slices.Chunk(f.indexes, metaBatch) {
 		var metas map[store.MessageID][]byte
@@ -169,7 +172,7 @@ func (f *fetcher) message(ctx context.Context, i int, withMeta bool, metas map[s
 	var body store.Body
 	if slices.ContainsFunc(f.arg.Sections, needsBody) {
 		var err error
-		if body, err = f.c.openBody(ctx, e.Message); err != nil {
+		if body, err = f.bodies.take(ctx, i); err != nil {
 			return err
 		}
 		if body == nil {

@@ -254,6 +254,8 @@ func (s *searcher) sentToo() bool {
 // read answers for messages whose text has to be read.
 func (s *searcher) read(ctx context.Context, open []int, found []truth) error {
 	w, sent := s.v.headers(), s.sentToo()
+	bodies := s.v.c.shelf(open)
+	defer bodies.clear()
 	for len(open) > 0 {
 		if err := searchTime(ctx); err != nil {
 			return err
@@ -276,7 +278,7 @@ func (s *searcher) read(ctx context.Context, open []int, found []truth) error {
 					continue
 				}
 			}
-			if found[i], err = s.examine(ctx, &c, metas[c.entry.Message]); err != nil {
+			if found[i], err = s.examine(ctx, &c, metas[c.entry.Message], bodies); err != nil {
 				return err
 			}
 		}
@@ -285,7 +287,7 @@ func (s *searcher) read(ctx context.Context, open []int, found []truth) error {
 }
 
 // examine asks a message again with its text. One that is gone matches nothing.
-func (s *searcher) examine(ctx context.Context, c *candidate, meta []byte) (truth, error) {
+func (s *searcher) examine(ctx context.Context, c *candidate, meta []byte, bodies *shelf) (truth, error) {
 	if meta == nil {
 		return isFalse, nil
 	}
@@ -296,7 +298,7 @@ func (s *searcher) examine(ctx context.Context, c *candidate, meta []byte) (trut
 	if err := m.UnmarshalBinary(meta); err != nil {
 		return isFalse, err
 	}
-	body, err := s.v.c.openBody(ctx, c.entry.Message)
+	body, err := bodies.take(ctx, c.index)
 	if err != nil || body == nil {
 		return isFalse, err
 	}

@@ -2,8 +2,6 @@ package imapd
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"io"
 
 	"posthorn/internal/base/event"
@@ -18,15 +16,6 @@ func needsStructure(s imap.Section) bool { return len(s.Path) > 0 || s.Part != i
 // needsBody holds for all sections: even a size of BINARY.SIZE is found by
 // decoding.
 func needsBody(imap.Section) bool { return true }
-
-// openBody opens a message, nil if it is gone.
-func (c *conn) openBody(ctx context.Context, id store.MessageID) (store.Body, error) {
-	body, err := c.session.account.OpenBody(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	return body, err
-}
 
 func closeBody(c *conn, body store.Body) {
 	if err := body.Close(); err != nil {

@@ -73,6 +73,10 @@ type Account interface {
 	MetasIn(ctx context.Context, mailbox MailboxID, span UIDRange, fn func(UID, MessageID, []byte) error) error
 	// OpenBody opens head and body of a message as one.
 	OpenBody(ctx context.Context, id MessageID) (Body, error)
+	// OpenBodies opens several messages at once, in the order asked; one that is
+	// gone is nil. Small ones are in memory then, so ask for few. Each is
+	// closed by the caller; on error none is open.
+	OpenBodies(ctx context.Context, ids []MessageID) ([]Body, error)
 	// Usage returns what counts for the quota.
 	Usage(ctx context.Context) (Usage, error)
 }

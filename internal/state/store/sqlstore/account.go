@@ -142,13 +142,54 @@ func (a *account) MetasIn(ctx context.Context, mailbox store.MailboxID, span sto
 	return nil
 }
 
+// bodyOfMessage finds the octets of a message of one account.
+const bodyOfMessage = `SELECT b.content, b.blob_id, COALESCE(l.size, 0)
+	FROM message m JOIN account_mail a ON a.account_id = m.account_id JOIN body b ON b.id = m.id LEFT JOIN blob l ON l.id = b.blob_id
+	WHERE m.id = ? AND m.account_id = ?`
+
 // OpenBody implements store.Account.
 func (a *account) OpenBody(ctx context.Context, id store.MessageID) (store.Body, error) {
-	b, err := a.s.openWhere(ctx, `SELECT b.content, b.blob_id, COALESCE(l.size, 0)
-		FROM message m JOIN account_mail a ON a.account_id = m.account_id JOIN body b ON b.id = m.id LEFT JOIN blob l ON l.id = b.blob_id
-		WHERE m.id = ? AND m.account_id = ?`, id, a.id)
+	b, err := a.s.openWhere(ctx, bodyOfMessage, id, a.id)
 	if err != nil {
 		return nil, fmt.Errorf("message %d: %w", id, err)
 	}
 	return b, nil
+}
+
+// OpenBodies implements store.Account.
+func (a *account) OpenBodies(ctx context.Context, ids []store.MessageID) ([]store.Body, error) {
+	open := make([]opening, len(ids))
+	for i := range open {
+		open[i].pin = a.s.bodies.pin() // before the read, so that nothing it finds goes away
+	}
+	err := a.s.read(ctx, func(t tx) error {
+		for i, id := range ids {
+			o := &open[i]
+			var err error
+			if o.found, err = one(t, bodyOfMessage, []any{id, a.id}, o.scan); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	bodies := make([]store.Body, len(ids))
+	for i := range open {
+		switch {
+		case err != nil || !open[i].found:
+			open[i].pin.Release()
+		default:
+			if bodies[i], err = open[i].body(ctx, a.s); err != nil {
+				err = fmt.Errorf("message %d: %w", ids[i], err)
+			}
+		}
+	}
+	if err != nil {
+		for _, b := range bodies {
+			if b != nil {
+				_ = b.Close() // was only read; the error before says more
+			}
+		}
+		return nil, err
+	}
+	return bodies, nil
 }

@@ -168,30 +168,46 @@ func (s *Store) openBody(ctx context.Context, bodyID int64) (store.Body, error) 
 
 // openWhere opens what a query for content, blob and blob size finds.
 func (s *Store) openWhere(ctx context.Context, query string, args ...any) (store.Body, error) {
-	p := s.bodies.pin()
-	var head []byte
-	var blobID, size int64
-	found := false
+	o := opening{pin: s.bodies.pin()}
 	err := s.read(ctx, func(t tx) error {
 		var err error
-		found, err = one(t, query, args, func(r row) error {
-			head, blobID, size = r.bytes(0), r.int(1), r.int(2)
-			return nil
-		})
+		o.found, err = one(t, query, args, o.scan)
 		return err
 	})
-	if err == nil && !found {
+	if err == nil && !o.found {
 		err = store.ErrNotFound
 	}
-	if err != nil || blobID == 0 {
-		p.Release()
-		return memoryBody{bytes.NewReader(head)}, err
+	if err != nil {
+		o.pin.Release()
+		return nil, err
 	}
-	rest, err := s.bodies.open(ctx, p, blobID, size)
+	return o.body(ctx, s)
+}
+
+// opening is a body about to be opened.
+type opening struct {
+	pin          pin
+	found        bool
+	head         []byte
+	blobID, size int64
+}
+
+func (o *opening) scan(r row) error {
+	o.head, o.blobID, o.size = r.bytes(0), r.int(1), r.int(2)
+	return nil
+}
+
+// body opens what was found; it owns the pin, also on error.
+func (o *opening) body(ctx context.Context, s *Store) (store.Body, error) {
+	if o.blobID == 0 {
+		o.pin.Release()
+		return memoryBody{bytes.NewReader(o.head)}, nil
+	}
+	rest, err := s.bodies.open(ctx, o.pin, o.blobID, o.size)
 	if err != nil {
 		return nil, err
 	}
-	return joinedBody{head, rest}, nil
+	return joinedBody{o.head, rest}, nil
 }
 
 // memoryBody is a body that was read whole.

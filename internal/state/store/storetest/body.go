@@ -17,6 +17,7 @@ var bodyTests = []test{
 	{name: "DiscardedDraftsLeaveNothing", run: draftsDiscarded},
 	{name: "DiscardAfterAcceptKeepsTheMessage", run: discardAfterAccept},
 	{name: "MetasComeInTheOrderAsked", run: metasInOrder},
+	{name: "ManyBodiesOpenAtOnce", run: openBodies},
 	{name: "MetasOfARangeComeInUIDOrder", run: metasInRange},
 	{name: "OpenBodiesNeverReadWrongOctets", run: openBodyOutlives},
 	{name: "MissingBodiesAreNotFound", run: missingBodies},
@@ -177,6 +178,30 @@ func metasInOrder(e *env) {
 	err := a.Metas(e.ctx, ids, func(store.MessageID, []byte) error { calls++; return stop })
 	if !errors.Is(err, stop) || calls != 1 {
 		e.t.Errorf("%d calls, %v", calls, err)
+	}
+}
+
+func openBodies(e *env) {
+	a, other := e.account(), e.account()
+	var ids []store.MessageID
+	var texts []string
+	for i, n := range []int{10, 100_000, 5000, 1 << 20} {
+		texts = append(texts, string(fill(n, byte(i))))
+		ids = append(ids, e.file(a, texts[i], inbox()).Message)
+	}
+	foreign := e.file(other, "not yours", inbox()).Message
+	asked := append([]store.MessageID{foreign, ids[0] + 1_000_000}, ids...)
+	bodies, err := a.OpenBodies(e.ctx, append(asked, ids[1]))
+	e.must(err)
+	if bodies[0] != nil || bodies[1] != nil {
+		e.t.Error("a message that is not there was opened")
+	}
+	_, _, err = a.Expunge(e.ctx, e.box(a, "INBOX").ID, all(), false)
+	e.must(err)
+	for i, b := range bodies[2:] {
+		if got := e.drain(b); got != texts[i%len(texts)] && i < len(texts) || i == len(texts) && got != texts[1] {
+			e.t.Errorf("body %d has %d octets", i, len(got))
+		}
 	}
 }
 

@@ -101,6 +101,13 @@ var attempts = []attempt{
 		}
 		return seen, err
 	}},
+	{"OpenBodies", func(e *env, a store.Account, _ store.MailboxID, m store.MessageID) (string, error) {
+		bodies, err := a.OpenBodies(e.ctx, []store.MessageID{m})
+		if err != nil || bodies[0] == nil {
+			return "", store.ErrNotFound // missing messages are nil
+		}
+		return e.drain(bodies[0]), nil
+	}},
 	{"MetasIn", func(e *env, a store.Account, box store.MailboxID, _ store.MessageID) (string, error) {
 		seen := ""
 		err := a.MetasIn(e.ctx, box, all()[0], func(_ store.UID, _ store.MessageID, meta []byte) error { seen += string(meta); return nil })

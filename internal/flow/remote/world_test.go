@@ -64,6 +64,7 @@ type world struct {
 	looked   []string
 	contents []string
 	open     int
+	playing  sync.WaitGroup
 }
 
 // inWorld runs a test in virtual time and sees that nothing is left over.
@@ -77,7 +78,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 		})
 		test(w)
 		w.d.Close()
-		synctest.Wait()
+		w.playing.Wait()
 		if w.open != 0 || w.d.pool.open != 0 {
 			t.Errorf("%d connections stay open, %d are counted", w.open, w.d.pool.open)
 		}
@@ -137,7 +138,7 @@ func (w *world) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	w.open++
 	w.mu.Unlock()
 	ours, theirs := memconn.Pair(netip.MustParseAddrPort("198.51.100.1:40000"), netip.MustParseAddrPort(addr))
-	go w.play(theirs, scripts[0])
+	w.playing.Go(func() { w.play(theirs, scripts[0]) })
 	return ours, nil
 }
 
@@ -157,9 +158,13 @@ func (w *world) play(conn net.Conn, dialogue string) {
 		text = strings.NewReplacer(`\n`, "\r\n", `\0`, "\x00").Replace(text)
 		switch kind {
 		case "S:":
-			_, _ = io.WriteString(conn, text+"\r\n") // the client says what went wrong
+			if _, err := io.WriteString(conn, text+"\r\n"); err != nil {
+				return // the client says what went wrong
+			}
 		case "raw":
-			_, _ = io.WriteString(conn, text)
+			if _, err := io.WriteString(conn, text); err != nil {
+				return
+			}
 		case "C:":
 			line, err := in.ReadString('\n')
 			if ok, _ := path.Match(strings.ReplaceAll(text, "/", "~"), strings.ReplaceAll(strings.TrimSuffix(line, "\r\n"), "/", "~")); !ok || err != nil {

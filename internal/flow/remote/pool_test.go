@@ -1,0 +1,203 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"posthorn/internal/flow/queue"
+	"posthorn/internal/flow/route"
+)
+
+func TestAConnectionIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.one(pipe+strings.Repeat(rcpts("250 ok", "250 ok")+data+"S: 250 ok\n", 2)+bye, hello+send+bye)
+		w.want(job(text), false, "delivered 250 2.0.0")
+		time.Sleep(29 * time.Second)
+		w.want(job(text), false, "delivered 250 2.0.0")
+		w.wantDialled("1")
+		time.Sleep(31 * time.Second) // QUIT was said meanwhile: the dialogue wants it
+		w.want(job(text), false, "delivered 250 2.0.0")
+		w.wantDialled("1 1")
+	})
+}
+
+func TestAConnectionCarriesABoundedNumberOfMessages(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.set.Reuse.Messages = 3
+		w.one(hello+send+send+send+bye, hello+send+bye)
+		for range 4 {
+			w.want(job(text), false, "delivered 250 2.0.0")
+		}
+		w.wantDialled("1 1")
+	})
+}
+
+// TestADeadConnectionIsReplacedWithoutHarm: whatever the host did to it while
+// it was kept, the message does not notice.
+func TestADeadConnectionIsReplacedWithoutHarm(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]string{
+		"closed at once":      "",
+		"closed later":        "wait 5s",
+		"421 and closed":      "wait 5s\nS: 421 4.4.2 idle",
+		"421 to MAIL":         "C: *\nS: 421 4.4.2 idle",
+		"closed at MAIL":      "C: *",
+		"silent":              "stall",
+		"nonsense":            "wait 5s\nS: what",
+		"one reply too many":  "wait 1ms\nS: 250 ok\nstall",
+		"two replies at once": "wait 1ms\nraw 250 ok\\n250 ok\\n\nstall",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				first := "wait 1s\n" + pipe + rcpts("250 ok", "250 ok") + data + "S: 250 first\n" + end
+				w.one(first, first, pipe+rcpts("250 ok", "250 ok")+data+"S: 250 second\n"+bye)
+				var all sync.WaitGroup // two connections are kept, both dead
+				for range 2 {
+					all.Go(func() { w.want(job(text), false, "delivered 250 2.0.0") })
+				}
+				all.Wait()
+				time.Sleep(10 * time.Second)
+				results, err := w.d.Deliver(w.t.Context(), job(text))
+				if strings.Contains(name, "too many") || strings.Contains(name, "two replies") {
+					// A host out of step is found out at the latest at DATA.
+					if err != nil || results[0].Fate == queue.Failed || results[0].Fate == queue.Delivered && results[0].Reply.Text[0] != "second" {
+						t.Errorf("%+v %v", results, err)
+					}
+					return
+				}
+				if err != nil || results[0].Reply.String() != "250 2.0.0 second" {
+					t.Errorf("%+v %v", results, err)
+				}
+				w.wantDialled("1 1 1")
+			})
+		})
+	}
+}
+
+func TestConnectionsAreKeptApart(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.certify("smart.test")
+		w.addr["smart.test"] = "192.0.2.1"
+		const login = "S: 220 mx\nC: EHLO me.test\nS: 250-mx\\n250 AUTH PLAIN\nC: AUTH PLAIN *\nS: 235 ok\n"
+		w.hosts["192.0.2.1:25"] = []string{hello + send + bye, login + send + bye, login + send + bye, secured + send + bye, hello + send + bye}
+		for _, r := range []route.Relay{{}, {User: "a", Password: "b", ClearLogin: true}, {User: "a", Password: "c", ClearLogin: true}, {Secure: true}, {Hosts: []string{"192.0.2.1"}}} {
+			w.want(viaRelay(r), false, "delivered 250 2.0.0")
+		}
+		w.wantDialled("1 1 1 1 1")
+	})
+}
+
+func TestOpenConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.set.Connections, w.set.Reuse.Connections = 3, 3
+		for i := range 8 {
+			w.hosts[fmt.Sprintf("192.0.2.%d:25", i)] = []string{hello + "wait 1m\n" + send + "C: QUIT\nwait 1s\nS: 221 bye"}
+		}
+		var all sync.WaitGroup
+		most := 0
+		for i := range 8 {
+			all.Go(func() {
+				j := job(text)
+				j.To = route.Destination{Key: "x", Domain: fmt.Sprintf("[192.0.2.%d]", i)}
+				w.want(j, false, "delivered 250 2.0.0")
+			})
+		}
+		done := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(100 * time.Millisecond):
+					w.mu.Lock()
+					most = max(most, w.open)
+					w.mu.Unlock()
+				}
+			}
+		}()
+		all.Wait()
+		close(done)
+		synctest.Wait()
+		if most != 3 {
+			t.Errorf("%d connections open at once", most)
+		}
+		ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
+		defer cancel()
+		w.set.Connections = 0 // nothing is ever free
+		j := job(text)
+		j.To.Domain = "[192.0.2.99]"
+		if got, _ := w.deliver(ctx, j); got[0] != "untried" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+func TestTheOldestKeptConnectionGoesFirst(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.set.Reuse.Connections = 2
+		script := hello + send + send + bye
+		for i := range 3 {
+			w.hosts[fmt.Sprintf("192.0.2.%d:25", i)] = []string{script, script}
+		}
+		w.hosts["192.0.2.0:25"] = []string{hello + send + bye, hello + send + bye}
+		for _, i := range []int{0, 1, 2, 1, 2, 0} {
+			j := job(text)
+			j.To = route.Destination{Key: "x", Domain: fmt.Sprintf("[192.0.2.%d]", i)}
+			w.want(j, false, "delivered 250 2.0.0")
+			time.Sleep(time.Second)
+		}
+		w.wantDialled("0 1 2 0")
+		if n := len(w.d.pool.idle); n != 2 {
+			t.Errorf("%d kept", n)
+		}
+	})
+}
+
+func TestCloseDoesNotWaitForAHostThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.one(hello + send + "stall")
+		w.want(job(text), false, "delivered 250 2.0.0")
+		start := time.Now()
+		w.d.Close()
+		if d := time.Since(start); d > farewell {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
+func TestSettingsNameTheFieldAndTheRemedy(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*Settings){
+		"":                   func(*Settings) {},
+		"source_ipv4: ":      func(s *Settings) { s.SourceIPv4 = "2001:db8::1" },
+		"source_ipv6: ":      func(s *Settings) { s.SourceIPv6 = "nonsense" },
+		"reuse.connections:": func(s *Settings) { s.Reuse.Connections = 300 },
+	} {
+		s := defaults()
+		change(s)
+		err := s.Validate()
+		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v", want, err)
+		}
+	}
+	s := defaults()
+	s.SourceIPv4, s.SourceIPv6 = "192.0.2.8", "2001:db8::8"
+	for to, want := range map[string]string{"192.0.2.1": "192.0.2.8", "2001:db8::1": "2001:db8::8"} {
+		if got := s.sourceFor(netip.MustParseAddr(to)); s.Validate() != nil || got.String() != want {
+			t.Errorf("%s from %s", to, got)
+		}
+	}
+}

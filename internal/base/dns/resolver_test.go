@@ -366,6 +366,14 @@ func TestALookUpThatNobodyWaitsForIsCalledOff(t *testing.T) {
 		if took := (<-ended).Sub(began); took != 100*time.Millisecond {
 			t.Errorf("the query went on for %s", took)
 		}
+		// Nothing was learned, so the next who asks makes a query of their own.
+		synctest.Wait()
+		again, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		began = time.Now()
+		if _, err := r.A(again, "mx1.example.test"); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 300*time.Millisecond {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
 	})
 }
 

@@ -4,7 +4,10 @@ import (
 	"slices"
 	"time"
 
+	"posthorn/internal/base/ident"
 	"posthorn/internal/flow/accept"
+	"posthorn/internal/flow/queue"
+	"posthorn/internal/flow/route"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/store"
 )
@@ -32,22 +35,52 @@ func filedFor(e *accept.Envelope, account store.AccountID) string {
 	return ""
 }
 
-// delivered notes what the queue did for recipients here.
-func (h *House) delivered(c store.Claim, outcomes []store.Outcome) {
-	to := make(map[int64]string, len(c.Message.Recipients))
-	for _, r := range c.Message.Recipients {
-		to[r.ID] = r.Address.String()
-	}
-	for _, o := range outcomes {
-		ev := record.Event{ID: c.Message.ID, Time: time.Now(), Recipient: to[o.Recipient]}
-		switch {
-		case o.File != nil:
-			ev.Kind, ev.Place = record.Filed, o.File.Role.Name()
-		case o.Done:
-			ev.Kind, ev.Place = record.Filed, store.RoleInbox.Name() // the copy of another address of the account
-		default:
-			ev.Kind, ev.Reply = record.Delayed, o.LastError
+// settled notes what the queue made of recipients, and of a notice about them.
+func (h *House) settled(j queue.Job, endings []queue.Ending, notice ident.ID) {
+	for i := range endings {
+		if ev, ok := ended(j, &endings[i]); ok {
+			h.Records.Event(ev)
 		}
-		h.Records.Event(ev)
 	}
+	if !notice.IsZero() {
+		h.Records.Event(record.Event{ID: j.Claim.Message.ID, Time: time.Now(), Kind: record.Bounced, Reply: "notice " + notice.String()})
+	}
+}
+
+// ended is the event of one recipient; none when nothing was attempted.
+func ended(j queue.Job, e *queue.Ending) (record.Event, bool) {
+	ev := record.Event{ID: j.Claim.Message.ID, Time: time.Now(), Recipient: e.Recipient.Address.String(), Place: by(e.Result.Host, j.To), Next: e.Next}
+	if !e.Result.Reply.IsZero() {
+		ev.Reply = e.Result.Reply.String()
+	}
+	switch {
+	case e.Result.Fate == queue.Untried:
+		return ev, false
+	case e.Result.Fate == queue.Deferred:
+		ev.Kind = record.Delayed
+	case e.Expired:
+		ev.Kind = record.Expired
+	case e.Result.Fate == queue.Failed:
+		ev.Kind = record.Failed
+	case e.Recipient.Local != 0:
+		role := store.RoleInbox // also the copy of another address of the account
+		if e.Result.File != nil {
+			role = e.Result.File.Role
+		}
+		ev.Kind, ev.Place, ev.Reply = record.Filed, role.Name(), ""
+	default:
+		ev.Kind = record.Delivered
+	}
+	return ev, true
+}
+
+// by is the host that answered, and the rule that led there (M-DEL-04).
+func by(host string, to route.Destination) string {
+	if host == "" {
+		host = to.Key
+	}
+	if to.Rule != "" {
+		host += " by rule " + to.Rule
+	}
+	return host
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"path/filepath"
 	"sync"
@@ -16,12 +15,12 @@ import (
 	"posthorn/internal/base/event"
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/limit"
+	"posthorn/internal/base/mail"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/flow/accept"
 	"posthorn/internal/flow/local"
 	"posthorn/internal/flow/queue"
 	"posthorn/internal/policy"
-	"posthorn/internal/server/api"
 	"posthorn/internal/server/auth"
 	"posthorn/internal/server/imapd"
 	"posthorn/internal/server/listen"
@@ -94,7 +93,7 @@ type doors struct {
 	group   *listen.Group
 	boxes   *mailbox.Registry
 	pop3    *pop3d.Server
-	http    *listen.HTTP
+	web     web
 	servers map[string]listen.Server
 	purpose map[string]cert.Purpose
 	sockets []*listen.Socket
@@ -119,7 +118,7 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 	d.boxes = mailbox.NewRegistry(h.Store, mailbox.Options{})
 	tlsFor := func(p cert.Purpose) func() *tls.Config { return func() *tls.Config { return d.certs.TLS(p) } }
 	smtp := smtpd.New(smtpd.Deps{Settings: h.handles.smtp.Get, Hostname: h.handles.hostname, Policy: h.Pipeline, Directory: h.Directory,
-		Usage: h, Senders: h.Directory, Store: h.Store, Door: accept.New(h.Store, accept.Options{Filed: h.filed}),
+		Usage: h, Senders: h.Directory, Store: h.Store, Door: accept.New(h.Store, accept.Options{Filed: h.filed, Lifetime: h.lifetime}),
 		Idents: idents, Offer: func(listen.Info) sasl.Offer { return who.Offer() }, TLS: tlsFor(cert.SMTP), Tight: memory.Tight, Recorder: h.Records, Log: h.Log,
 		Guard: func(client netip.Addr, listener string, log *event.Logger) smtpd.Guard {
 			return who.Guard(client, listener, log)
@@ -133,14 +132,9 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 		Guard: func(client netip.Addr, listener string, log *event.Logger) pop3d.Guard {
 			return who.Guard(client, listener, log)
 		}})
-	web := api.New(api.Deps{Service: h.Service, Log: h.Log, Clear: func() bool { return who.Offer().PlaintextWithoutTLS },
-		Guard: func(client netip.Addr, listener string, log *event.Logger) api.Guard {
-			return who.Guard(client, listener, log)
-		}})
-	d.http = listen.NewHTTP(&http.Server{Handler: web, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute,
-		WriteTimeout: 10 * time.Minute, IdleTimeout: 2 * time.Minute}, h.Log)
+	d.web = d.newWeb(who)
 	d.servers = map[string]listen.Server{"smtp": smtp, "submission": smtp, "submissions": smtp, "lmtp": smtp,
-		"imap": imap, "imaps": imap, "pop3": d.pop3, "pop3s": d.pop3, "http": d.http}
+		"imap": imap, "imaps": imap, "pop3": d.pop3, "pop3s": d.pop3, "http": d.web.api, "metrics": d.web.metrics}
 	d.purpose = map[string]cert.Purpose{"imaps": cert.IMAP, "pop3s": cert.POP3, "submissions": cert.SMTP}
 	return d, nil
 }
@@ -178,7 +172,9 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 			failed <- err
 		}
 	})
-	workers.Go(func() { d.localRunner().Run(work) })
+	queues, stopQueues := context.WithCancel(work)
+	defer stopQueues()
+	workers.Go(d.alive("queue of local mail", func() { d.localRunner().Run(queues) }))
 	workers.Go(func() { d.pop3.Purge(work) })
 	err := d.open(o)
 	if err == nil {
@@ -188,6 +184,7 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 		}
 	}
 	d.h.Log.Log(event.ServerStopping)
+	stopQueues() // deliveries end while sessions do
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if cut := d.group.Stop(stop); cut > 0 {
@@ -195,7 +192,7 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 	}
 	stopWork()
 	workers.Wait()
-	err = errors.Join(err, d.http.Close())
+	err = errors.Join(err, d.web.api.Close(), d.web.metrics.Close())
 	d.boxes.Close()
 	d.h.Log.Log(event.ServerStopped)
 	return err
@@ -226,8 +223,13 @@ func (d *doors) open(o ServeOptions) error {
 	return nil
 }
 
+// lifetime is how long a message of the sender may stay in the queue.
+func (h *House) lifetime(sender mail.Address) time.Duration {
+	return h.handles.queue.Get().LifetimeOf(sender)
+}
+
 // localRunner delivers queued messages to mailboxes here.
 func (d *doors) localRunner() *queue.Runner {
-	return queue.New(queue.Options{Queue: d.h.Store.Queue(), Local: true, Owner: d.h.node + "/local", Log: d.h.Log, Done: d.h.delivered,
+	return queue.New(queue.Options{Queue: d.h.Store.Queue(), Local: true, Owner: d.h.node + "/local", Log: d.h.Log, Done: d.h.settled, Settings: d.h.handles.queue.Get,
 		Deliverer: &local.Deliverer{Accounts: d.h.Store.Directory(), Usage: d.h}})
 }

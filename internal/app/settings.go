@@ -9,6 +9,7 @@ import (
 
 	"posthorn/internal/base/dns"
 	"posthorn/internal/base/unit"
+	"posthorn/internal/flow/queue"
 	"posthorn/internal/policy/check"
 	"posthorn/internal/server/auth"
 	"posthorn/internal/server/imapd"
@@ -81,6 +82,7 @@ type handles struct {
 	smtp        *setting.Handle[smtpd.Settings]
 	imap        *setting.Handle[imapd.Settings]
 	pop3        *setting.Handle[pop3d.Settings]
+	queue       *setting.Handle[queue.Settings]
 	record      *setting.Handle[record.Settings]
 }
 
@@ -100,6 +102,7 @@ func declareAll(r *setting.Registry) handles {
 		smtp:        setting.Register[smtpd.Settings](r, "smtp"),
 		imap:        setting.Register[imapd.Settings](r, "imap"),
 		pop3:        setting.Register[pop3d.Settings](r, "pop3"),
+		queue:       setting.Register[queue.Settings](r, "queue"),
 		record:      setting.Register[record.Settings](r, "record"),
 	}
 }

@@ -80,8 +80,9 @@ type Store interface {
 
 // Options of a Door.
 type Options struct {
-	// Lifetime says how long a message may stay in the queue; nil means 5 days.
-	Lifetime func() time.Duration
+	// Lifetime says how long a message of the sender may stay in the queue; nil
+	// means 5 days.
+	Lifetime func(sender mail.Address) time.Duration
 	// BounceLifetime is Lifetime for the null reverse-path; nil means 2 days.
 	BounceLifetime func() time.Duration
 	// Filed is told what was filed and queued, for traces; nil for nobody.
@@ -97,7 +98,7 @@ type Door struct {
 // New returns a Door to a store.
 func New(s Store, o Options) *Door {
 	if o.Lifetime == nil {
-		o.Lifetime = func() time.Duration { return 5 * 24 * time.Hour }
+		o.Lifetime = func(mail.Address) time.Duration { return 5 * 24 * time.Hour }
 	}
 	if o.BounceLifetime == nil {
 		o.BounceLifetime = func() time.Duration { return 2 * 24 * time.Hour }

@@ -51,7 +51,7 @@ func (d *Door) lifetime(e *Envelope) time.Duration {
 	if e.Sender.IsNull() {
 		return d.o.BounceLifetime()
 	}
-	return d.o.Lifetime()
+	return d.o.Lifetime(e.Sender)
 }
 
 // target is where one copy goes; two recipients that lead there get one.

@@ -10,8 +10,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
+	"posthorn/internal/base/reply"
+	"posthorn/internal/flow/queue"
 	"posthorn/internal/flow/trace"
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/mime"
@@ -34,51 +35,53 @@ type Deliverer struct {
 }
 
 // Deliver implements queue.Deliverer.
-func (d *Deliverer) Deliver(ctx context.Context, c store.Claim) []store.Outcome {
-	outcomes := make([]store.Outcome, 0, len(c.Message.Recipients))
+func (d *Deliverer) Deliver(ctx context.Context, j queue.Job) ([]queue.Result, error) {
+	results := make([]queue.Result, 0, len(j.Claim.Message.Recipients))
 	filed := map[store.AccountID]bool{}
-	for _, r := range c.Message.Recipients {
-		o := store.Outcome{Recipient: r.ID}
-		switch err := d.obstacle(ctx, c, r); {
-		case err != nil:
-			o.LastError = err.Error()
-			o.NextTry = time.Now().Add(Backoff(r.Attempts))
-		case filed[r.Local]:
-			// Two addresses of one account: one copy.
-			o.Done = true
-		default:
-			o.Done, filed[r.Local] = true, true
-			o.File, err = filing(c, r)
-			if err != nil {
-				o = store.Outcome{Recipient: r.ID, LastError: err.Error(), NextTry: time.Now().Add(Backoff(r.Attempts))}
-			}
-		}
-		outcomes = append(outcomes, o)
+	for _, r := range j.Claim.Message.Recipients {
+		res := d.deliver(ctx, j.Claim, r, filed)
+		res.Recipient = r.ID
+		results = append(results, res)
 	}
-	return outcomes
+	return results, nil
 }
 
-// obstacle returns why the recipient cannot get the message now. The message
-// stays queued: the account may be enabled, or its owner tidy up.
-func (d *Deliverer) obstacle(ctx context.Context, c store.Claim, r store.QueueRecipient) error {
-	a, err := d.Accounts.GetAccount(ctx, r.Local)
-	if errors.Is(err, store.ErrNotFound) {
-		return errors.New("the account was removed after the message was accepted")
+// deliver files for one recipient. Two addresses of one account get one copy.
+func (d *Deliverer) deliver(ctx context.Context, c store.Claim, r store.QueueRecipient, filed map[store.AccountID]bool) queue.Result {
+	res, err := d.obstacle(ctx, c, r)
+	if err == nil && res.Fate == queue.Delivered && !filed[r.Local] {
+		res.File, err = filing(c, r)
 	}
 	if err != nil {
-		return err
+		return queue.Result{Fate: queue.Deferred, Reply: reply.New(451, reply.E(4, 3, 0), "Temporary problem: "+err.Error()).Because(err)}
+	}
+	filed[r.Local] = filed[r.Local] || res.Fate == queue.Delivered
+	return res
+}
+
+// obstacle says what stands in the way of the recipient, and Delivered when
+// nothing does. A message for a full or disabled account waits: it may be
+// enabled, or its owner tidy up.
+func (d *Deliverer) obstacle(ctx context.Context, c store.Claim, r store.QueueRecipient) (queue.Result, error) {
+	a, err := d.Accounts.GetAccount(ctx, r.Local)
+	if errors.Is(err, store.ErrNotFound) {
+		return queue.Result{Fate: queue.Failed, Reply: reply.Newf(550, reply.E(5, 1, 1), "Account of %s was removed after the message was accepted", r.Address)}, nil
+	}
+	if err != nil {
+		return queue.Result{}, err
 	}
 	if a.Disabled {
-		return fmt.Errorf("account %s is disabled", a.Addresses[0])
+		return queue.Result{Fate: queue.Deferred, Reply: reply.Newf(450, reply.E(4, 2, 1), "Account %s is disabled", a.Addresses[0])}, nil
 	}
 	u, err := d.Usage.Usage(ctx, r.Local)
 	if err != nil {
-		return err
+		return queue.Result{}, err
 	}
 	if u.LimitBytes > 0 && u.Bytes+c.Message.Size > u.LimitBytes || u.LimitMessages > 0 && u.Messages >= u.LimitMessages {
-		return fmt.Errorf("mailbox of %s is full: %d of %d octets, %d messages", a.Addresses[0], u.Bytes, u.LimitBytes, u.Messages)
+		return queue.Result{Fate: queue.Deferred, Reply: reply.Newf(452, reply.E(4, 2, 2), "Mailbox of %s is full: %d of %d octets, %d messages",
+			a.Addresses[0], u.Bytes, u.LimitBytes, u.Messages)}, nil
 	}
-	return nil
+	return queue.Result{Fate: queue.Delivered, Reply: reply.New(250, reply.E(2, 1, 5), "Filed")}, nil
 }
 
 // filing puts the final trace fields before the queued head.
@@ -94,10 +97,4 @@ func filing(c store.Claim, r store.QueueRecipient) (*store.Filing, error) {
 		return nil, fmt.Errorf("structure of message %s: %w", c.Message.ID, err)
 	}
 	return &store.Filing{Role: store.RoleInbox, Head: append(head, c.Message.Head...), Meta: meta, Internal: c.Message.Accepted}, nil
-}
-
-// Backoff is the pause after an attempt that failed: a minute, doubling, at
-// most an hour.
-func Backoff(attempts int) time.Duration {
-	return min(time.Minute<<min(max(attempts, 0), 6), time.Hour)
 }

@@ -23,7 +23,7 @@ type house struct {
 	store  store.Store
 	a, b   store.AccountID
 	idents *ident.Source
-	done   []store.Outcome
+	done   []queue.Ending
 }
 
 func newHouse(t *testing.T) *house {
@@ -91,7 +91,7 @@ func (h *house) run(d time.Duration) {
 	ctx, cancel := context.WithTimeout(h.t.Context(), d)
 	defer cancel()
 	queue.New(queue.Options{Queue: h.store.Queue(), Local: true, Owner: "node", Deliverer: &local.Deliverer{Accounts: h.store.Directory(), Usage: usage{h.store}},
-		Workers: 1, Done: func(_ store.Claim, o []store.Outcome) { h.done = append(h.done, o...) }}).Run(ctx)
+		Workers: 1, Done: func(_ queue.Job, list []queue.Ending, _ ident.ID) { h.done = append(h.done, list...) }}).Run(ctx)
 }
 
 type usage struct{ store.Store }
@@ -168,7 +168,7 @@ func TestMailForAFullMailboxWaits(t *testing.T) {
 			t.Fatalf("small has %d, b has %d, %d wait", len(h.inbox(small)), len(h.inbox(h.b)), h.waiting())
 		}
 		e, err := h.store.Queue().Get(t.Context(), id)
-		if err != nil || !strings.Contains(e.Recipients[0].LastError, "mailbox of small@ours.test is full") || e.Recipients[0].Attempts != 1 {
+		if err != nil || !strings.Contains(e.Recipients[0].LastError, "452 4.2.2 Mailbox of small@ours.test is full") || e.Recipients[0].Attempts != 1 {
 			t.Fatalf("%+v, %v", e.Recipients, err)
 		}
 		a, err := h.store.Directory().GetAccount(t.Context(), small)
@@ -179,7 +179,7 @@ func TestMailForAFullMailboxWaits(t *testing.T) {
 		if err := h.store.Directory().SetAccount(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
-		h.run(2 * time.Minute)
+		h.run(6 * time.Minute)
 		if len(h.inbox(small)) != 1 || len(h.inbox(h.b)) != 1 || h.waiting() != 0 {
 			t.Errorf("later: small has %d, b has %d, %d wait", len(h.inbox(small)), len(h.inbox(h.b)), h.waiting())
 		}
@@ -200,8 +200,25 @@ func TestMailForADisabledAccountWaits(t *testing.T) {
 		id := h.enqueue(h.a)
 		h.run(time.Second)
 		e, err := h.store.Queue().Get(t.Context(), id)
-		if err != nil || !strings.Contains(e.Recipients[0].LastError, "disabled") {
+		if err != nil || !strings.HasPrefix(e.Recipients[0].LastError, "450 4.2.1 Account a@ours.test is disabled") {
 			t.Errorf("%+v, %v", e, err)
+		}
+	})
+}
+
+func TestMailForARemovedAccountFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.enqueue(h.a, h.b)
+		if err := h.store.Directory().RemoveAccount(t.Context(), h.a); err != nil {
+			t.Fatal(err)
+		}
+		h.run(time.Second)
+		if len(h.done) != 2 || h.done[0].Result.Fate != queue.Failed || !strings.HasPrefix(h.done[0].Result.Reply.String(), "550 5.1.1 ") || h.done[1].Result.Fate != queue.Delivered {
+			t.Errorf("%+v", h.done)
+		}
+		if n := h.waiting(); n != 0 {
+			t.Errorf("%d recipients still wait", n)
 		}
 	})
 }
@@ -224,12 +241,4 @@ func TestClaimsOfAKilledProcessAreDueAtOnce(t *testing.T) {
 			t.Error("the lost claim could still be finished")
 		}
 	})
-}
-
-func TestBackoffGrowsToAnHour(t *testing.T) {
-	for attempts, want := range map[int]time.Duration{0: time.Minute, 1: 2 * time.Minute, 5: 32 * time.Minute, 6: time.Hour, 1000: time.Hour, -1: time.Minute} {
-		if got := local.Backoff(attempts); got != want {
-			t.Errorf("after %d attempts: %v", attempts, got)
-		}
-	}
 }

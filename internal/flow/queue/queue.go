@@ -1,30 +1,41 @@
 // Package queue moves accepted messages on: it claims recipients that are due,
-// hands them to a Deliverer, and stores what became of each. The rows are the
-// store's; a claim is a lease with a fence, so that two nodes may run on one
-// queue and a killed one's claims fall due again.
+// hands them to a Deliverer, and stores what became of each.
+//
+//	store ─claim─► split by destination ─► lanes ─by turns─► Deliverer
+//	  ▲                                      │ full, dead        │ results
+//	  └───── outcomes and notice, one commit ◄┴──────────────────┘
+//
+// The rows are the store's. A claim is a lease with a fence: two nodes may run
+// on one queue, and a killed one's claims fall due again. A lease is extended
+// while its delivery runs, and a delivery whose lease another took is
+// interrupted. One gap cannot be closed: a node that is cut off from the store
+// between the end of the data and the next server's reply may be followed by
+// another that sends the message again (RFC 5321 §4.5.3.2.6 knows it too).
 //
 // It knows neither mailboxes nor the network: flow/local files, flow/remote
-// (mail to other servers) sends.
+// sends, flow/bounce writes notices.
 package queue
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"runtime/debug"
-	"slices"
+	"sync"
 	"time"
 
 	"posthorn/internal/base/event"
+	"posthorn/internal/base/ident"
+	"posthorn/internal/flow/route"
+	"posthorn/internal/state/setting"
 	"posthorn/internal/state/store"
 )
 
-// Deliverer tries to deliver a claimed message to its recipients. It returns
-// one outcome a recipient, in any order; a recipient without one is tried
-// again later.
+// Deliverer tries to deliver a job. It returns one result a recipient, in any
+// order. An *Outage as error says that the destination cannot be reached at
+// all; with another error, recipients without a result are tried again later,
+// and without an error they count as not tried.
+//
+// When ctx ends it gives up at once, but says what it knows has happened.
 type Deliverer interface {
-	Deliver(ctx context.Context, c store.Claim) []store.Outcome
+	Deliver(ctx context.Context, j Job) ([]Result, error)
 }
 
 // Options of a Runner.
@@ -33,64 +44,110 @@ type Options struct {
 	// Local runs the recipients with a mailbox here, otherwise those elsewhere.
 	Local     bool
 	Deliverer Deliverer
+	// Route says where a recipient goes; nil: all go to the same place.
+	Route func(*store.QueueMessage, *store.QueueRecipient) route.Destination
+	// Notices tells senders; nil: nobody is told of anything.
+	Notices Notices
+	// Settings returns the settings in force; nil: the defaults.
+	Settings func() *Settings
 	// Owner names this process in claims. No other process may use it at the
 	// same time, and this one uses it again after a restart.
 	Owner string
-	// Workers is how many messages are delivered at once; 0 means 4.
+	// Workers is how many jobs run at once; 0 means what the settings say, and
+	// 4 for mailboxes here.
 	Workers int
-	// Lease is how long a claim lasts; a delivery must not take longer. 0
-	// means 10 minutes.
+	// Lease is how long a claim lasts unless it is extended; 0 means 10 minutes.
 	Lease time.Duration
-	// Done is told what became of the recipients once it is stored; nil: nobody.
-	Done func(c store.Claim, outcomes []store.Outcome)
+	// Done is told what became of a job's recipients once it is stored, and
+	// the id of the notice about them, zero for none; nil: nobody.
+	Done func(j Job, endings []Ending, notice ident.ID)
 	Log  *event.Logger
 }
 
 // Runner works on one kind of recipients.
-type Runner struct{ o Options }
+type Runner struct {
+	o     Options
+	lanes *lanes
+	jobs  sync.WaitGroup
+	freed chan struct{} // a hint that there is room again
+}
 
-// batch is how many messages one claim takes.
-const batch = 100
+const (
+	// batch is how many messages one claim takes.
+	batch = 100
+	// window is how many jobs are held in memory, localWindow for mailboxes.
+	window, localWindow = 2000, 200
+	localWorkers        = 4
+)
 
 // New returns a Runner.
 func New(o Options) *Runner {
-	if o.Workers == 0 {
-		o.Workers = 4
-	}
 	if o.Lease == 0 {
 		o.Lease = 10 * time.Minute
 	}
-	return &Runner{o: o}
+	if o.Settings == nil {
+		s := setting.Defaults[Settings](setting.Recommended)
+		o.Settings = func() *Settings { return &s }
+	}
+	size := window
+	if o.Local {
+		size = localWindow
+	}
+	return &Runner{o: o, lanes: newLanes(size, o.Route != nil), freed: make(chan struct{}, 1)}
 }
+
+func (r *Runner) workers() int {
+	switch {
+	case r.o.Workers > 0:
+		return r.o.Workers
+	case r.o.Local:
+		return localWorkers
+	}
+	return r.o.Settings().Workers
+}
+
+// How long a stop takes at most: deliveries may end by themselves for a while,
+// then they are interrupted; what is not stored soon after that is due again
+// at the next start.
+const (
+	grace    = 4 * time.Second
+	stopTime = 2 * time.Second
+)
 
 // Run delivers until ctx ends, then waits for deliveries under way. What an
 // earlier process of the same name had claimed is due again, and so is, at the
 // end, what was claimed and not tried.
 func (r *Runner) Run(ctx context.Context) {
+	work, cancel := outlast(ctx, grace)
+	defer cancel()
+	save, cancel := outlast(ctx, grace+stopTime)
+	defer cancel()
+	c := contexts{ctx, work, save}
 	r.abandon(ctx)
 	defer r.abandon(context.WithoutCancel(ctx))
-	jobs := make(chan store.Claim)
-	done := make(chan struct{}, r.o.Workers)
-	for range r.o.Workers {
-		go func() {
-			defer func() { done <- struct{}{} }()
-			for c := range jobs {
-				r.deliver(ctx, c)
-			}
-		}()
-	}
 	for ctx.Err() == nil {
-		switch more, err := r.claim(ctx, jobs); {
-		case err != nil:
-			r.pause(ctx, idle, nil) // what is due stays due: asking at once would spin
-		case !more:
-			r.wait(ctx)
+		r.step(c)
+	}
+	r.jobs.Wait()
+}
+
+// contexts are the three ends of a Runner: nothing begins after run, no
+// delivery goes on after work, nothing is stored after save.
+type contexts struct{ run, work, save context.Context }
+
+// outlast returns a context that ends some time after its parent.
+func outlast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-own.Done():
 		}
-	}
-	close(jobs)
-	for range r.o.Workers {
-		<-done
-	}
+	})
+	return own, func() { stop(); cancel() }
 }
 
 func (r *Runner) abandon(ctx context.Context) {
@@ -101,41 +158,110 @@ func (r *Runner) abandon(ctx context.Context) {
 	}
 }
 
-// stopTime is how long a stop waits for the store; what is not stored by then
-// is due again at the next start.
-const stopTime = 2 * time.Second
-
-// outlast returns a context to store an outcome by: a minute, but no longer
-// than stopTime after a stop.
-func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
-	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(stopTime):
-			cancel()
-		case <-own.Done():
-		}
-	})
-	return own, func() { stop(); cancel() }
-}
-
-// claim hands due messages to the workers and reports whether there may be more.
-func (r *Runner) claim(ctx context.Context, jobs chan<- store.Claim) (more bool, err error) {
-	claims, err := r.o.Queue.Claim(ctx, r.o.Owner, r.o.Local, batch, r.o.Lease)
-	if err != nil {
-		if ctx.Err() == nil {
+// step claims once and waits if there was nothing more.
+func (r *Runner) step(c contexts) {
+	now := time.Now()
+	r.lanes.sweep(now)
+	if !r.o.Local && r.o.Settings().Paused {
+		r.giveBack(c, r.lanes.drain(now.Add(2*r.o.Lease)), 0)
+		r.sleep(c.run, idle, nil)
+		return
+	}
+	// What waits for long goes back before its lease ends.
+	r.giveBack(c, r.lanes.drain(now.Add(r.o.Lease/2)), untriedPause)
+	room := r.lanes.room()
+	if room < batch/2 { // a few at a time would cost a transaction each
+		r.sleep(c.run, idle, r.freed)
+		return
+	}
+	limit := min(batch, room)
+	claims, err := r.o.Queue.Claim(c.run, r.o.Owner, r.o.Local, limit, r.o.Lease)
+	switch {
+	case err != nil:
+		if c.run.Err() == nil {
 			r.o.Log.Log(event.QueueError, event.Err(err))
 		}
-		return false, err
+		r.sleep(c.run, idle, nil) // what is due stays due: asking at once would spin
+		return
+	case c.run.Err() != nil:
+		return // Run gives the claims back
 	}
-	for _, c := range claims {
-		select {
-		case jobs <- c:
-		case <-ctx.Done():
-			return false, nil // Run gives it back
+	r.sort(c, claims)
+	if len(claims) < limit {
+		r.wait(c.run)
+	}
+}
+
+// sort puts claims into their lanes and deals with those that have no place.
+func (r *Runner) sort(c contexts, claims []store.Claim) {
+	now := time.Now()
+	var away []func()
+	for i := range claims {
+		for _, j := range split(claims[i], r.o.Route) {
+			switch p := r.lanes.put(j, now); {
+			case p.dead:
+				away = append(away, func() { r.unreachable(c, j, p.reply) })
+			case p.full:
+				away = append(away, func() { r.untried(c, j, p.wait) })
+			}
 		}
 	}
-	return len(claims) == batch, nil
+	r.start(c)
+	each(away)
+}
+
+// start starts what may start.
+func (r *Runner) start(c contexts) {
+	for c.run.Err() == nil {
+		j := r.lanes.next(r.workers(), r.o.Settings().PerDestination)
+		if j == nil {
+			return
+		}
+		r.jobs.Go(func() { r.work(c, j) })
+	}
+}
+
+// release gives up the place of jobs and lets others in.
+func (r *Runner) release(n int) {
+	r.lanes.release(n)
+	select {
+	case r.freed <- struct{}{}:
+	default:
+	}
+}
+
+// giveBack returns waiting jobs to the store.
+func (r *Runner) giveBack(c contexts, jobs []*job, wait time.Duration) {
+	back := make([]func(), len(jobs))
+	for i, j := range jobs {
+		back[i] = func() { r.untried(c, j, wait) }
+	}
+	each(back)
+	if len(jobs) > 0 {
+		r.release(len(jobs))
+	}
+}
+
+// together is how many outcomes of jobs that were not tried are stored at
+// once; the store makes one commit of them.
+const together = 64
+
+// each runs all functions, several at once.
+func each(all []func()) {
+	var wg sync.WaitGroup
+	work := make(chan func())
+	for range min(len(all), together) {
+		wg.Go(func() {
+			for f := range work {
+				f()
+			}
+		})
+	}
+	for _, f := range all {
+		work <- f
+	}
+	close(work)
+	wg.Wait()
 }
 
 const (
@@ -151,11 +277,11 @@ func (r *Runner) wait(ctx context.Context) {
 	if due, ok, err := r.o.Queue.NextDue(ctx, r.o.Local); err == nil && ok {
 		pause = min(max(time.Until(due), breath), idle)
 	}
-	r.pause(ctx, pause, r.o.Queue.Wake(r.o.Local))
+	r.sleep(ctx, pause, r.o.Queue.Wake(r.o.Local))
 }
 
-// pause sleeps until the time is over, the signal comes or ctx ends.
-func (r *Runner) pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+// sleep sleeps until the time is over, the signal comes or ctx ends.
+func (r *Runner) sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -163,77 +289,4 @@ func (r *Runner) pause(ctx context.Context, d time.Duration, wake <-chan struct{
 	case <-timer.C:
 	case <-wake:
 	}
-}
-
-// retryAfter is when a recipient without an outcome is tried again.
-const retryAfter = 5 * time.Minute
-
-// deliver runs one claim to its end. Results are stored even when ctx ended
-// meanwhile: the delivery happened.
-func (r *Runner) deliver(ctx context.Context, c store.Claim) {
-	if ctx.Err() != nil {
-		return
-	}
-	log := r.o.Log.Message(c.Message.ID)
-	outcomes := r.try(ctx, c)
-	if ctx.Err() != nil {
-		// What the stop interrupted goes back as if it had not been tried.
-		outcomes = slices.DeleteFunc(outcomes, func(o store.Outcome) bool { return !o.Done })
-	} else {
-		outcomes = complete(c, outcomes)
-	}
-	if len(outcomes) == 0 {
-		return
-	}
-	finish, cancel := outlast(ctx)
-	defer cancel()
-	if err := r.o.Queue.Finish(finish, c, outcomes, nil); err != nil {
-		if errors.Is(err, store.ErrConflict) {
-			log.Log(event.QueueError, slog.String("claim", "lost to another worker"))
-			return
-		}
-		r.giveBack(finish, c, outcomes, err)
-		log.Log(event.QueueError, event.Err(err))
-	}
-	if r.o.Done != nil {
-		r.o.Done(c, outcomes)
-	}
-}
-
-// try runs the Deliverer. A message that makes it panic is deferred: it must
-// not end the process, which would find it again at the next start.
-func (r *Runner) try(ctx context.Context, c store.Claim) (outcomes []store.Outcome) {
-	defer func() {
-		if p := recover(); p != nil {
-			outcomes = nil
-			r.o.Log.Message(c.Message.ID).Log(event.ServerPanic, slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	return r.o.Deliverer.Deliver(ctx, c)
-}
-
-// giveBack defers all recipients when their outcome could not be stored, for
-// example because a mailbox was full only at the commit.
-func (r *Runner) giveBack(ctx context.Context, c store.Claim, outcomes []store.Outcome, cause error) {
-	for i := range outcomes {
-		o := &outcomes[i]
-		o.Done, o.File, o.LastError, o.NextTry = false, nil, cause.Error(), time.Now().Add(retryAfter)
-	}
-	if err := r.o.Queue.Finish(ctx, c, outcomes, nil); err != nil {
-		r.o.Log.Message(c.Message.ID).Log(event.QueueError, event.Err(err))
-	}
-}
-
-// complete adds a deferral for every recipient the deliverer left out.
-func complete(c store.Claim, outcomes []store.Outcome) []store.Outcome {
-	seen := make(map[int64]bool, len(outcomes))
-	for _, o := range outcomes {
-		seen[o.Recipient] = true
-	}
-	for _, rcpt := range c.Message.Recipients {
-		if !seen[rcpt.ID] {
-			outcomes = append(outcomes, store.Outcome{Recipient: rcpt.ID, NextTry: time.Now().Add(retryAfter), LastError: "not tried: the delivery was interrupted"})
-		}
-	}
-	return outcomes
 }

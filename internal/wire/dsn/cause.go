@@ -25,6 +25,7 @@ const (
 	causeFull
 	causeTooLarge
 	causeSystem
+	causeHere // a trouble of this server itself
 	causeDNS
 	causeNoAnswer
 	causeLoop
@@ -54,13 +55,13 @@ type known struct {
 }
 
 var byStatus = map[[2]uint16]known{
-	{1, 0}: {causeNoAddress, true}, {1, 1}: {causeNoAddress, false}, {1, 2}: {causeNoDomain, false}, {1, 3}: {causeBadAddress, false},
+	{1, 0}: {causeRefused, true}, {1, 1}: {causeNoAddress, false}, {1, 2}: {causeNoDomain, false}, {1, 3}: {causeBadAddress, false},
 	{1, 4}: {causeNoAddress, false}, {1, 6}: {causeMoved, false}, {1, 7}: {causeSender, false}, {1, 8}: {causeSender, false},
 	{1, 10}: {causeNoMail, false},
 	{2, 1}:  {causeDisabled, false}, {2, 2}: {causeFull, false}, {2, 3}: {causeTooLarge, false},
 	{3, 0}: {causeSystem, true}, {3, 1}: {causeSystem, false}, {3, 2}: {causeSystem, true}, {3, 3}: {causeContent, true},
 	{3, 4}: {causeTooLarge, false}, {3, 5}: {causeSystem, false},
-	{4, 1}: {causeNoAnswer, true}, {4, 2}: {causeNoAnswer, false}, {4, 3}: {causeDNS, false}, {4, 4}: {causeDNS, false},
+	{4, 0}: {causeNoAnswer, true}, {4, 1}: {causeNoAnswer, true}, {4, 2}: {causeNoAnswer, false}, {4, 3}: {causeDNS, false}, {4, 4}: {causeDNS, false},
 	{4, 5}: {causeSystem, false}, {4, 6}: {causeLoop, false}, {4, 14}: {causeLoop, false},
 	{5, 0}: {causeProtocol, true}, {5, 1}: {causeProtocol, true}, {5, 2}: {causeProtocol, true}, {5, 3}: {causeTooMany, false},
 	{5, 4}: {causeProtocol, true}, {5, 5}: {causeProtocol, true},
@@ -94,7 +95,7 @@ var byWords = []struct {
 	{"too large|too big|size limit|maximum size|message size|file size", causeTooLarge},
 	{"spam|unsolicited|bulk mail", causeSpam},
 	{"rate limit|too many|too fast|too much mail|throttl|deferred due to", causeRate},
-	{"authentication required|must authenticate|authentication failed|auth first", causeLogin},
+	{"authentication required|must authenticate|authentication failed|auth first|offers no login|the login at", causeLogin},
 	{"starttls|encryption required|must be encrypted|certificate", causeTLS},
 	{"disabled|inactive|suspended|deactivated", causeDisabled},
 	{"timed out|timeout|connection refused|no route|unreachable", causeNoAnswer},
@@ -103,8 +104,17 @@ var byWords = []struct {
 // codes are for replies without an enhanced status code.
 var codes = map[int]cause{530: causeLogin, 534: causeLogin, 535: causeLogin, 538: causeTLS, 551: causeMoved, 556: causeNoMail}
 
-// causeOf finds what to tell about a reply. permanent says how the recipient
-// fared, whatever class the reply has.
+// cause finds what to tell about what became of a recipient.
+func (r *Recipient) cause() cause {
+	c := causeOf(r.Reply, r.Action == Failed)
+	if r.Host == "" && (c == causeSystem || c == causeTrouble || c == causeRefused) {
+		return causeHere
+	}
+	return c
+}
+
+// causeOf finds what a reply means. permanent says how the recipient fared,
+// whatever class the reply has.
 func causeOf(r reply.Reply, permanent bool) cause {
 	text := strings.ToLower(r.String())
 	e := r.Enhanced

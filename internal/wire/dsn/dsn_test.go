@@ -375,10 +375,21 @@ func TestRepliesAreUnderstood(t *testing.T) {
 		{450, reply.E(4, 4, 7), "expired; last: 450 4.1.1 unverified", true, causeTrouble},
 		{450, reply.E(4, 4, 7), "expired; last: 4.99999.1", true, causeRefused},
 		{550, reply.E(5, 6, 7), "x", true, causeInternational},
+		{550, reply.E(5, 1, 0), "we do not like this", true, causeRefused},
+		{550, reply.E(5, 1, 0), "Unknown user", true, causeNoAddress},
+		{451, reply.E(4, 4, 0), "no host could be tried", false, causeNoAnswer},
+		{451, reply.E(4, 7, 0), "the login at smart.test:587 failed", false, causeLogin},
+		{451, reply.E(4, 7, 4), "smart.test offers no TLS, which is demanded", false, causeTLS},
 	} {
 		if got := causeOf(reply.New(c.code, c.e, c.text), c.permanent); got != c.want {
 			t.Errorf("%d %s %s: %d %q", c.code, c.e, c.text, got, english.causes[got].what)
 		}
+	}
+	ours := Recipient{Action: Delayed, Reply: reply.New(451, reply.E(4, 3, 0), "the message could not be read here")}
+	theirs := ours
+	theirs.Host = "mx.far.test"
+	if ours.cause() != causeHere || theirs.cause() != causeSystem {
+		t.Errorf("a trouble of ours is %d, one of theirs %d", ours.cause(), theirs.cause())
 	}
 }
 

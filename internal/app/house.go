@@ -41,9 +41,12 @@ type House struct {
 	Records   *record.Recorder
 	Pipeline  *policy.Pipeline
 	Service   *manage.Service
-	Resolver  *dns.Resolver
+	// Version is what the binary calls itself.
+	Version  string
+	Resolver *dns.Resolver
 
 	slog      *slog.Logger
+	counts    *counts
 	passwords *passwd.Verifier
 	networks  []netip.Prefix
 	node      string // the name of this data folder among all nodes
@@ -74,7 +77,8 @@ const (
 // Open opens the data folder and everything that lives in it.
 func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
 	handler := logHandler(c.Log, o.Log)
-	h := &House{Config: c, Log: event.New(handler), slog: slog.New(handler)}
+	counted := newCounts(handler)
+	h := &House{Config: c, Log: event.New(counted), Version: o.Version, slog: slog.New(handler), counts: counted}
 	fresh, err := prepareFolder(c, o.MustExist)
 	if err != nil {
 		return nil, err
@@ -146,7 +150,7 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	h.Pipeline = policy.NewPipeline(h.handles.policy.Get().Rules(h.networks...))
 	h.Resolver = h.newResolver()
 	h.Service = manage.New(manage.Options{Store: h.Store, Settings: h.Settings, Directory: h.Directory, Records: h.Records,
-		Pipeline: h.Pipeline, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Version: o.Version})
+		Pipeline: h.Pipeline, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Log: h.Log, Version: o.Version})
 	h.follow()
 	return nil
 }

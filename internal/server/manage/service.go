@@ -51,3 +51,6 @@ func Operations() []Operation {
 	}
 	return all
 }
+
+// Began is when the service was made: the start of the process.
+func (s *Service) Began() time.Time { return s.began }

@@ -104,6 +104,13 @@ func (f *QueueFilter) Selects() bool {
 	return !f.ID.IsZero() || f.Sender != "" || f.Recipient != "" || f.Destination != "" || f.State != nil
 }
 
+// QueueDepth is how many recipients of a kind wait in a state.
+type QueueDepth struct {
+	Local      bool
+	State      QueueState
+	Recipients int64
+}
+
 // Claim is a lease on recipients of one message that are due.
 type Claim struct {
 	Message    QueueMessage // Recipients: those claimed
@@ -153,6 +160,9 @@ type Queue interface {
 	// Redirect gives them a new address; ErrConflict when all of them are
 	// being tried at the moment.
 	Redirect(ctx context.Context, f QueueFilter, to mail.Address) (int, error)
+	// Depth counts the recipients by kind and state. It reads the whole queue:
+	// ask seldom.
+	Depth(ctx context.Context) ([]QueueDepth, error)
 	OpenBody(ctx context.Context, id ident.ID) (Body, error)
 	// Claim leases up to limit messages with due recipients to owner. Claims
 	// whose lease ran out are due again. local selects recipients with a

@@ -172,4 +172,14 @@ type Stats struct {
 	BodyBytes int64 // octets written to bodies
 	LastBatch int
 	MaxBatch  int
+	// CommitSizes are the operations in a commit, CommitTimes the seconds it took.
+	CommitSizes, CommitTimes Histogram
+}
+
+// Histogram counts observations by size. Bounds are upper bounds, rising;
+// Counts has one more, for what is above them.
+type Histogram struct {
+	Bounds []float64
+	Counts []int64
+	Sum    float64
 }

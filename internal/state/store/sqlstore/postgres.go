@@ -32,6 +32,7 @@ type pgEngine struct {
 
 	commits, writes     atomic.Int64
 	lastBatch, maxBatch atomic.Int64
+	meter               meter
 }
 
 // deliverers is how many goroutines commit deliveries.
@@ -208,6 +209,7 @@ func (e *pgEngine) write(ctx context.Context, _ bool, fn func(t *txn) error) err
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	began := time.Now()
 	for try := 0; ; try++ {
 		unknown, err := e.transact(ctx, fn)
 		switch {
@@ -216,6 +218,7 @@ func (e *pgEngine) write(ctx context.Context, _ bool, fn func(t *txn) error) err
 		case err == nil:
 			e.commits.Add(1)
 			e.writes.Add(1)
+			e.meter.commit(1, began)
 			return nil
 		case try == attempts || !again(err):
 			return classifyPG(err)
@@ -293,8 +296,8 @@ func (e *pgEngine) room(ctx context.Context) (store.Room, error) {
 }
 
 func (e *pgEngine) stats() store.Stats {
-	return store.Stats{Commits: e.commits.Load(), Writes: e.writes.Load(), Syncs: -1,
-		LastBatch: int(e.lastBatch.Load()), MaxBatch: int(e.maxBatch.Load())}
+	return e.meter.fill(store.Stats{Commits: e.commits.Load(), Writes: e.writes.Load(), Syncs: -1,
+		LastBatch: int(e.lastBatch.Load()), MaxBatch: int(e.maxBatch.Load())})
 }
 
 func (e *pgEngine) close() error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"time"
 
 	"posthorn/internal/state/store"
 )
@@ -29,7 +30,9 @@ func (e *pgEngine) deliver(ctx context.Context, d *delivery) error {
 // run commits what waits in one line.
 func (e *pgEngine) run(l *waitingLine) {
 	for batch := l.next(nil); batch != nil; batch = l.next(batch) {
+		began := time.Now()
 		e.commitBatch(batch)
+		e.meter.commit(len(batch), began)
 		answer(batch)
 	}
 }

@@ -27,6 +27,7 @@ type sqliteEngine struct {
 
 	commits, writes, syncs atomic.Int64
 	lastBatch, maxBatch    atomic.Int64
+	meter                  meter
 }
 
 // cache sizes in KB, as PRAGMA cache_size takes them.
@@ -185,10 +186,10 @@ func classifyRead(err error) error {
 
 func (e *sqliteEngine) stats() store.Stats {
 	_, bodySyncs := e.bodies.segments.Counts()
-	return store.Stats{
+	return e.meter.fill(store.Stats{
 		Commits: e.commits.Load(), Writes: e.writes.Load(), Syncs: e.syncs.Load() + bodySyncs,
 		LastBatch: int(e.lastBatch.Load()), MaxBatch: int(e.maxBatch.Load()),
-	}
+	})
 }
 
 // close ends the goroutines and then the connections. It is called on an

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 
@@ -73,7 +74,9 @@ func (e *sqliteEngine) deliver(ctx context.Context, d *delivery) error {
 func (w *sqliteWriter) run() {
 	defer close(w.ended)
 	for batch := w.line.next(nil); batch != nil; batch = w.line.next(batch) {
+		began := time.Now()
 		w.commit(batch)
+		w.e.meter.commit(len(batch), began)
 		answer(batch)
 		w.wal.between()
 	}

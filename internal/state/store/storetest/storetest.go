@@ -64,6 +64,7 @@ var groups = []group{
 	{"Aliases", aliasTests},
 	{"Administrators", administratorTests},
 	{"Tokens", tokenTests},
+	{"Depth", depthTests},
 	{"Settings", settingTests},
 	{"Queue", queueTests},
 	{"QueueClaims", claimTests},

@@ -18,6 +18,7 @@ import (
 
 // A store that turned read-only (reliability.md row 7) still says what is due.
 func TestARunnerThatCannotClaimDoesNotSpin(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(_ context.Context, j Job) ([]Result, error) { return delivered(j), nil })
 		w.shelf.add(nil, "a@far.test")
@@ -37,6 +38,7 @@ func (c crowded) NextDue(context.Context, bool) (time.Time, bool, error) {
 }
 
 func TestWhatIsDueAndTakenByOthersIsAskedForInPeace(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(_ context.Context, j Job) ([]Result, error) { return delivered(j), nil })
 		w.o.Queue = crowded{w.shelf}
@@ -48,6 +50,7 @@ func TestWhatIsDueAndTakenByOthersIsAskedForInPeace(t *testing.T) {
 }
 
 func TestAMessageThatPanicsIsDeferred(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(context.Context, Job) ([]Result, error) { panic("broken invariant") })
 		w.shelf.add(nil, "a@far.test")
@@ -63,6 +66,7 @@ func TestAMessageThatPanicsIsDeferred(t *testing.T) {
 
 // One destination stalls with 10,000 messages; another is served at once.
 func TestAStalledDestinationStarvesNoOther(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var most, running atomic.Int64
 		w := newWorld(t, func(ctx context.Context, j Job) ([]Result, error) {
@@ -116,6 +120,7 @@ func TestAStalledDestinationStarvesNoOther(t *testing.T) {
 
 // A hundred destinations that stall at once leave room for one more.
 func TestManyStalledDestinationsLeaveRoom(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(ctx context.Context, j Job) ([]Result, error) {
 			if j.To.Key == "good.test" {
@@ -140,6 +145,7 @@ func TestManyStalledDestinationsLeaveRoom(t *testing.T) {
 
 // A flood to a good destination is worked off as fast as it takes it.
 func TestAFloodIsDeliveredAsFastAsItIsTaken(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var most, running atomic.Int64
 		w := newWorld(t, func(_ context.Context, j Job) ([]Result, error) {
@@ -169,6 +175,7 @@ func TestAFloodIsDeliveredAsFastAsItIsTaken(t *testing.T) {
 }
 
 func TestAnOutageDefersAllThatWaitsAndIsAskedAgainLater(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var tries []time.Time
@@ -235,6 +242,7 @@ func TestAnOutageDefersAllThatWaitsAndIsAskedAgainLater(t *testing.T) {
 }
 
 func TestRecipientsOfADestinationTravelTogether(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var jobs []string
@@ -254,6 +262,7 @@ func TestRecipientsOfADestinationTravelTogether(t *testing.T) {
 }
 
 func TestAPausedQueueKeepsMailAndGoesOn(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(_ context.Context, j Job) ([]Result, error) { return delivered(j), nil })
 		w.s.Paused = true
@@ -275,6 +284,7 @@ func TestAPausedQueueKeepsMailAndGoesOn(t *testing.T) {
 }
 
 func TestAPauseGivesBackWhatWaits(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(_ context.Context, j Job) ([]Result, error) {
 			time.Sleep(time.Minute)
@@ -307,6 +317,7 @@ func TestAPauseGivesBackWhatWaits(t *testing.T) {
 // A stop lets deliveries end for a while, keeps what they know, and gives the
 // rest back uncounted.
 func TestAStopHandsBack(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(ctx context.Context, j Job) ([]Result, error) {
 			switch j.Claim.Message.Recipients[0].Address.Local {
@@ -343,6 +354,7 @@ func TestAStopHandsBack(t *testing.T) {
 }
 
 func TestALongDeliveryKeepsItsLease(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var tries atomic.Int64
 		w := newWorld(t, func(_ context.Context, j Job) ([]Result, error) {
@@ -364,6 +376,7 @@ func TestALongDeliveryKeepsItsLease(t *testing.T) {
 }
 
 func TestADeliveryWhoseClaimIsLostIsInterrupted(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var cause atomic.Value
 		w := newWorld(t, func(ctx context.Context, j Job) ([]Result, error) {
@@ -389,6 +402,7 @@ func TestADeliveryWhoseClaimIsLostIsInterrupted(t *testing.T) {
 // When the store does not answer, the lease ends some time; another node may
 // have taken over then.
 func TestADeliveryIsInterruptedWhenItsLeaseEnds(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var took atomic.Int64
 		w := newWorld(t, func(ctx context.Context, j Job) ([]Result, error) {
@@ -411,6 +425,7 @@ func TestADeliveryIsInterruptedWhenItsLeaseEnds(t *testing.T) {
 
 // A job that waited for so long that its claim is gone is not begun.
 func TestAnOldClaimIsNotBegun(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var tries atomic.Int64
 		w := newWorld(t, func(_ context.Context, j Job) ([]Result, error) { tries.Add(1); return delivered(j), nil })

@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/emersion/go-imap/v2"
 
 	"posthorn/internal/testkit/daemon"
 )
@@ -70,4 +73,56 @@ func TestCurlFillsFolders(t *testing.T) {
 		}
 		contains(t, must(t, nil, curl, append(args, at, "-X", `LIST "" *`)...), wire)
 	}
+}
+
+// useCurl sends letters, also to addresses abroad, reads them by IMAP and
+// POP3, and files them in folders, which it names in modified UTF-7.
+func useCurl(p *post) {
+	curl := func(who string, input []byte, args ...string) string {
+		p.t.Helper()
+		common := []string{"--silent", "--show-error", "--cacert", p.home + "/ca.pem", "--user", who + ":" + password}
+		if p.way == upgraded {
+			common = append(common, "--ssl-reqd")
+		}
+		return p.run(input, "curl", append(common, args...)...)
+	}
+	url := func(scheme, listener string) string { return scheme + p.one("s", "", "") + "://" + p.Addr(listener) }
+	send := func(to string, content []byte) {
+		curl(p.me, content, "--url", url("smtp", p.smtpAt)+"/client.example", "--mail-from", p.me, "--mail-rcpt", to, "--upload-file", "-")
+	}
+	sent := letters(p.me, p.friend)
+	for _, l := range sent {
+		send(p.friend, l.content)
+	}
+	p.received(p.friend, "INBOX", sent)
+	p.sendAbroad(send)
+	for i, l := range sent {
+		unchanged(p.t, l.name, []byte(curl(p.friend, nil, fmt.Sprintf("%s/%d", url("pop3", p.popAt), i+1))), l.content)
+		unchanged(p.t, l.name, []byte(curl(p.friend, nil, fmt.Sprintf("%s/INBOX;MAILINDEX=%d", url("imap", p.imapAt), i+1))), l.content)
+	}
+	for _, login := range p.abroad { // SASL carries UTF-8 (RFC 4616 §2)
+		contains(p.t, curl(login, nil, "--login-options", "AUTH=PLAIN", url("imap", p.imapAt), "-X", "STATUS INBOX (MESSAGES)"), fmt.Sprintf("MESSAGES %d", len(sent)+len(p.abroad)))
+		if list := curl(login, nil, "--login-options", "AUTH=PLAIN", url("pop3", p.popAt)); strings.Count(list, "\n") != len(sent)+len(p.abroad) {
+			p.t.Errorf("%s: POP3 lists %q", login, list)
+		}
+	}
+	at := url("imap", p.imapAt)
+	escape := strings.NewReplacer("&", "%26", " ", "%20", "/", "%2F", ",", "%2C")
+	for i, name := range folders() {
+		curl(p.me, nil, at, "-X", `CREATE "`+utf7(name)+`"`)
+		mailbox := at + "/" + escape.Replace(utf7(name))
+		curl(p.me, nil, mailbox, "--upload-file", p.file("mail", string(sent[i].content)))
+		if got := curl(p.me, nil, mailbox+";MAILINDEX=1"); got != string(sent[i].content) {
+			p.t.Errorf("%s: %q", name, got)
+		}
+		curl(p.me, nil, mailbox, "-X", `STORE 1 +FLAGS (\Flagged)`)
+		p.received(p.me, name, sent[i:i+1])
+		for _, flags := range messages(p.t, p.imap(p.me), name) {
+			if !slices.Contains(flags, imap.FlagFlagged) {
+				p.t.Errorf("%s: flags %q", name, flags)
+			}
+		}
+		contains(p.t, curl(p.me, nil, at, "-X", `LIST "" *`), utf7(name))
+	}
+	p.listed(p.me)
 }

@@ -161,12 +161,8 @@ func (m *mirror) state() []string {
 func (m *mirror) files() []string {
 	m.t.Helper()
 	var all []string
-	for _, part := range []string{"new", "cur"} {
-		found, err := filepath.Glob(filepath.Join(m.dir, "*", part, "*"))
-		if err != nil {
-			m.t.Fatal(err)
-		}
-		all = append(all, found...)
+	for name := range maildirFiles(m.t, m.dir) {
+		all = append(all, filepath.Join(m.dir, name))
 	}
 	slices.Sort(all)
 	return all
@@ -316,5 +312,68 @@ func TestMbsyncLogsIn(t *testing.T) {
 			m.sync()
 			m.file("<0@example.test>")
 		})
+	}
+}
+
+// useMbsync mirrors folders in three languages both ways.
+func useMbsync(p *post) {
+	m := p.mirror(p.t, p.me, "Port "+p.port(p.imapAt), "SSLType "+p.one("IMAPS", "STARTTLS", "None"), "AuthMechs "+p.one("PLAIN", "SCRAM-SHA-256", "LOGIN"))
+	sent := letters("a@else.example", p.me)
+	p.deliver(p.me, sent)
+	far, near := folders()[:2], folders()[2:]
+	for i, name := range far {
+		if err := m.far.Create(name, nil).Wait(); err != nil {
+			p.t.Fatal(err)
+		}
+		store(p.t, m.far, name, sent[i].content, imap.FlagFlagged)
+	}
+	for i, name := range near { // made here, named as mbsync keeps them
+		for _, part := range []string{"tmp", "new", "cur"} {
+			if err := os.MkdirAll(filepath.Join(m.dir, utf7(name), part), 0o700); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(m.dir, utf7(name), "cur", "1.made.here:2,FS"), unix(sent[2+i].content), 0o600); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	m.sync()
+	p.listed(p.me)
+	for i, name := range folders() {
+		found := messages(p.t, m.far, name)
+		for content, flags := range found {
+			if string(withoutTUID([]byte(content))) != string(sent[i].content) || !slices.Contains(flags, imap.FlagFlagged) {
+				p.t.Errorf("%s: %q %q", name, flags, content)
+			}
+		}
+		here := maildirFiles(p.t, filepath.Join(m.dir, utf7(name), "cur"))
+		if len(found) != 1 || len(here) != 0 && i < len(far) {
+			p.t.Errorf("%s: %d messages there, %q here", name, len(found), names(here))
+		}
+	}
+
+	// A folder goes when it is gone on the other side; mbsync asks that it is
+	// empty first.
+	if err := os.RemoveAll(filepath.Join(m.dir, utf7(far[1]), "cur")); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(m.dir, utf7(far[1]), "new")); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, part := range []string{"new", "cur"} {
+		if err := os.Mkdir(filepath.Join(m.dir, utf7(far[1]), part), 0o700); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	m.sync()
+	if left := messages(p.t, m.far, far[1]); len(left) != 0 {
+		p.t.Errorf("%d messages are left in %s", len(left), far[1])
+	}
+	if err := m.far.Delete(far[1]).Wait(); err != nil {
+		p.t.Fatal(err)
+	}
+	m.sync()
+	if _, err := os.Stat(filepath.Join(m.dir, utf7(far[1]))); err == nil {
+		p.t.Errorf("%s is still here", far[1])
 	}
 }

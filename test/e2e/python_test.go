@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/emersion/go-imap/v2"
 
 	"posthorn/internal/testkit/daemon"
 )
@@ -31,5 +35,50 @@ func TestPythonSendsReadsAndDeletes(t *testing.T) {
 	}
 	for _, script := range []string{"send.py", "read_imap.py", "read_pop3.py"} {
 		must(t, told, python, "-B", "testdata/python/"+script)
+	}
+}
+
+// usePython sends, files, flags and reads with smtplib, imaplib and poplib.
+func usePython(p *post) {
+	sent := letters(p.me, p.friend)
+	var mails []map[string]string
+	for _, l := range sent {
+		mails = append(mails, map[string]string{"name": l.name, "content": base64.StdEncoding.EncodeToString(l.content), "author": l.author, "subject": l.subject})
+	}
+	var wire []string
+	for _, name := range folders() {
+		wire = append(wire, utf7(name))
+	}
+	at := map[string]string{}
+	for _, name := range doors() {
+		at[name] = p.Addr(name)
+	}
+	python := func(script string, more any) {
+		p.t.Helper()
+		told, err := json.Marshal(map[string]any{"at": at, "way": p.name, "user": p.me, "rcpt": p.friend, "password": password, "ca": p.home + "/ca.pem",
+			"mails": mails, "folders": wire, "more": more})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		here, err := filepath.Abs("testdata/python/" + script)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.run(told, "python3", "-B", here)
+	}
+	python("letters_send.py", nil)
+	p.received(p.friend, "INBOX", sent)
+	p.sendAbroad(func(to string, content []byte) {
+		python("abroad.py", map[string]string{"to": to, "content": string(content)})
+	})
+	python("letters_read.py", p.abroad)
+	p.listed(p.me)
+	for i, name := range folders() {
+		p.received(p.me, name, sent[i:i+1])
+		for _, flags := range messages(p.t, p.imap(p.me), name) {
+			if !slices.Contains(flags, imap.FlagAnswered) || !slices.Contains(flags, imap.FlagFlagged) || slices.Contains(flags, imap.FlagSeen) {
+				p.t.Errorf("%s: flags %q", name, flags)
+			}
+		}
 	}
 }

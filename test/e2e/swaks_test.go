@@ -96,3 +96,36 @@ func TestSwaksDeliversByLMTP(t *testing.T) {
 	// A line of Output for each listener; the second lmtp is the Unix socket.
 	contains(t, strings.Join(d.Output(), "\n"), "unix:"+socket)
 }
+
+// useSwaks sends letters by three mechanisms. It does not speak SMTPUTF8, so
+// the server may not take an address that needs it.
+func useSwaks(p *post) {
+	if p.way != inClear {
+		needSwaksTLS(p.t)
+	}
+	args := func(to, mechanism string) []string {
+		tls := map[way][]string{implicit: {"--tls-on-connect", "--tls-verify", "--tls-ca-path", p.home + "/ca.pem"}, upgraded: {"--tls", "--tls-verify", "--tls-ca-path", p.home + "/ca.pem"}}
+		return append([]string{"--server", p.Addr(p.smtpAt), "--helo", "client.example", "--from", p.me, "--to", to,
+			"--auth", mechanism, "--auth-user", p.me, "--auth-password", password}, tls[p.way]...)
+	}
+	sent := letters(p.me, p.friend)
+	for i, l := range sent {
+		text := strings.TrimSuffix(string(unix(l.content)), "\n") // it ends the last line itself
+		p.run(nil, "swaks", append(args(p.friend, []string{"PLAIN", "LOGIN"}[i%2]), "--data", "@"+p.file("letter", text))...)
+	}
+	p.received(p.friend, "INBOX", sent)
+	for _, to := range p.abroad {
+		r := p.end(p.command("swaks", args(to, "PLAIN")...), nil)
+		if r.code != 24 || !strings.Contains(r.out, "553 5.6.7") {
+			p.t.Errorf("%s without SMTPUTF8: exit %d\n%s%s", to, r.code, tail(r.out), r.err)
+		}
+	}
+	if p.way != inClear {
+		foreign := args(p.friend, "PLAIN")
+		foreign[len(foreign)-1] = foreignCA(p)
+		if r := p.end(p.command("swaks", foreign...), nil); r.code != 29 {
+			p.t.Errorf("a certificate nobody vouches for: exit %d\n%s", r.code, tail(r.out))
+		}
+	}
+	p.received(p.friend, "INBOX", sent)
+}

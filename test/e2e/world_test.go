@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"posthorn/internal/testkit/daemon"
+	needs "posthorn/internal/testkit/need"
 )
 
 // The accounts of quickstart.
@@ -86,10 +87,7 @@ func need(t *testing.T, program string) string {
 
 func missing(t *testing.T, what string) {
 	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed (test/setup/install)", what)
-	}
-	t.Skipf("skips what needs %s, which is not installed here", what)
+	needs.Missing(t, what, " is not installed (test/setup/install)")
 }
 
 // patience bounds one run of a client.

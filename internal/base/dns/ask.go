@@ -80,7 +80,7 @@ func (r *Resolver) ask(ctx context.Context, list []string, name string, qtype ui
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			failures = append(failures, fmt.Errorf("%s: %w", server, err))
+			failures = append(failures, fmt.Errorf("%s: %w", server, bare(err)))
 			reached = reached || !unreached(err)
 			if timedOut(err) {
 				silent = append(silent, server)
@@ -163,6 +163,14 @@ func query(name string, qtype uint16, edns bool) *mdns.Msg {
 		q.SetEdns0(udpSize, false)
 	}
 	return q
+}
+
+// bare leaves out the addresses that package net repeats.
+func bare(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
+	}
+	return err
 }
 
 // timedOut reports an answer that did not come in time.

@@ -128,6 +128,23 @@ func TestAServerWithoutEDNSIsAskedWithoutIt(t *testing.T) {
 	}
 }
 
+func TestErrorsNameTheServerAndItsFault(t *testing.T) {
+	t.Parallel()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := c.LocalAddr().String()
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := dns.New(dns.Options{Servers: authority.Names(closed, "127.0.0.1:0"), Timeout: time.Second})
+	_, err = r.A(t.Context(), "mx1.example.test")
+	if verdict(err) != "temporary" || !strings.Contains(err.Error(), ": A mx1.example.test: "+closed+": ") || !strings.Contains(err.Error(), "connection refused; 127.0.0.1:0: ") || strings.Contains(err.Error(), "->") {
+		t.Error(err)
+	}
+}
+
 func TestServersAreAddressesNeverNames(t *testing.T) {
 	t.Parallel()
 	r := dns.New(dns.Options{Servers: authority.Names("localhost:53")})

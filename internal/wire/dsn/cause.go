@@ -59,7 +59,7 @@ var byStatus = map[[2]uint16]known{
 	{1, 4}: {causeNoAddress, false}, {1, 6}: {causeMoved, false}, {1, 7}: {causeSender, false}, {1, 8}: {causeSender, false},
 	{1, 10}: {causeNoMail, false},
 	{2, 1}:  {causeDisabled, false}, {2, 2}: {causeFull, false}, {2, 3}: {causeTooLarge, false},
-	{3, 0}: {causeSystem, true}, {3, 1}: {causeSystem, false}, {3, 2}: {causeSystem, true}, {3, 3}: {causeContent, true},
+	{3, 0}: {causeTrouble, true}, {3, 1}: {causeSystem, false}, {3, 2}: {causeSystem, true}, {3, 3}: {causeContent, true},
 	{3, 4}: {causeTooLarge, false}, {3, 5}: {causeSystem, false},
 	{4, 0}: {causeNoAnswer, true}, {4, 1}: {causeNoAnswer, true}, {4, 2}: {causeNoAnswer, false}, {4, 3}: {causeDNS, false}, {4, 4}: {causeDNS, false},
 	{4, 5}: {causeSystem, false}, {4, 6}: {causeLoop, false}, {4, 14}: {causeLoop, false},
@@ -142,10 +142,13 @@ func meaning(e reply.Enhanced, code int, text string) cause {
 	return causeRefused
 }
 
-// settle turns what a server that may change its mind has not meant for good
-// into a trouble: a temporary "no such address" says that it could not ask.
+// settle makes cause and fate agree. What a server that may change its mind has
+// not meant for good is a trouble: a temporary "no such address" says that it
+// could not ask.
 func settle(c cause, permanent bool) cause {
 	switch {
+	case permanent && c == causeTrouble:
+		return causeRefused
 	case permanent:
 		return c
 	case c == causeNoAddress || c == causeBadAddress || c == causeMoved || c == causeNoDomain || c == causeNoMail || c == causeSender || c == causeProtocol:

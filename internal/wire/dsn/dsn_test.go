@@ -375,6 +375,8 @@ func TestRepliesAreUnderstood(t *testing.T) {
 		{450, reply.E(4, 4, 7), "expired; last: 450 4.1.1 unverified", true, causeTrouble},
 		{450, reply.E(4, 4, 7), "expired; last: 4.99999.1", true, causeRefused},
 		{550, reply.E(5, 6, 7), "x", true, causeInternational},
+		{451, reply.E(4, 3, 0), "try later", false, causeTrouble},
+		{554, reply.E(5, 3, 0), "unknown mailer error", true, causeRefused},
 		{550, reply.E(5, 1, 0), "we do not like this", true, causeRefused},
 		{550, reply.E(5, 1, 0), "Unknown user", true, causeNoAddress},
 		{451, reply.E(4, 4, 0), "no host could be tried", false, causeNoAnswer},
@@ -385,7 +387,7 @@ func TestRepliesAreUnderstood(t *testing.T) {
 			t.Errorf("%d %s %s: %d %q", c.code, c.e, c.text, got, english.causes[got].what)
 		}
 	}
-	ours := Recipient{Action: Delayed, Reply: reply.New(451, reply.E(4, 3, 0), "the message could not be read here")}
+	ours := Recipient{Action: Delayed, Reply: reply.New(451, reply.E(4, 3, 5), "the relay has no host")}
 	theirs := ours
 	theirs.Host = "mx.far.test"
 	if ours.cause() != causeHere || theirs.cause() != causeSystem {

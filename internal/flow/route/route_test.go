@@ -64,10 +64,11 @@ func TestRulesTakePrecedenceInTheirOrder(t *testing.T) {
 		Rule{Name: "off", Kind: ByRecipient, Disabled: true, Targets: []string{"far.test"}, Relay: via("off.test")},
 		Rule{Name: "bulk", Kind: BySender, Targets: []string{"news@here.test", "shop.test"}, Relay: via("bulk.test")},
 		Rule{Name: "below", Kind: ByRecipient, Targets: []string{".far.test"}, Relay: via("below.test")},
-		Rule{Name: "deeper", Kind: ByRecipient, Targets: []string{".eu.far.test", "münchen.test"}, Relay: via("deeper.test")},
+		Rule{Name: "deeper", Kind: ByRecipient, Targets: []string{".eu.far.test", "münchen.test", ".eu.wide.test"}, Relay: via("deeper.test")},
 		Rule{Name: "domain", Kind: ByRecipient, Targets: []string{"far.test", "main.test"}, Relay: via("domain.test")},
 		Rule{Name: "again", Kind: ByRecipient, Targets: []string{"far.test", "eu.far.test"}},
 		Rule{Name: "one", Kind: ByRecipient, Targets: []string{"Bob@far.test"}, Relay: via("one.test")},
+		Rule{Name: "wide", Kind: ByRecipient, Targets: []string{".wide.test"}, Relay: via("wide.test")},
 		Rule{Name: "main", Kind: NextHop, Targets: []string{"main.test"}, Relay: via("10.0.0.9")},
 	)
 	for _, c := range []struct{ sender, rcpt, rule, key string }{
@@ -76,6 +77,8 @@ func TestRulesTakePrecedenceInTheirOrder(t *testing.T) {
 		{"a@here.test", "x@eu.far.test", "again", "eu.far.test"}, // exact before .domain
 		{"a@here.test", "x@de.eu.far.test", "below", "relay below.test:25 (below)"},
 		{"a@here.test", "x@xn--mnchen-3ya.test", "deeper", "relay deeper.test:25 (deeper)"},
+		{"a@here.test", "x@de.eu.wide.test", "deeper", "relay deeper.test:25 (deeper)"}, // first in the list
+		{"a@here.test", "x@de.wide.test", "wide", "relay wide.test:25 (wide)"},
 		{"news@here.test", "carol@far.test", "domain", "relay domain.test:25 (domain)"}, // recipient before sender
 		{"NEWS@here.test", "x@other.test", "bulk", "relay bulk.test:25 (bulk)"},
 		{"x@shop.test", "x@other.test", "bulk", "relay bulk.test:25 (bulk)"},

@@ -33,10 +33,15 @@ type client struct {
 	tag    int
 	name   string
 	box    []told
-	recent map[store.UID]bool
+	recent map[string]bool // "INBOX 7"
+	place  string          // the mailbox that is selected
 	// kept: the command that runs must not be answered with EXPUNGE.
 	kept      bool
 	condStore bool
+	rev2      bool // nothing is \Recent, results of searches are ESEARCH
+	// Of the last SELECT: what it said, and what a resynchronisation did.
+	validity, highest uint64
+	earlier           []imap.SeqSet
 	// idling is the tag of the IDLE that runs, "" for none.
 	idling string
 }
@@ -76,7 +81,7 @@ func (w *world) client(name string, port uint16) *client {
 		w.serve("imap", theirs)
 		_ = theirs.Close()
 	}()
-	return &client{conn: ours, in: bufio.NewReader(ours), name: name, recent: map[store.UID]bool{}}
+	return &client{conn: ours, in: bufio.NewReader(ours), name: name, recent: map[string]bool{}}
 }
 
 // do sends a command and takes in what is answered. It returns the tagged
@@ -135,6 +140,7 @@ func (c *client) line() (string, error) {
 }
 
 var (
+	codeItem  = regexp.MustCompile(`^\* OK \[(UIDVALIDITY|HIGHESTMODSEQ) (\d+)\]`)
 	numbered  = regexp.MustCompile(`^\* (\d+) (EXISTS|RECENT|EXPUNGE|FETCH)(.*)$`)
 	uidItem   = regexp.MustCompile(`UID (\d+)`)
 	flagsItem = regexp.MustCompile(`FLAGS \(([^)]*)\)`)
@@ -146,12 +152,23 @@ func (c *client) take(line string) error {
 	if set, ok := strings.CutPrefix(line, "* VANISHED "); ok {
 		return c.vanished(set)
 	}
+	if strings.HasPrefix(line, "* OK [CLOSED]") {
+		c.box = nil
+	}
+	if m := codeItem.FindStringSubmatch(line); m != nil {
+		n, _ := strconv.ParseUint(m[2], 10, 64)
+		*map[string]*uint64{"UIDVALIDITY": &c.validity, "HIGHESTMODSEQ": &c.highest}[m[1]] = n
+	}
 	m := numbered.FindStringSubmatch(line)
 	if m == nil {
 		return nil
 	}
 	n, _ := strconv.Atoi(m[1])
 	switch m[2] {
+	case "RECENT":
+		if c.rev2 {
+			return fmt.Errorf("RECENT in IMAP4rev2")
+		}
 	case "EXISTS":
 		if n < len(c.box) {
 			return fmt.Errorf("EXISTS below %d", len(c.box))
@@ -175,7 +192,11 @@ func (c *client) take(line string) error {
 }
 
 func (c *client) vanished(text string) error {
+	text, earlier := strings.CutPrefix(text, "(EARLIER) ")
 	set, err := imap.ParseSeqSet(text)
+	if earlier && err == nil {
+		return c.vanishedEarlier(set)
+	}
 	if err != nil || c.kept {
 		return fmt.Errorf("VANISHED where it is forbidden, or %w", err)
 	}
@@ -197,6 +218,17 @@ func (c *client) vanished(text string) error {
 	return nil
 }
 
+// vanishedEarlier notes what a resynchronisation says is gone. None of it is there.
+func (c *client) vanishedEarlier(set imap.SeqSet) error {
+	c.earlier = append(c.earlier, set)
+	for _, t := range c.box {
+		if t.uid != 0 && set.Contains(uint32(t.uid), 1<<31) {
+			return fmt.Errorf("UID %d vanished and is there", t.uid)
+		}
+	}
+	return nil
+}
+
 func (c *client) fetched(t *told, items string) error {
 	if m := uidItem.FindStringSubmatch(items); m != nil {
 		uid, _ := strconv.Atoi(m[1])
@@ -211,14 +243,21 @@ func (c *client) fetched(t *told, items string) error {
 			if f != `\Recent` {
 				flags = append(flags, f)
 			} else if t.uid != 0 {
-				c.recent[t.uid] = true
+				c.recent[fmt.Sprint(c.place, " ", t.uid)] = true
+			}
+			if f == `\Recent` && c.rev2 {
+				return fmt.Errorf("\\Recent in IMAP4rev2")
 			}
 		}
 		slices.Sort(flags)
 		t.flags, t.known, t.fresh = strings.Join(flags, " "), true, true
 	}
 	if m := modItem.FindStringSubmatch(items); m != nil {
-		t.modSeq, _ = strconv.ParseUint(m[1], 10, 64)
+		modSeq, _ := strconv.ParseUint(m[1], 10, 64)
+		if modSeq < t.modSeq {
+			return fmt.Errorf("MODSEQ went back from %d", t.modSeq)
+		}
+		t.modSeq = modSeq
 	} else if c.condStore && flagsItem.MatchString(items) {
 		return fmt.Errorf("FLAGS without MODSEQ")
 	}
@@ -230,6 +269,7 @@ func (c *client) enter(box string) error {
 	if _, err := c.line(); err != nil {
 		return err
 	}
+	c.place = box
 	for _, command := range []string{"LOGIN alice secret", "SELECT " + box} {
 		if r, _, err := c.do("%s", command); err != nil || !strings.HasPrefix(r, "OK") {
 			return fmt.Errorf("%s: %s %v", command, r, err)
@@ -258,7 +298,7 @@ func (c *client) learn() error {
 }
 
 // agrees compares the mirror with the store after a NOOP.
-func (c *client) agrees(w *world, box store.MailboxID) error {
+func (c *client) agrees(w *world) error {
 	if err := c.awake(); err != nil {
 		return err
 	}
@@ -268,7 +308,12 @@ func (c *client) agrees(w *world, box store.MailboxID) error {
 	if err := c.learn(); err != nil {
 		return err
 	}
-	x, err := w.store.Account(w.accounts["alice"]).Index(w.ctx, box)
+	account := w.store.Account(w.accounts["alice"])
+	box, err := account.FindMailbox(w.ctx, c.place)
+	if err != nil {
+		return err
+	}
+	x, err := account.Index(w.ctx, box.ID)
 	if err != nil {
 		return err
 	}

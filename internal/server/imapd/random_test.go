@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -37,8 +38,12 @@ func soak(t *testing.T) time.Duration {
 // actor is a client that does random things.
 type actor struct {
 	*client
-	r   *rand.Rand
-	log []string
+	r       *rand.Rand
+	log     []string
+	qresync bool
+	ctx     context.Context
+	store   store.Account
+	memory  map[string]*memory // of mailboxes left
 	// silent is the silent STORE being sent, nil otherwise.
 	silent *silentStore
 }
@@ -128,85 +133,27 @@ func (a *actor) set(uid bool) string {
 	return strings.Join(parts, ",")
 }
 
-var (
-	randomFlags = []string{`\Seen`, `\Answered`, `\Flagged`, `\Deleted`, `\Draft`, "$a", "$b", "kw"}
-	storeForms  = []string{"FLAGS", "+FLAGS", "-FLAGS", "FLAGS.SILENT", "+FLAGS.SILENT", "-FLAGS.SILENT"}
-)
-
-// command makes a random command; kept says that EXPUNGE must not answer it.
-func (a *actor) command() (text string, kept bool) {
-	if len(a.box) == 0 || a.r.IntN(5) == 0 {
-		subject := fmt.Sprintf("Subject: %d\r\n\r\nx", a.r.IntN(100))
-		return fmt.Sprintf("APPEND INBOX (%s) {%d+}\r\n%s", randomFlags[a.r.IntN(len(randomFlags))], len(subject), subject), false
-	}
-	uid := a.r.IntN(2) == 0
-	prefix := ""
-	if uid {
-		prefix = "UID "
-	}
-	set := a.set(uid)
-	switch a.r.IntN(14) {
-	case 0:
-		return "NOOP", false
-	case 1, 2, 3, 4:
-		flags := []string{randomFlags[a.r.IntN(len(randomFlags))], randomFlags[a.r.IntN(len(randomFlags))]}
-		form := storeForms[a.r.IntN(len(storeForms))]
-		if strings.HasSuffix(form, ".SILENT") {
-			parsed, err := imap.ParseSeqSet(set)
-			if err != nil {
-				panic(err)
-			}
-			a.silent = &silentStore{uid: uid, set: parsed, form: form[0], flags: flags}
-		}
-		condition := ""
-		if a.r.IntN(4) == 0 {
-			a.condStore = true // the command turns it on
-			condition = fmt.Sprintf("(UNCHANGEDSINCE %d) ", a.box[a.pick()-1].modSeq)
-		}
-		return fmt.Sprintf("%sSTORE %s %s%s (%s)", prefix, set, condition, form, strings.Join(flags, " ")), !uid
-	case 5:
-		return "EXPUNGE", false
-	case 6:
-		return "UID EXPUNGE " + a.set(true), false
-	case 7:
-		return fmt.Sprintf("%sFETCH %s (UID FLAGS)", prefix, set), !uid
-	case 8:
-		return fmt.Sprintf("%sFETCH %s (UID BODY[])", prefix, set), !uid
-	case 9:
-		return fmt.Sprintf("%sSEARCH OR SUBJECT 1 UNSEEN", prefix), !uid
-	case 10:
-		if len(a.box) > 30 { // copies would soon outnumber all else
-			return fmt.Sprintf("%sMOVE %s Archive", prefix, set), false
-		}
-		return fmt.Sprintf("%sCOPY %s INBOX", prefix, set), false
-	case 11:
-		return fmt.Sprintf("%sMOVE %d Archive", prefix, map[bool]int{true: int(a.box[a.pick()-1].uid), false: a.pick()}[uid]), false
-	case 12:
-		return "UNSELECT", false
-	}
-	return "CHECK", false
-}
+// places are the mailboxes the clients go about in.
+var places = []string{"INBOX", "Archive", "Drafts"}
 
 // step does one random thing.
 func (a *actor) step() error {
 	if err := a.awake(); err != nil {
 		return fmt.Errorf("IDLE: %w", err)
 	}
-	if a.r.IntN(8) == 0 {
+	switch a.r.IntN(40) {
+	case 0, 1, 2, 3:
 		a.log = append(a.log, a.name+": IDLE")
 		return a.idle()
+	case 4, 5:
+		return a.move(places[a.r.IntN(len(places))])
+	case 6, 7:
+		return a.searches()
 	}
 	a.silent = nil
 	text, kept := a.command()
 	if a.silent != nil {
 		a.assume()
-	}
-	if text == "UNSELECT" {
-		if _, _, err := a.do("UNSELECT"); err != nil {
-			return err
-		}
-		a.box = nil
-		text = "SELECT INBOX"
 	}
 	a.kept = kept
 	r, _, err := a.do("%s", text)
@@ -224,20 +171,28 @@ func (a *actor) step() error {
 	return a.learn()
 }
 
-// actors makes clients that have the inbox selected; every second one uses CONDSTORE.
-func actors(t *testing.T, w *world, seed uint64, n int) []*actor {
+// kinds of clients: some know nothing of changes, some take what they missed
+// by CONDSTORE or QRESYNC, some speak IMAP4rev2.
+var actorKinds = []string{"", "CONDSTORE", "QRESYNC", "IMAP4rev2", "IMAP4rev2 QRESYNC", "UTF8=ACCEPT", "IMAP4rev2 CONDSTORE", "QRESYNC UTF8=ACCEPT"}
+
+// actors makes a client of each kind, with the inbox selected.
+func actors(t *testing.T, w *world, seed uint64) []*actor {
 	var out []*actor
-	for i := range n {
-		a := &actor{client: w.client(string(rune('A'+i)), uint16(40000+i)), r: rand.New(rand.NewPCG(seed, uint64(i)))}
+	for i, kind := range actorKinds {
+		a := &actor{client: w.client(string(rune('A'+i)), uint16(40000+i)), r: rand.New(rand.NewPCG(seed, uint64(i))), memory: map[string]*memory{},
+			ctx: w.ctx, store: w.store.Account(w.accounts["alice"])}
 		if err := a.enter("INBOX"); err != nil {
 			t.Fatal(err)
 		}
-		if i%2 == 0 {
-			a.condStore = true
-			if _, _, err := a.do("FETCH 1:* (UID FLAGS) (CHANGEDSINCE 1)"); err != nil {
-				t.Fatal(err)
+		a.condStore = strings.Contains(kind, "CONDSTORE") || strings.Contains(kind, "QRESYNC")
+		a.qresync, a.rev2 = strings.Contains(kind, "QRESYNC"), strings.Contains(kind, "IMAP4rev2")
+		if kind != "" {
+			if r, _, err := a.do("ENABLE %s", kind); err != nil || !strings.HasPrefix(r, "OK") {
+				t.Fatal(r, err)
 			}
-			if _, _, err := a.do("ENABLE %s", []string{"CONDSTORE", "QRESYNC"}[i/2%2]); err != nil {
+		}
+		if a.condStore { // the mod-sequences of what it has heard of already
+			if _, _, err := a.do("FETCH 1:* (UID FLAGS) (CHANGEDSINCE 1)"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -248,13 +203,13 @@ func actors(t *testing.T, w *world, seed uint64, n int) []*actor {
 
 // checkRecent: a message is \Recent in one session at most (RFC 3501 §2.3.2).
 func checkRecent(actors []*actor) error {
-	owner := map[store.UID]string{}
+	owner := map[string]string{}
 	for _, a := range actors {
-		for uid := range a.recent {
-			if other := owner[uid]; other != "" {
-				return fmt.Errorf("message %d is recent for %s and %s", uid, other, a.name)
+		for message := range a.recent {
+			if other := owner[message]; other != "" {
+				return fmt.Errorf("message %s is recent for %s and %s", message, other, a.name)
 			}
-			owner[uid] = a.name
+			owner[message] = a.name
 		}
 	}
 	return nil
@@ -265,9 +220,13 @@ func checkRecent(actors []*actor) error {
 // the truth after a NOOP.
 func TestMirrorsAgreeWithTheStore(t *testing.T) {
 	defer goleak.VerifyNone(t)
+	done := 0
 	for end := time.Now().Add(soak(t)); ; {
 		seed := uint64(time.Now().UnixNano())
-		if !runInTurn(t, seed) || !time.Now().Before(end) {
+		ok := runInTurn(t, seed)
+		done += steps
+		if !ok || !time.Now().Before(end) {
+			t.Log(done, "operations")
 			return
 		}
 	}
@@ -276,11 +235,7 @@ func TestMirrorsAgreeWithTheStore(t *testing.T) {
 func runInTurn(t *testing.T, seed uint64) (ok bool) {
 	w := newWorld(t)
 	defer w.close()
-	inbox, err := w.store.Account(w.accounts["alice"]).FindMailbox(w.ctx, "INBOX")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := actors(t, w, seed, 4)
+	all := actors(t, w, seed)
 	defer hangUp(all)
 	r := rand.New(rand.NewPCG(seed, 99))
 	var log []string
@@ -290,7 +245,7 @@ func runInTurn(t *testing.T, seed uint64) (ok bool) {
 		log = append(log, a.log...)
 		a.log = nil
 		if err == nil && i%7 == 0 {
-			err = a.agrees(w, inbox.ID)
+			err = a.agrees(w)
 		}
 		if err == nil {
 			err = checkRecent(all)
@@ -301,7 +256,7 @@ func runInTurn(t *testing.T, seed uint64) (ok bool) {
 		}
 	}
 	for _, a := range all {
-		if err := a.agrees(w, inbox.ID); err != nil {
+		if err := a.agrees(w); err != nil {
 			t.Errorf("seed %d: %v", seed, err)
 			return false
 		}
@@ -312,9 +267,13 @@ func runInTurn(t *testing.T, seed uint64) (ok bool) {
 // TestMirrorsAgreeUnderConcurrency is the same with all clients at once.
 func TestMirrorsAgreeUnderConcurrency(t *testing.T) {
 	defer goleak.VerifyNone(t)
+	done := 0
 	for end := time.Now().Add(soak(t)); ; {
 		seed := uint64(time.Now().UnixNano())
-		if !runAtOnce(t, seed) || !time.Now().Before(end) {
+		ok := runAtOnce(t, seed)
+		done += steps
+		if !ok || !time.Now().Before(end) {
+			t.Log(done, "operations")
 			return
 		}
 	}
@@ -323,17 +282,13 @@ func TestMirrorsAgreeUnderConcurrency(t *testing.T) {
 func runAtOnce(t *testing.T, seed uint64) bool {
 	w := newWorld(t)
 	defer w.close()
-	inbox, err := w.store.Account(w.accounts["alice"]).FindMailbox(w.ctx, "INBOX")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := actors(t, w, seed, 5)
+	all := actors(t, w, seed)
 	defer hangUp(all)
 	errs := make([]error, len(all))
 	var group sync.WaitGroup
 	for i, a := range all {
 		group.Go(func() {
-			for range steps / 4 {
+			for range steps / len(all) {
 				if errs[i] = a.step(); errs[i] != nil {
 					return
 				}
@@ -344,7 +299,7 @@ func runAtOnce(t *testing.T, seed uint64) bool {
 	for i, a := range all {
 		err := errs[i]
 		if err == nil {
-			err = a.agrees(w, inbox.ID)
+			err = a.agrees(w)
 		}
 		if err != nil {
 			t.Errorf("seed %d: %v\n%s", seed, err, strings.Join(a.log[max(0, len(a.log)-10):], "\n"))

@@ -59,7 +59,7 @@ func (v *view) stored(silent, uid bool, indexes []int, u *store.FlagUpdate, resu
 		v.storedSilently(uid, before, u, result)
 		return
 	}
-	v.storedFlags(uid, indexes, result.Modified)
+	v.storedFlags(uid, indexes, result)
 }
 
 // storedSilently tells flags only where somebody else's change is among them,
@@ -94,17 +94,22 @@ func applyFlags(op store.FlagOp, flags, mask store.Flags) store.Flags {
 	return mask
 }
 
-// storedFlags tells the flags of all messages that were not left alone.
-func (v *view) storedFlags(uid bool, indexes []int, modified []store.UID) {
+// storedFlags tells the flags of all messages that were not left alone, also
+// of one that was expunged right after it was changed.
+func (v *view) storedFlags(uid bool, indexes []int, result *store.FlagResult) {
 	w := v.flagWriter()
-	now := v.box.Snapshot()
+	now, modified, changed := v.box.Snapshot(), result.Modified, result.Changed
 	for _, i := range indexes {
 		e := v.told.At(i)
 		if len(modified) > 0 && modified[0] == e.UID {
 			modified = modified[1:]
 			continue
 		}
-		if _, ok := now.Find(e.UID); ok {
+		_, there := now.Find(e.UID)
+		if len(changed) > 0 && changed[0].UID == e.UID {
+			changed, there = changed[1:], true
+		}
+		if there {
 			v.tellFlags(i, e, w, uid || v.c.session.condStore)
 		}
 	}

@@ -36,6 +36,13 @@ func startPosthorn(ctx context.Context, binary, dir string, accounts int) (*serv
 	return s, s.addAccounts(accounts)
 }
 
+// startReal runs the server as an operator does, without accounts: the trial
+// sends nothing away.
+func startReal(ctx context.Context, binary, dir string) (*server, error) {
+	s := &server{dir: dir, binary: binary, listeners: map[string]string{}, serve: true}
+	return s, s.start(ctx)
+}
+
 func (s *server) start(ctx context.Context) error {
 	args := []string{"quickstart", "--data", s.dir, "--json", "--plaintext-login", "--password", password}
 	for _, l := range []string{"smtp", "submission", "imap", "pop3"} {

@@ -123,7 +123,7 @@ var errNoSetting = errors.New("no such setting")
 // posthornRelay starts a posthorn that trusts this machine and relays to the
 // sink.
 func (b *bench) posthornRelay(ctx context.Context, sink string) (*relayer, error) {
-	s, err := startPosthorn(ctx, b.binary, filepath.Join(b.dir, "relay"), 0)
+	s, err := startReal(ctx, b.binary, filepath.Join(b.dir, "relay"))
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"time"
@@ -43,14 +45,36 @@ func (b *bench) restart(ctx context.Context, s *server, what string) error {
 		times = append(times, time.Since(begin))
 	}
 	slowest := slices.Max(times)
-	b.report.add(what, "< 2 s", slowest < 2*time.Second, "%d ms at most of %v", slowest.Milliseconds(), times)
+	size, err := folderSize(s.dir)
+	if err != nil {
+		return err
+	}
+	b.report.add(fmt.Sprintf("%s, %.1f GB", what, float64(size)/(1<<30)), "< 2 s", slowest < 2*time.Second, "%d ms at most of %v", slowest.Milliseconds(), times)
 	return s.stop()
+}
+
+func folderSize(dir string) (int64, error) {
+	var sum int64
+	err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil {
+			sum += info.Size()
+		}
+		if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+			err = nil
+		}
+		return err
+	})
+	return sum, err
 }
 
 // withQueue is a posthorn whose queue holds messages for a host that does not
 // answer.
 func (b *bench) withQueue(ctx context.Context) (*server, error) {
-	s, err := startPosthorn(ctx, b.binary, filepath.Join(b.dir, "queue"), 0)
+	s, err := startReal(ctx, b.binary, filepath.Join(b.dir, "queue"))
 	if err != nil {
 		return nil, err
 	}

@@ -19,15 +19,25 @@ type queueCmd struct {
 	Remove   queueRemoveCmd   `cmd:"" help:"Remove a message; nobody is told."`
 }
 
+// selection says which recipients in the queue.
+type selection struct {
+	From        string `help:"Only from this address or domain." placeholder:"SENDER" aliases:"sender"`
+	To          string `help:"Only to this address or domain." placeholder:"RECIPIENT" aliases:"recipient"`
+	Destination string `help:"Only what last went this way: a domain, or a relay host as list shows it." placeholder:"ROUTE"`
+	State       string `help:"Only recipients in this state." enum:",queued,held" default:"" placeholder:"queued|held"`
+}
+
+func (c *selection) input() manage.QueueSelection {
+	return manage.QueueSelection{Sender: c.From, Recipient: c.To, Destination: c.Destination, State: c.State}
+}
+
 type queueListCmd struct {
-	From  string `help:"Only from this address or domain." placeholder:"SENDER"`
-	To    string `help:"Only to this address or domain." placeholder:"RECIPIENT"`
-	State string `help:"Only recipients in this state." enum:",queued,held" default:"" placeholder:"queued|held"`
-	Limit int    `help:"Most messages to list." default:"100"`
+	selection
+	Limit int `help:"Most messages to list." default:"100"`
 }
 
 func (c *queueListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	in := manage.QueueListInput{Sender: c.From, Recipient: c.To, State: c.State, Limit: c.Limit}
+	in := manage.QueueListInput{QueueSelection: c.input(), Paging: manage.Paging{Limit: c.Limit}}
 	return show(ctx, w, s, "queue-list", in, func(p manage.QueuePage) error {
 		switch {
 		case p.Messages == 0:
@@ -37,14 +47,14 @@ func (c *queueListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			_, err := fmt.Fprintf(s.Out, "None of the %s in the queue matches. All of them: posthorn queue list\n", plural(p.Messages, "message"))
 			return err
 		}
-		t := newTable(s.Out, "ID", "AGE", "SIZE", "FROM", "TO", "STATE", "NEXT TRY", "WHY IT WAITS")
+		t := newTable(s.Out, "ID", "AGE", "SIZE", "FROM", "TO", "STATE", "NEXT TRY", "VIA", "WHY IT WAITS")
 		for _, m := range p.Items {
 			for i, r := range m.Recipients {
 				id, old, size, from := m.ID, age(m.Accepted), human(m.Size), none(m.Sender, "<> (notification)")
 				if i > 0 {
 					id, old, size, from = "", "", "", ""
 				}
-				t.row(id, old, size, from, r.Address, r.State, next(r), why(r))
+				t.row(id, old, size, from, r.Address, r.State, next(r), via(r), why(r))
 			}
 		}
 		if err := t.end(); err != nil {
@@ -89,6 +99,17 @@ func next(r manage.QueueRecipient) string {
 	return when(r.NextTry)
 }
 
+// via is where the last attempt went and who answered.
+func via(r manage.QueueRecipient) string {
+	switch {
+	case r.Local:
+		return "mailbox here"
+	case r.LastHost != "":
+		return r.LastHost
+	}
+	return none(r.Route, "-")
+}
+
 func why(r manage.QueueRecipient) string {
 	switch {
 	case r.LastError != "":
@@ -106,61 +127,114 @@ type queueShowCmd struct {
 }
 
 func (c *queueShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return show(ctx, w, s, "queue-show", manage.QueueInput{ID: c.ID}, func(m manage.QueueItem) error {
-		if err := facts(s.Out, "Message", m.ID, "From", none(m.Sender, "<> (notification)"), "Size", human(m.Size),
-			"Accepted", when(m.Accepted)+" ("+age(m.Accepted)+" ago)", "Tried until", when(m.Expires)); err != nil {
+	return show(ctx, w, s, "queue-show", manage.QueueShowInput{ID: c.ID}, func(m manage.QueueItem) error {
+		if err := facts(s.Out, "Message", m.ID, "From", none(m.Sender, "<> (notification)"), "Came from", none(m.Client, "-"), "Size", human(m.Size),
+			"Accepted", when(m.Accepted)+" ("+age(m.Accepted)+" ago)", "Tried until", when(m.Expires),
+			"Envelope", envelope(m), "Envelope id", none(m.EnvelopeID, "-")); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintln(s.Out); err != nil {
-			return err
-		}
-		t := newTable(s.Out, "TO", "STATE", "ATTEMPTS", "NEXT TRY", "WHY IT WAITS")
 		for _, r := range m.Recipients {
-			t.row(r.Address, r.State, fmt.Sprint(r.Attempts), next(r), why(r))
+			if _, err := fmt.Fprintln(s.Out); err != nil {
+				return err
+			}
+			if err := facts(s.Out, recipientFacts(r)...); err != nil {
+				return err
+			}
 		}
-		return t.end()
+		return nil
 	})
 }
 
-// act runs an operation on one message and says what came of it.
-func act(ctx context.Context, w *Where, s *Streams, verb, id, done string) error {
-	return show(ctx, w, s, "queue-"+verb, manage.QueueInput{ID: id, Author: author()}, func(n manage.Count) error {
-		_, err := fmt.Fprintf(s.Out, "%s: %s of message %s.\n", strings.ToUpper(done[:1])+done[1:], plural(int64(n.Count), "recipient"), id)
+// envelope is what the session asked for beyond addresses.
+func envelope(m manage.QueueItem) string {
+	words := []string{m.Body}
+	if m.SMTPUTF8 {
+		words = append(words, "SMTPUTF8")
+	}
+	if m.RequireTLS {
+		words = append(words, "REQUIRETLS")
+	}
+	if m.Return != "" {
+		words = append(words, "RET="+m.Return)
+	}
+	return strings.Join(words, " ")
+}
+
+func recipientFacts(r manage.QueueRecipient) []string {
+	list := []string{"To", r.Address, "State", r.State, "Attempts", fmt.Sprint(r.Attempts), "Next try", next(r), "Via", via(r)}
+	if r.Route != "" {
+		list = append(list, "Route", r.Route)
+	}
+	if !r.LastTry.IsZero() {
+		list = append(list, "Last try", when(r.LastTry)+" ("+age(r.LastTry)+" ago)")
+	}
+	list = append(list, "Why it waits", why(r))
+	if r.Original != "" {
+		list = append(list, "Sender wrote", r.Original)
+	}
+	if len(r.Notify) > 0 {
+		list = append(list, "NOTIFY", strings.Join(r.Notify, ","))
+	}
+	if r.Notified {
+		list = append(list, "Told of delay", "yes")
+	}
+	return list
+}
+
+// target is one message, or what is selected.
+type target struct {
+	ID string `arg:"" optional:"" help:"Identifier of the message; without it, everything the options select."`
+	selection
+}
+
+// act runs an operation and says what came of it.
+func (c *target) act(ctx context.Context, w *Where, s *Streams, verb, done string, confirmed bool) error {
+	say := func(n manage.Count) error {
+		where := ""
+		if c.ID != "" {
+			where = " of message " + c.ID
+		}
+		_, err := fmt.Fprintf(s.Out, "%s: %s%s.\n", strings.ToUpper(done[:1])+done[1:], plural(int64(n.Count), "recipient"), where)
 		return err
-	})
+	}
+	many := manage.QueueManyInput{QueueSelection: c.input(), Author: author()}
+	switch {
+	case c.ID == "" && verb == "remove":
+		return show(ctx, w, s, "queue-remove-many", manage.QueuePurgeInput{QueueManyInput: many, Confirm: confirmed}, say)
+	case c.ID == "":
+		return show(ctx, w, s, "queue-"+verb+"-many", many, say)
+	case c.From != "" || c.Destination != "" || c.State != "":
+		return fmt.Errorf("of one message only a recipient can be selected (--to); leave the identifier out to select messages")
+	}
+	return show(ctx, w, s, "queue-"+verb, manage.QueueInput{ID: c.ID, Recipient: c.To, Author: author()}, say)
 }
 
-type queueRetryCmd struct {
-	ID string `arg:"" help:"Identifier of the message."`
-}
+type queueRetryCmd struct{ target }
 
 func (c *queueRetryCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return act(ctx, w, s, "retry", c.ID, "to be tried at once, or when released")
+	return c.act(ctx, w, s, "retry", "to be tried at once, or when released", true)
 }
 
-type queueHoldCmd struct {
-	ID string `arg:"" help:"Identifier of the message."`
-}
+type queueHoldCmd struct{ target }
 
 func (c *queueHoldCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return act(ctx, w, s, "hold", c.ID, "held")
+	return c.act(ctx, w, s, "hold", "held", true)
 }
 
-type queueReleaseCmd struct {
-	ID string `arg:"" help:"Identifier of the message."`
-}
+type queueReleaseCmd struct{ target }
 
 func (c *queueReleaseCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return act(ctx, w, s, "release", c.ID, "released")
+	return c.act(ctx, w, s, "release", "released", true)
 }
 
 type queueRedirectCmd struct {
-	ID string `arg:"" help:"Identifier of the message."`
-	To string `arg:"" help:"Address that gets the message instead."`
+	ID        string `arg:"" help:"Identifier of the message."`
+	To        string `arg:"" help:"Address that gets the message instead."`
+	Recipient string `help:"Only for this recipient, or those of this domain." placeholder:"RECIPIENT"`
 }
 
 func (c *queueRedirectCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	in := manage.QueueRedirectInput{ID: c.ID, Author: author()}
+	in := manage.QueueRedirectInput{ID: c.ID, Recipient: c.Recipient, Author: author()}
 	in.Body.To = c.To
 	return show(ctx, w, s, "queue-redirect", in, func(n manage.Count) error {
 		_, err := fmt.Fprintf(s.Out, "Redirected to %s: %s of message %s.\n", c.To, plural(int64(n.Count), "recipient"), c.ID)
@@ -169,13 +243,17 @@ func (c *queueRedirectCmd) Run(ctx context.Context, w *Where, s *Streams) error 
 }
 
 type queueRemoveCmd struct {
-	ID  string `arg:"" help:"Identifier of the message."`
-	Yes bool   `help:"Do not ask."`
+	target
+	Yes bool `help:"Do not ask."`
 }
 
 func (c *queueRemoveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	if !c.Yes {
-		return fmt.Errorf("this removes message %s for good and tells nobody; repeat the command with --yes", c.ID)
+	if !c.Yes && c.ID != "" {
+		what := "message " + c.ID
+		if c.To != "" {
+			what = c.To + " from " + what
+		}
+		return fmt.Errorf("this removes %s for good and tells nobody; repeat the command with --yes", what)
 	}
-	return act(ctx, w, s, "remove", c.ID, "removed")
+	return c.act(ctx, w, s, "remove", "removed", c.Yes)
 }

@@ -9,7 +9,6 @@ import (
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
 	"posthorn/internal/state/directory"
-	"posthorn/internal/state/record"
 	"posthorn/internal/state/store"
 )
 
@@ -17,21 +16,34 @@ import (
 type QueueItem struct {
 	ID         string           `json:"id"`
 	Sender     string           `json:"sender" doc:"Reverse-path; empty for a notification"`
+	Account    int64            `json:"account" doc:"Account that submitted it; 0 for none"`
+	Client     string           `json:"client" doc:"Address it came from"`
 	Size       Octets           `json:"size"`
 	Accepted   time.Time        `json:"accepted"`
 	Expires    time.Time        `json:"expires"`
 	Due        time.Time        `json:"due" doc:"Earliest next attempt"`
+	Return     string           `json:"return" doc:"What a notice of failure brings back: FULL, HDRS or empty (RFC 3461 RET)"`
+	EnvelopeID string           `json:"envelope_id" doc:"The sender's name for it (RFC 3461 ENVID)"`
+	Body       string           `json:"body" enum:"7BIT,8BITMIME,BINARYMIME"`
+	SMTPUTF8   bool             `json:"smtputf8" doc:"Needs internationalised mail all the way"`
+	RequireTLS bool             `json:"require_tls" doc:"Goes over verified TLS or not at all (RFC 8689)"`
 	Recipients []QueueRecipient `json:"recipients"`
 }
 
 // QueueRecipient is one recipient who has not got the message yet.
 type QueueRecipient struct {
 	Address   string    `json:"address"`
+	Original  string    `json:"original" doc:"The recipient as the sender knows it (RFC 3461 ORCPT)"`
+	Notify    []string  `json:"notify" doc:"What the sender wants to be told of (RFC 3461 NOTIFY); empty for the usual"`
 	State     string    `json:"state" enum:"queued,held"`
 	Local     bool      `json:"local" doc:"Has a mailbox here"`
 	Attempts  int       `json:"attempts"`
 	NextTry   time.Time `json:"next_try"`
-	LastError string    `json:"last_error"`
+	LastTry   time.Time `json:"last_try,omitzero" doc:"End of the last attempt"`
+	LastHost  string    `json:"last_host" doc:"Who answered in it"`
+	LastError string    `json:"last_error" doc:"What was answered"`
+	Route     string    `json:"route" doc:"Where the last attempt went: a domain or a relay host"`
+	Notified  bool      `json:"notified" doc:"The sender was told of the delay"`
 }
 
 // QueuePage is a part of the queue.
@@ -39,6 +51,7 @@ type QueuePage struct {
 	Messages   int64       `json:"messages" doc:"Messages in the whole queue"`
 	Recipients int64       `json:"recipients" doc:"Recipients in the whole queue"`
 	Items      []QueueItem `json:"items"`
+	Next       string      `json:"next,omitempty" doc:"Give it as after for the next page; absent: this was the last"`
 }
 
 // Count is how many recipients an operation touched.
@@ -49,54 +62,57 @@ type Count struct {
 // The inputs of the queue operations.
 type (
 	QueueListInput struct {
-		Sender    string `json:"sender" query:"sender" doc:"Address or domain"`
-		Recipient string `json:"recipient" query:"recipient" doc:"Address or domain"`
-		State     string `json:"state" query:"state" enum:",queued,held"`
-		After     string `json:"after" query:"after" doc:"Identifier to go on after"`
-		Limit     int    `json:"limit" query:"limit" minimum:"0" maximum:"1000"`
+		QueueSelection
+		Paging
+	}
+	// QueueSelection says which recipients; at least one field must be set
+	// where something is done to them.
+	QueueSelection struct {
+		Sender      string `json:"sender" query:"sender" doc:"Address or domain"`
+		Recipient   string `json:"recipient" query:"recipient" doc:"Address or domain"`
+		Destination string `json:"destination" query:"destination" doc:"Where the last attempt went, as route says it"`
+		State       string `json:"state" query:"state" enum:",queued,held"`
 	}
 	QueueInput struct {
-		ID     string `json:"id" path:"id"`
+		ID        string `json:"id" path:"id"`
+		Recipient string `json:"recipient" query:"recipient" doc:"Only this recipient: an address or a domain"`
+		Author    string `json:"author" query:"author" doc:"Who wants it, for the trace"`
+	}
+	QueueManyInput struct {
+		QueueSelection
 		Author string `json:"author" query:"author" doc:"Who wants it, for the trace"`
 	}
+	QueuePurgeInput struct {
+		QueueManyInput
+		Confirm bool `json:"confirm" query:"confirm" doc:"Really remove; without it the answer is how many there are"`
+	}
+	QueueShowInput struct {
+		ID string `json:"id" path:"id"`
+	}
 	QueueRedirectInput struct {
-		ID     string `json:"id" path:"id"`
-		Author string `json:"author" query:"author" doc:"Who wants it, for the trace"`
-		Body   struct {
-			To string `json:"to" doc:"New address for all recipients left"`
+		ID        string `json:"id" path:"id"`
+		Recipient string `json:"recipient" query:"recipient" doc:"Only this recipient: an address or a domain"`
+		Author    string `json:"author" query:"author" doc:"Who wants it, for the trace"`
+		Body      struct {
+			To string `json:"to" doc:"New address for the recipients left"`
 		}
 	}
 )
 
-// unrecorded is the event of what a message's trace need not tell.
-const unrecorded = record.EventKind(255)
-
 func queueOperations() []Operation {
-	act := func(verb, method, path, summary string, kind record.EventKind, f func(store.Queue, context.Context, store.QueueFilter) (int, error)) Operation {
-		return declare("queue-"+verb, method, path, operator, summary, func(s *Service, ctx context.Context, in *QueueInput) (Count, error) {
-			id, err := queueID(in.ID)
-			if err != nil {
-				return Count{}, err
-			}
-			n, err := f(s.o.Store.Queue(), ctx, store.QueueFilter{ID: id})
-			if err != nil {
-				return Count{}, notWaiting(id, err)
-			}
-			if kind != unrecorded {
-				s.o.Records.Event(record.Event{ID: id, Kind: kind, By: author(ctx, in.Author)})
-			}
-			return Count{n}, nil
-		})
-	}
 	const one = "/queue/{id}"
 	return []Operation{
 		declare("queue-list", get, "/queue", reader, "List waiting messages", (*Service).queue),
 		declare("queue-show", get, one, reader, "Show a waiting message", (*Service).queueItem),
-		act("retry", post, one+"/retry", "Try to deliver now", unrecorded, store.Queue.Retry),
-		act("hold", post, one+"/hold", "Do not deliver until released", record.Held, store.Queue.Hold),
-		act("release", post, one+"/release", "Deliver a held message", record.Released, store.Queue.Release),
+		declare("queue-retry", post, one+"/retry", operator, "Try to deliver now", onOne(retrying)),
+		declare("queue-hold", post, one+"/hold", operator, "Do not deliver until released", onOne(holding)),
+		declare("queue-release", post, one+"/release", operator, "Deliver a held message", onOne(releasing)),
 		declare("queue-redirect", post, one+"/redirect", operator, "Send to another address instead", (*Service).redirect),
-		act("remove", remove, one, "Remove a message; nobody is told", record.Removed, store.Queue.Remove),
+		declare("queue-remove", remove, one, operator, "Remove a message; nobody is told", onOne(removing)),
+		declare("queue-retry-many", post, "/queue/retry", operator, "Try to deliver now what is selected", onMany(retrying)),
+		declare("queue-hold-many", post, "/queue/hold", operator, "Do not deliver what is selected until released", onMany(holding)),
+		declare("queue-release-many", post, "/queue/release", operator, "Deliver what is selected and held", onMany(releasing)),
+		declare("queue-remove-many", remove, "/queue", operator, "Remove what is selected; nobody is told", (*Service).purge),
 	}
 }
 
@@ -122,16 +138,39 @@ func notWaiting(id ident.ID, err error) error {
 }
 
 func queueView(e store.QueueEntry) QueueItem {
-	v := QueueItem{ID: e.ID.String(), Sender: e.Sender.String(), Size: Octets(e.Size), Accepted: e.Accepted, Expires: e.Expires, Due: e.Due, Recipients: []QueueRecipient{}}
+	v := QueueItem{ID: e.ID.String(), Sender: e.Sender.String(), Account: int64(e.Account), Client: e.Client, Size: Octets(e.Size),
+		Accepted: e.Accepted, Expires: e.Expires, Due: e.Due, Return: e.Return, EnvelopeID: e.EnvelopeID, Body: "7BIT",
+		SMTPUTF8: e.SMTPUTF8, RequireTLS: e.RequireTLS, Recipients: []QueueRecipient{}}
+	switch {
+	case e.Binary:
+		v.Body = "BINARYMIME"
+	case e.EightBit:
+		v.Body = "8BITMIME"
+	}
 	for _, r := range e.Recipients {
-		v.Recipients = append(v.Recipients, QueueRecipient{Address: r.Address.String(), State: r.State.String(), Local: r.Local != 0,
-			Attempts: r.Attempts, NextTry: r.NextTry, LastError: r.LastError})
+		v.Recipients = append(v.Recipients, QueueRecipient{Address: r.Address.String(), Original: r.Original, Notify: notifyWords(r.Notify), State: r.State.String(),
+			Local: r.Local != 0, Attempts: r.Attempts, NextTry: r.NextTry, LastTry: r.LastTry, LastHost: r.LastHost, LastError: r.LastError, Route: r.Route, Notified: r.Notified})
 	}
 	return v
 }
 
-func (s *Service) queue(ctx context.Context, in *QueueListInput) (QueuePage, error) {
-	f := store.QueueFilter{Sender: in.Sender, Recipient: in.Recipient, Limit: in.Limit}
+// notifyWords is NOTIFY as it was given.
+func notifyWords(n store.Notify) []string {
+	words := []string{}
+	for _, w := range []struct {
+		bit  store.Notify
+		word string
+	}{{store.NotifyNever, "NEVER"}, {store.NotifySuccess, "SUCCESS"}, {store.NotifyFailure, "FAILURE"}, {store.NotifyDelay, "DELAY"}} {
+		if n&w.bit != 0 {
+			words = append(words, w.word)
+		}
+	}
+	return words
+}
+
+// filter is the selection as the store takes it.
+func (in *QueueSelection) filter() (store.QueueFilter, error) {
+	f := store.QueueFilter{Sender: in.Sender, Recipient: in.Recipient, Destination: in.Destination}
 	switch in.State {
 	case "":
 	case store.Queued.String():
@@ -140,14 +179,21 @@ func (s *Service) queue(ctx context.Context, in *QueueListInput) (QueuePage, err
 		held := store.Held
 		f.State = &held
 	default:
-		return QueuePage{}, inField("state", fmt.Errorf("%q; write queued or held", in.State))
+		return f, inField("state", fmt.Errorf("%q; write queued or held", in.State))
 	}
+	return f, nil
+}
+
+func (s *Service) queue(ctx context.Context, in *QueueListInput) (QueuePage, error) {
+	f, err := in.filter()
+	if err != nil {
+		return QueuePage{}, err
+	}
+	f.Limit = in.limit()
 	if in.After != "" {
-		after, err := queueID(in.After)
-		if err != nil {
-			return QueuePage{}, err
+		if f.After, err = queueID(in.After); err != nil {
+			return QueuePage{}, inField("after", errors.New(notIdentifier(in.After)))
 		}
-		f.After = after
 	}
 	entries, err := s.o.Store.Queue().List(ctx, f)
 	if err != nil {
@@ -161,7 +207,7 @@ func (s *Service) queue(ctx context.Context, in *QueueListInput) (QueuePage, err
 	return p, err
 }
 
-func (s *Service) queueItem(ctx context.Context, in *QueueInput) (QueueItem, error) {
+func (s *Service) queueItem(ctx context.Context, in *QueueShowInput) (QueueItem, error) {
 	id, err := queueID(in.ID)
 	if err != nil {
 		return QueueItem{}, err
@@ -171,26 +217,6 @@ func (s *Service) queueItem(ctx context.Context, in *QueueInput) (QueueItem, err
 		return QueueItem{}, notWaiting(id, err)
 	}
 	return queueView(e), nil
-}
-
-func (s *Service) redirect(ctx context.Context, in *QueueRedirectInput) (Count, error) {
-	id, err := queueID(in.ID)
-	if err != nil {
-		return Count{}, err
-	}
-	to, err := mail.ParseAddress(in.Body.To)
-	if err != nil {
-		return Count{}, inField("to", err)
-	}
-	if to, err = s.destination(ctx, to); err != nil {
-		return Count{}, err
-	}
-	n, err := s.o.Store.Queue().Redirect(ctx, store.QueueFilter{ID: id}, to)
-	if err != nil {
-		return Count{}, notWaiting(id, err)
-	}
-	s.o.Records.Event(record.Event{ID: id, Kind: record.Redirected, Place: to.String(), By: author(ctx, in.Author)})
-	return Count{n}, nil
 }
 
 // destination is where a redirected message really goes: an address elsewhere

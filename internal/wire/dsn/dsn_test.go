@@ -434,7 +434,7 @@ func TestFoldedFieldsComeBack(t *testing.T) {
 	if got := string(fold(nil, "N", "a\r\nB: c\x00\u2028d\u0085é", false)); got != "N: a  B: c  d ?\r\n" {
 		t.Errorf("%q", got)
 	}
-	two := strings.Repeat("x", 2030) + "  " + strings.Repeat("é", 500)
+	two := strings.Repeat("x", 2030) + "  " + strings.Repeat("é", 500) + strings.Repeat(" ", 3000) + "end"
 	for l := range strings.SplitSeq(string(fold(nil, "N", two, true)), "\r\n") {
 		if len(l) > 998 || !utf8.ValidString(l) || l != "" && strings.TrimSpace(l) == "" {
 			t.Errorf("%d octets: %q", len(l), l)

@@ -62,6 +62,9 @@ func fold(b []byte, name, value string, wide bool) []byte {
 	b = append(append(b, name...), ": "...)
 	column := len(name) + 2
 	for i, word := range strings.Split(value, " ") {
+		if word == "" && column >= maxWord {
+			continue // nobody misses so many spaces
+		}
 		if i > 0 {
 			// An empty word stands for two spaces. None begins a line, so that
 			// no line consists of spaces alone.
@@ -87,10 +90,12 @@ func fold(b []byte, name, value string, wide bool) []byte {
 }
 
 // typed writes a typed address for the delivery status fields: "rfc822; …", or
-// for one outside ASCII "utf-8; …" in the form that fits (RFC 6533 §3).
+// for one outside ASCII "utf-8; …" in the form that fits (RFC 6533 §3): as it
+// is where UTF-8 may stand and nothing in it could be taken for an escape or
+// end a line.
 func typed(kind, address string, wide bool) string {
-	if strings.EqualFold(kind, "utf-8") && !wide {
-		address = utf8xtext(address)
+	if strings.EqualFold(kind, "utf-8") && (!wide || line(address, true) != address || strings.Contains(address, `\`)) {
+		address = escape(address, wide)
 	}
 	return kind + "; " + address
 }
@@ -112,21 +117,22 @@ func original(s string, wide bool) string {
 	return typed(kind, address, wide)
 }
 
-// utf8xtext writes an address in ASCII (utf-8-addr-xtext, RFC 6533 §3).
-func utf8xtext(s string) string {
+// escape writes an address as utf-8-addr-xtext or, wide, utf-8-addr-unitext.
+func escape(s string, wide bool) string {
 	var b strings.Builder
 	for _, r := range s {
-		if r > ' ' && r < 0x7f && r != '+' && r != '=' && r != '\\' {
-			b.WriteByte(byte(r))
-			continue
+		switch {
+		case r > ' ' && r < 0x7f && r != '+' && r != '=' && r != '\\', wide && r >= 0x80 && line(string(r), true) == string(r):
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, `\x{%02X}`, r)
 		}
-		fmt.Fprintf(&b, `\x{%02X}`, r)
 	}
 	return b.String()
 }
 
-// fromXtext is the inverse; what is not of that form stays as it is.
-func fromXtext(s string) string {
+// unescape is its inverse; what is not of that form stays as it is.
+func unescape(s string) string {
 	var b strings.Builder
 	for s != "" {
 		before, rest, ok := strings.Cut(s, `\x{`)

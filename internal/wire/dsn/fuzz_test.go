@@ -14,6 +14,7 @@ func FuzzWrite(f *testing.F) {
 	f.Add("bob@far.test", "rfc822;bob@far.test", "QQ", "<1@x>", "Subject", "mx.far.test [192.0.2.1]", "no such user", "A: b\r\n\r\nbody\r\n", uint8(8), uint8(0))
 	f.Add("é@far.test", "utf-8;é\r\nX: y", "a\r\nBcc: x", "<a\r\n>", "=?utf-8?q?x?=\r\n\r\nx", "a\nb", "550\r\n\r\n--BOUNDARY", "A: \x00\xff\n", uint8(3), uint8(255))
 	f.Add("b@[192.0.2.1]", ";", strings.Repeat("é", 400), strings.Repeat("<a@b> ", 100), strings.Repeat("\u202e字", 99), strings.Repeat("x", 3000), strings.Repeat("字", 3000), "", uint8(0), uint8(16))
+	f.Add("\u0098@far.test", `utf-8;\x{41}@far.test`, "", "", "", "", "", "", uint8(0), uint8(82))
 	f.Fuzz(func(t *testing.T, to, orcpt, envid, ids, subject, host, said, content string, header, bits uint8) {
 		r := Recipient{Original: orcpt, Action: Action(bits) % actions, Host: host, Last: now, Until: now,
 			Reply: reply.Reply{Code: 550, Enhanced: reply.E(uint16(bits%6), uint16(header), 7), Text: strings.Split(said, "|")}}

@@ -206,7 +206,7 @@ func cutType(s string) (kind, value string) {
 	}
 	kind, value = strings.ToLower(strings.TrimSpace(kind)), strings.TrimSpace(value)
 	if kind == "utf-8" {
-		value = fromXtext(value)
+		value = unescape(value)
 	}
 	return kind, value
 }

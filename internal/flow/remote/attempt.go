@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -32,6 +33,7 @@ type attempt struct {
 	// over ends the walk; fresh forbids kept connections, after one was dead.
 	over, fresh bool
 	content     *content
+	form        form
 }
 
 func newAttempt(d *Deliverer, j queue.Job) *attempt {
@@ -267,45 +269,57 @@ func offers(c *connection, extension string) bool {
 	return ok
 }
 
-// obstacle returns why the host cannot take the message at all.
+// obstacle returns why the host cannot take the message at all. Afterwards
+// a.form is how it goes to this host.
 func (a *attempt) obstacle(c *connection) (reply.Reply, bool) {
 	m, host := &a.job.Claim.Message, c.key.hop.String()
-	if most := c.client.MaxSize(); most > 0 && a.content.size() > most {
-		return reply.Newf(552, reply.E(5, 3, 4), "the message has %d octets, %s takes at most %d", a.content.size(), host, most), true
+	if !offers(c, "SMTPUTF8") {
+		needed, err := m.SMTPUTF8, error(nil)
+		if needed {
+			needed, err = a.content.headers8Bit()
+		}
+		switch {
+		case err != nil:
+			return unreadable(err), true
+		case needed || !m.Sender.IsASCII():
+			return noUTF8(host), true
+		}
 	}
-	if a.needsBinary() && !(offers(c, "CHUNKING") && offers(c, "BINARYMIME")) {
-		return reply.Newf(554, reply.E(5, 6, 3), "%s does not take binary content", host), true
-	}
-	// RFC 6152 §3: 8-bit content must not go to a host that has not offered it.
-	if a.content.eightBit() && !offers(c, "8BITMIME") {
-		return reply.Newf(554, reply.E(5, 6, 3), "%s does not take 8-bit content", host), true
-	}
-	if offers(c, "SMTPUTF8") {
-		return reply.Reply{}, false
-	}
-	needed, err := m.SMTPUTF8, error(nil)
-	if needed {
-		needed, err = a.content.headers8Bit()
-	}
-	switch {
-	case err != nil:
+	if err := a.choose(c); errors.Is(err, errNoSevenBit) {
+		return reply.Newf(554, reply.E(5, 6, 3), "%s takes 7-bit content only, and this cannot be converted", host).Because(err), true
+	} else if err != nil {
 		return unreadable(err), true
-	case needed || !m.Sender.IsASCII():
-		return noUTF8(host), true
+	}
+	if most := c.client.MaxSize(); most > 0 && a.form.size > most {
+		return reply.Newf(552, reply.E(5, 3, 4), "the message has %d octets, %s takes at most %d", a.form.size, host, most), true
 	}
 	return reply.Reply{}, false
 }
 
-// needsBinary: what was declared binary may still be plain.
-func (a *attempt) needsBinary() bool { return a.job.Claim.Message.Binary && a.content.binary() }
+// form is how content goes to a host.
+type form struct {
+	body  smtp.BodyType
+	size  int64
+	seven *sevenBit // nil: as it is
+}
 
-// bodyType is what MAIL declares.
-func (a *attempt) bodyType() smtp.BodyType {
+// choose sets the form: as it is where the host can take that, otherwise made
+// 7-bit. What was declared binary may still be plain.
+func (a *attempt) choose(c *connection) error {
+	binary := a.job.Claim.Message.Binary && a.content.binary()
+	eight := a.content.eightBit()
+	a.form = form{size: a.content.size()}
 	switch {
-	case a.needsBinary():
-		return smtp.BodyBinary
-	case a.content.eightBit() || a.job.Claim.Message.EightBit:
-		return smtp.Body8Bit
+	case binary && offers(c, "CHUNKING") && offers(c, "BINARYMIME"):
+		a.form.body = smtp.BodyBinary
+	case binary || eight && !offers(c, "8BITMIME"):
+		seven, err := a.content.sevenBit()
+		if err != nil {
+			return err
+		}
+		a.form.seven, a.form.size = seven, seven.size
+	case eight || a.job.Claim.Message.EightBit:
+		a.form.body = smtp.Body8Bit
 	}
-	return smtp.Body7Bit
+	return nil
 }

@@ -17,6 +17,8 @@ type content struct {
 	head []byte
 	body store.Body
 	mime mime.Structure
+	// seven is its 7-bit form once a host needed it.
+	seven *sevenBit
 	// failed is why the store could not be read; it is no fault of the host.
 	failed error
 }
@@ -60,12 +62,19 @@ func (w watched) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// reader reads the whole content once.
-func (c *content) reader() io.Reader { return watched{c.whole(), c} }
+// reader reads the content once, in its 7-bit form if s is not nil.
+func (c *content) reader(s *sevenBit) io.Reader {
+	if s != nil {
+		return watched{s.reader(c), c}
+	}
+	return watched{c.whole(), c}
+}
 
 // binary reports content that only BDAT can carry unharmed (RFC 3030 §3).
 func (c *content) binary() bool {
-	return c.mime.Flags&(mime.HasBareCR|mime.HasBareLF|mime.HasNUL) != 0 || c.mime.LongestLine > 998
+	f := c.mime.Facts
+	f.Flags &^= mime.Has8Bit
+	return !plain(f)
 }
 
 func (c *content) eightBit() bool { return c.mime.Flags.Has(mime.Has8Bit) }

@@ -115,7 +115,7 @@ func FuzzContentOnTheWire(f *testing.F) {
 		if err := client.Greet("me.test"); err != nil {
 			t.Fatal(err)
 		}
-		m := smtp.Simple(job("").Claim.Message.Sender, c.reader(), job("").Claim.Message.Recipients[0].Address)
+		m := smtp.Simple(job("").Claim.Message.Sender, c.reader(nil), job("").Claim.Message.Recipients[0].Address)
 		if _, err := client.Send(m); err != nil {
 			t.Fatal(err)
 		}

@@ -53,11 +53,11 @@ func (a *attempt) message(c *connection, batch []store.QueueRecipient) smtp.Mess
 	q := &a.job.Claim.Message
 	m := smtp.Message{
 		Mail: smtp.Mail{
-			Sender: q.Sender, Size: a.content.size(), Body: a.bodyType(), RequireTLS: q.RequireTLS,
+			Sender: q.Sender, Size: a.form.size, Body: a.form.body, RequireTLS: q.RequireTLS,
 			Return: q.Return, EnvelopeID: q.EnvelopeID,
 			SMTPUTF8: q.SMTPUTF8 && offers(c, "SMTPUTF8"),
 		},
-		Content: a.content.reader(),
+		Content: a.content.reader(a.form.seven),
 		Ended:   c.link.end,
 	}
 	for _, r := range batch {

@@ -15,6 +15,7 @@ import (
 func useGetmail(p *post) {
 	dir := filepath.Join(p.home, "getmail")
 	box := p.maildir("getmail/mail")
+	p.file("sitecustomize.py", getmailWaits)
 	get := func(protocol, options string) result {
 		p.t.Helper()
 		kind := "Simple" + protocol + p.one("SSL", "", "") + "Retriever"
@@ -40,6 +41,7 @@ verbose = 2
 %s
 `, kind, port, p.me, password, more, box, options))
 		cmd := p.command("getmail", "--getmaildir", dir, "--rcfile", "rc")
+		cmd.Env = append(cmd.Env, "PYTHONPATH="+p.home)
 		nobodys(p, cmd.SysProcAttr)
 		return p.end(cmd, nil)
 	}
@@ -73,6 +75,15 @@ verbose = 2
 		}
 	}
 }
+
+// getmailWaits mends getmail 6.18, which sleeps for a minute and fails when the
+// child that writes a message ends before it begins to wait for it.
+const getmailWaits = `import os, sys
+sys.path.append("/usr/lib/python3/dist-packages")
+from getmailcore import baseclasses
+baseclasses.ForkingBase._prepare_child = lambda self: None
+baseclasses.ForkingBase._wait_for_child = lambda self, pid: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+`
 
 // nobodys makes a program run as nobody who owns the home, because it refuses
 // to write mail as root.

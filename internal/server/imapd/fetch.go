@@ -51,7 +51,7 @@ func runFetch(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 }
 
 // unknownAttrs are items the grammar knows and this server does not offer.
-const unknownAttrs = imap.FetchSaveDate | imap.FetchPreview | imap.FetchPreviewLazy
+const unknownAttrs = imap.FetchPreview | imap.FetchPreviewLazy
 
 // needMeta are items that are answered from a message's structure.
 const needMeta = imap.FetchEnvelope | imap.FetchBody | imap.FetchBodyStructure
@@ -68,6 +68,7 @@ type fetcher struct {
 	missing    bool // a message was expunged meanwhile
 	unknownCTE bool
 	bodies     *shelf
+	saved      map[store.UID]time.Time // of the batch, if asked for
 
 	structure mime.Structure
 	scratch   []byte
@@ -100,6 +101,12 @@ func (f *fetcher) run(ctx context.Context) error {
 		if withMeta {
 			var err error
 			if metas, err = f.v.metas(ctx, batch); err != nil {
+				return err
+			}
+		}
+		if f.arg.Attrs&imap.FetchSaveDate != 0 {
+			var err error
+			if f.saved, err = f.v.saveDates(ctx, f.v.told.UIDs(batch)); err != nil {
 				return err
 			}
 		}
@@ -215,6 +222,14 @@ func (f *fetcher) attributes(e *store.Entry) {
 	if attrs&imap.FetchInternalDate != 0 {
 		enc.Atom("INTERNALDATE")
 		enc.DateTime(time.UnixMicro(e.Internal).UTC())
+	}
+	if attrs&imap.FetchSaveDate != 0 {
+		enc.Atom("SAVEDATE")
+		if saved, ok := f.saved[e.UID]; ok {
+			enc.DateTime(saved)
+		} else {
+			enc.Nil()
+		}
 	}
 	if attrs&imap.FetchSize != 0 {
 		enc.Atom("RFC822.SIZE")

@@ -46,6 +46,7 @@ type searcher struct {
 	flags  []string // keywords
 	last   uint32   // greatest UID
 	needle map[string]*needle
+	saved  map[store.UID]time.Time // if the key asks for it
 }
 
 // search returns the indexes that match, ascending.
@@ -55,6 +56,12 @@ func (v *view) search(ctx context.Context, key *imap.SearchKey) ([]int, error) {
 	s := &searcher{v: v, key: key, now: time.Now(), flags: v.told.Keywords, last: uint32(v.told.Last()), needle: map[string]*needle{}}
 	if err := s.check(key); err != nil {
 		return nil, err
+	}
+	if key.Uses(imap.KeySavedBefore) || key.Uses(imap.KeySavedOn) || key.Uses(imap.KeySavedSince) {
+		var err error
+		if s.saved, err = v.saveDates(ctx, everything); err != nil {
+			return nil, err
+		}
 	}
 	found := make([]truth, v.exists())
 	var open []int
@@ -83,8 +90,7 @@ func (v *view) search(ctx context.Context, key *imap.SearchKey) ([]int, error) {
 	return out, nil
 }
 
-// check refuses sequence numbers beyond the mailbox and keys of extensions
-// that are not offered.
+// check refuses sequence numbers beyond the mailbox.
 func (s *searcher) check(k *imap.SearchKey) error {
 	switch k.Op {
 	case imap.KeySeq:
@@ -92,8 +98,6 @@ func (s *searcher) check(k *imap.SearchKey) error {
 		if !k.Set.Saved() && (k.Set.Highest() > n || k.Set.HasStar() && n == 0) {
 			return errBeyond
 		}
-	case imap.KeySavedBefore, imap.KeySavedOn, imap.KeySavedSince, imap.KeySaveDateSupported:
-		return &imap.Error{Response: imap.Response{Status: imap.BAD, Text: "SAVEDATE is not offered"}}
 	}
 	for i := range k.Keys {
 		if err := s.check(&k.Keys[i]); err != nil {
@@ -154,7 +158,7 @@ func (s *searcher) any(keys []imap.SearchKey, c *candidate) truth {
 func (s *searcher) entry(k *imap.SearchKey, c *candidate) bool {
 	e := c.entry
 	switch k.Op {
-	case imap.KeyAll:
+	case imap.KeyAll, imap.KeySaveDateSupported:
 		return true
 	case imap.KeySeq:
 		if k.Set.Saved() {
@@ -176,6 +180,9 @@ func (s *searcher) entry(k *imap.SearchKey, c *candidate) bool {
 		return e.Size < int64(k.Number)
 	case imap.KeyBefore, imap.KeyOn, imap.KeySince:
 		return onDay(k.Op-imap.KeyBefore, time.UnixMicro(e.Internal).UTC(), k.Date)
+	case imap.KeySavedBefore, imap.KeySavedOn, imap.KeySavedSince:
+		saved, ok := s.saved[e.UID]
+		return ok && onDay(k.Op-imap.KeySavedBefore, saved, k.Date)
 	case imap.KeyOlder:
 		return s.age(e) >= time.Duration(k.Number)*time.Second
 	case imap.KeyYounger:

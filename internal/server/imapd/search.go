@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"strconv"
 
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/imap"
@@ -44,6 +45,8 @@ type hits struct {
 	v       *view
 	uid     bool
 	indexes []int
+	// ordered: the order of the indexes is part of the result.
+	ordered bool
 	modSeq  store.ModSeq
 }
 
@@ -93,6 +96,24 @@ func (h *hits) plain() {
 	enc.End()
 }
 
+// write writes some of the numbers as a set; one whose order counts has them
+// one by one (RFC 5267 §3).
+func (h *hits) write(lo, hi int) {
+	if !h.ordered {
+		h.v.c.enc.Set(h.set(lo, hi))
+		return
+	}
+	h.v.c.enc.Appended(func(b []byte) []byte {
+		for k := lo; k < hi; k++ {
+			if k > lo {
+				b = append(b, ',')
+			}
+			b = strconv.AppendUint(b, uint64(h.number(k)), 10)
+		}
+		return b
+	})
+}
+
 func (h *hits) set(lo, hi int) imap.SeqSet {
 	var s imap.SeqSet
 	for k := lo; k < hi; k++ {
@@ -121,7 +142,7 @@ func (h *hits) extended(tag string, r imap.SearchReturn) {
 	}
 	h.item(r.Min && n > 0, "MIN", func() { enc.Number(uint64(h.number(0))) })
 	h.item(r.Max && n > 0, "MAX", func() { enc.Number(uint64(h.number(n - 1))) })
-	h.item(r.All && n > 0, "ALL", func() { enc.Set(h.set(0, n)) })
+	h.item(r.All && n > 0, "ALL", func() { h.write(0, n) })
 	h.item(r.Count, "COUNT", func() { enc.Number(uint64(n)) })
 	h.item(r.Window != (imap.Window{}), "PARTIAL", func() { h.window(r.Window) })
 	h.item(h.modSeq > 0, "MODSEQ", func() { enc.Number(uint64(h.modSeq)) })
@@ -141,7 +162,7 @@ func (h *hits) window(w imap.Window) {
 	enc.Open()
 	enc.Appended(w.Append)
 	if lo, hi := w.Of(len(h.indexes)); lo < hi {
-		enc.Set(h.set(lo, hi))
+		h.write(lo, hi)
 	} else {
 		enc.Nil()
 	}

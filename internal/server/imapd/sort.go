@@ -10,14 +10,11 @@ import (
 	"posthorn/internal/wire/imap"
 )
 
-// runSort is SORT and UID SORT (RFC 5256, RFC 5957).
+// runSort is SORT and UID SORT (RFC 5256, RFC 5957, RFC 5267 §3).
 func runSort(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	arg, err := c.dec.Sort()
 	if err != nil {
 		return failed(err)
-	}
-	if arg.Return.Given {
-		return imap.Response{Status: imap.BAD, Text: "ESORT is not offered"}
 	}
 	v := c.session.view
 	found, err := v.search(ctx, &arg.Key)
@@ -32,6 +29,10 @@ func runSort(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 		return failed(err)
 	}
 	slices.SortFunc(letters, func(a, b *letter) int { return compare(arg.Criteria, a, b) })
+	if arg.Return.Given {
+		v.sorted(letters, cmd, arg.Return, arg.Key.Uses(imap.KeyModSeq))
+		return completed("SORT")
+	}
 	c.enc.Untagged()
 	c.enc.Atom("SORT")
 	for _, l := range letters {
@@ -39,6 +40,19 @@ func runSort(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	}
 	c.enc.End()
 	return completed("SORT")
+}
+
+// sorted writes the result as ESEARCH, where MIN and MAX are the first and the
+// last in order.
+func (v *view) sorted(letters []*letter, cmd imap.Command, r imap.SearchReturn, modSeq bool) {
+	h := hits{v: v, uid: cmd.UID, ordered: true, indexes: make([]int, len(letters))}
+	for k, l := range letters {
+		h.indexes[k] = l.index
+	}
+	if modSeq {
+		h.modSeq = h.greatestModSeq(r)
+	}
+	h.extended(cmd.Tag, r)
 }
 
 // letter is a message as SORT and THREAD see it.

@@ -59,6 +59,9 @@ func (d *Decoder) searchReturn() SearchReturn {
 	d.pos-- // list wants its parenthesis
 	d.list("return options", true, MaxListItems, func() { d.searchOption(&r) })
 	r.Given = true
+	if r.All && r.Window != (Window{}) {
+		d.fail(bad("ALL and PARTIAL exclude each other")) // RFC 9394 §3.1
+	}
 	if r == (SearchReturn{Given: true}) {
 		r.All = true
 	}

@@ -18,8 +18,6 @@ import (
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/flow/accept"
-	"posthorn/internal/flow/local"
-	"posthorn/internal/flow/queue"
 	"posthorn/internal/policy"
 	"posthorn/internal/server/auth"
 	"posthorn/internal/server/imapd"
@@ -41,6 +39,8 @@ type ServeOptions struct {
 	// Prepare, if not nil, runs when the house stands and before any door
 	// opens: quickstart makes its domain and accounts here.
 	Prepare func(context.Context, *House) error
+	// KeepOutgoing leaves mail to other servers in the queue.
+	KeepOutgoing bool
 	// Ready is told where the server listens.
 	Ready func(h *House, listeners []manage.Listener) error
 }
@@ -93,6 +93,7 @@ type doors struct {
 	group   *listen.Group
 	boxes   *mailbox.Registry
 	pop3    *pop3d.Server
+	queues  queues
 	web     web
 	servers map[string]listen.Server
 	purpose map[string]cert.Purpose
@@ -117,8 +118,10 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 		Proxies: func() []netip.Prefix { return h.Config.Proxies }, Exempt: h.exempt, Tight: memory.Tight})
 	d.boxes = mailbox.NewRegistry(h.Store, mailbox.Options{})
 	tlsFor := func(p cert.Purpose) func() *tls.Config { return func() *tls.Config { return d.certs.TLS(p) } }
+	door := accept.New(h.Store, accept.Options{Filed: h.filed, Lifetime: h.lifetime})
+	d.queues = h.newQueues(door, idents)
 	smtp := smtpd.New(smtpd.Deps{Settings: h.handles.smtp.Get, Hostname: h.handles.hostname, Policy: h.Pipeline, Directory: h.Directory,
-		Usage: h, Senders: h.Directory, Store: h.Store, Door: accept.New(h.Store, accept.Options{Filed: h.filed, Lifetime: h.lifetime}),
+		Usage: h, Senders: h.Directory, Store: h.Store, Door: door,
 		Idents: idents, Offer: func(listen.Info) sasl.Offer { return who.Offer() }, TLS: tlsFor(cert.SMTP), Tight: memory.Tight, Recorder: h.Records, Log: h.Log,
 		Guard: func(client netip.Addr, listener string, log *event.Logger) smtpd.Guard {
 			return who.Guard(client, listener, log)
@@ -174,7 +177,8 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 	})
 	queues, stopQueues := context.WithCancel(work)
 	defer stopQueues()
-	workers.Go(d.alive("queue of local mail", func() { d.localRunner().Run(queues) }))
+	workers.Go(d.alive("queue of local mail", func() { d.queues.local.Run(queues) }))
+	workers.Go(d.alive("queue of mail to other servers", func() { d.queues.run(queues, o.KeepOutgoing) }))
 	workers.Go(func() { d.pop3.Purge(work) })
 	err := d.open(o)
 	if err == nil {
@@ -226,10 +230,4 @@ func (d *doors) open(o ServeOptions) error {
 // lifetime is how long a message of the sender may stay in the queue.
 func (h *House) lifetime(sender mail.Address) time.Duration {
 	return h.handles.queue.Get().LifetimeOf(sender)
-}
-
-// localRunner delivers queued messages to mailboxes here.
-func (d *doors) localRunner() *queue.Runner {
-	return queue.New(queue.Options{Queue: d.h.Store.Queue(), Local: true, Owner: d.h.node + "/local", Log: d.h.Log, Done: d.h.settled, Settings: d.h.handles.queue.Get,
-		Deliverer: &local.Deliverer{Accounts: d.h.Store.Directory(), Usage: d.h}})
 }

@@ -9,7 +9,10 @@ import (
 
 	"posthorn/internal/base/dns"
 	"posthorn/internal/base/unit"
+	"posthorn/internal/flow/bounce"
 	"posthorn/internal/flow/queue"
+	"posthorn/internal/flow/remote"
+	"posthorn/internal/flow/route"
 	"posthorn/internal/policy/check"
 	"posthorn/internal/server/auth"
 	"posthorn/internal/server/imapd"
@@ -83,6 +86,9 @@ type handles struct {
 	imap        *setting.Handle[imapd.Settings]
 	pop3        *setting.Handle[pop3d.Settings]
 	queue       *setting.Handle[queue.Settings]
+	relay       *setting.Handle[route.RelaySettings]
+	delivery    *setting.Handle[remote.Settings]
+	bounce      *setting.Handle[bounce.Settings]
 	record      *setting.Handle[record.Settings]
 }
 
@@ -103,6 +109,9 @@ func declareAll(r *setting.Registry) handles {
 		imap:        setting.Register[imapd.Settings](r, "imap"),
 		pop3:        setting.Register[pop3d.Settings](r, "pop3"),
 		queue:       setting.Register[queue.Settings](r, "queue"),
+		relay:       setting.Register[route.RelaySettings](r, "relay"),
+		delivery:    setting.Register[remote.Settings](r, "delivery"),
+		bounce:      setting.Register[bounce.Settings](r, "bounce"),
 		record:      setting.Register[record.Settings](r, "record"),
 	}
 }

@@ -32,9 +32,6 @@ func (c *quickstartCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if err != nil {
 		return err
 	}
-	if c.Send {
-		return errors.New("--send: this version keeps mail to other domains in the queue; leave the flag out")
-	}
 	sockets, err := app.Sockets(ctx, config)
 	if err != nil {
 		if manage.Dial(config.Data) != nil {
@@ -43,7 +40,7 @@ func (c *quickstartCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		return err
 	}
 	t := trial{c: c, domain: c.Domain}
-	o := app.ServeOptions{Open: app.OpenOptions{Log: s.Err, Version: Version()}, Sockets: sockets, Prepare: t.prepare}
+	o := app.ServeOptions{Open: app.OpenOptions{Log: s.Err, Version: Version()}, Sockets: sockets, Prepare: t.prepare, KeepOutgoing: !c.Send}
 	o.Ready = func(h *app.House, open []manage.Listener) error {
 		if w.JSON {
 			return announce(s.Out, open)

@@ -53,7 +53,9 @@ func declare[I, O any](id, method, path string, least Role, summary string, run 
 		return out, err
 	}
 	op.register = func(api huma.API, s *Service) {
-		huma.Register(api, op.described(where), func(ctx context.Context, in *I) (*answer[O], error) {
+		d := op.described(where)
+		d.Middlewares = huma.Middlewares{op.gate(api)}
+		huma.Register(api, d, func(ctx context.Context, in *I) (*answer[O], error) {
 			out, err := guarded(ctx, s, in)
 			if err != nil {
 				return nil, where.problem(err)
@@ -101,6 +103,17 @@ func (op Operation) described(where places) huma.Operation {
 		d.Errors = append(d.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	return d
+}
+
+// gate asks for the role before anything of the request is looked at.
+func (op Operation) gate(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if err := allowed(ctx.Context(), op.ID, op.Role); err != nil {
+			_ = huma.WriteErr(api, ctx, StatusOf(err), err.Error()) // the client went away: nobody to tell
+			return
+		}
+		next(ctx)
+	}
 }
 
 // adds reports that the operation makes something that was not there.

@@ -90,8 +90,11 @@ func (a *actor) resync(m *memory) error {
 	if err := a.selects(fmt.Sprintf(" (QRESYNC (%d %d%s))", m.validity, m.modSeq, set)); err != nil {
 		return err
 	}
-	// Of UIDs that were not named nothing is told; those are asked for.
-	if err := a.remember(m, set == ""); err != nil {
+	there := len(a.box)
+	if set != "" {
+		there = 0 // of UIDs that were not named nothing is told; those are asked for
+	}
+	if err := a.remember(m, there); err != nil {
 		return err
 	}
 	return a.vanishedAreAll(m)
@@ -103,21 +106,22 @@ func (a *actor) catchUp(m *memory) error {
 	if err := a.selects(" (CONDSTORE)"); err != nil {
 		return err
 	}
+	there := len(a.box)
 	a.kept = true
 	r, _, err := a.do("FETCH 1:* (UID FLAGS) (CHANGEDSINCE %d)", m.modSeq)
 	a.kept = false
-	if len(a.box) == 0 && strings.HasPrefix(r, "BAD") {
-		return err // there is no message 1
+	if there == 0 && strings.HasPrefix(r, "BAD") {
+		return a.learn() // there was no message 1
 	}
 	if err != nil || !strings.HasPrefix(r, "OK") {
 		return fmt.Errorf("FETCH CHANGEDSINCE: %s %v", r, err)
 	}
-	return a.remember(m, true)
+	return a.remember(m, there)
 }
 
-// remember fills in what the client was not told because it knows it. all: it
-// should have been told of everything else.
-func (a *actor) remember(m *memory, all bool) error {
+// remember fills in what the client was not told because it knows it. Of the
+// first messages, as many as there were, it should have been told otherwise.
+func (a *actor) remember(m *memory, there int) error {
 	if len(a.box) > 0 {
 		a.kept = true
 		r, _, err := a.do("FETCH 1:* (UID)")
@@ -133,7 +137,7 @@ func (a *actor) remember(m *memory, all bool) error {
 		}
 		old, ok := m.messages[t.uid]
 		switch {
-		case !ok && !all:
+		case !ok && i >= there:
 			continue
 		case !ok:
 			return fmt.Errorf("client %s was not told of the new message %d", a.name, t.uid)

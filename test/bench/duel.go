@@ -49,12 +49,12 @@ func printDuels(w io.Writer, duels []duel) {
 	fmt.Fprintln(t, "\nbeside the peer\t\tposthorn ms\tCPU ms\tpeer ms\tCPU ms\tratio\t")
 	for _, d := range duels {
 		a, b := mid(d.ours), mid(d.theirs)
-		mark := "met"
+		mark := "ahead"
 		switch {
 		case len(d.theirs) == 0 || len(d.ours) == 0:
 			mark = ""
 		case d.ahead() < 1:
-			mark = "SHORT"
+			mark = "BEHIND"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%.1f\t%.0f\t%.1f\t%.0f\t%.2f\t%s\n", d.part, d.what, a.seconds*1000, a.cpu*1000, b.seconds*1000, b.cpu*1000, d.ahead(), mark)
 	}

@@ -37,9 +37,10 @@ func (r *Runner) work(c contexts, j *job) {
 		first := r.o.Settings().Retry[0]
 		waiting = r.lanes.failed(j, now.Add(first-first/8), outage.Reply)
 	}
-	r.lanes.ran(j, now, err == nil && reached(results), r.o.Settings().PerDestination)
-	r.start(c)
+	// The place in the lane stays taken until all is stored, so that a crash
+	// leaves no more in doubt than may be sent at once.
 	r.settle(c, j, r.endings(j, now, results, err, ctx.Err() != nil))
+	r.lanes.ran(j, now, err == nil && reached(results), r.o.Settings().PerDestination)
 	r.unreachableAll(c, waiting, outage)
 }
 

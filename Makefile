@@ -45,7 +45,7 @@ soak: setup build
 # Repairs the derived documents.
 docs:
 	$(GO) run ./internal/state/setting/gen -update
-	$(GO) test ./internal ./internal/base/event ./internal/policy/check ./internal/app -run 'Stale|Fresh' -update
+	$(GO) test ./internal ./internal/base/event ./internal/policy/check ./internal/app ./internal/server/api -run 'Stale|Fresh' -update
 
 clean:
 	rm -rf bin build

@@ -29,9 +29,13 @@ import (
 
 // named are the operations whose command has another name, with the reason.
 var named = map[string]struct{ command, because string }{
-	"setting-change": {"setting set", "people set a value; a program changes several at once"},
-	"dns-host":       {"dns check", "one command looks up this server, or the domain it is given"},
-	"dns-domain":     {"dns check", "one command looks up this server, or the domain it is given"},
+	"setting-change":     {"setting set", "people set a value; a program changes several at once"},
+	"queue-retry-many":   {"queue retry", "one command acts on a message or on all that are selected"},
+	"queue-hold-many":    {"queue hold", "one command acts on a message or on all that are selected"},
+	"queue-release-many": {"queue release", "one command acts on a message or on all that are selected"},
+	"queue-remove-many":  {"queue remove", "one command acts on a message or on all that are selected"},
+	"dns-host":           {"dns check", "one command looks up this server, or the domain it is given"},
+	"dns-domain":         {"dns check", "one command looks up this server, or the domain it is given"},
 }
 
 // Whoever can do something by the API can do it at the prompt.
@@ -125,6 +129,10 @@ var uses = []use{
 	{"queue-release", "/queue/MESSAGE/release", "", "queue release MESSAGE"},
 	{"queue-redirect", "/queue/MESSAGE/redirect", `{"to":"c@else.test"}`, "queue redirect MESSAGE d@else.test"},
 	{"queue-remove", "/queue/MESSAGE", "", "queue remove MESSAGE --yes"},
+	{"queue-hold-many", "/queue/hold?recipient=else.test", "", "queue hold --to else.test"},
+	{"queue-release-many", "/queue/release?state=held", "", "queue release --state held"},
+	{"queue-retry-many", "/queue/retry?recipient=else.test", "", "queue retry --to else.test"},
+	{"queue-remove-many", "/queue?recipient=else.test&confirm=true", "", "queue remove --to else.test --yes"},
 	{"policy-list", "/policies", "", "policy list"},
 	{"policy-try", "/policies/try", `{"client":"192.0.2.1","from":"x@else.test","to":["admin@ours.test"],"size":"1MB"}`, "policy try --client 192.0.2.1 --rcpt admin@ours.test"},
 	{"trace", "/trace?since=1h", "", "trace --since 1h"},

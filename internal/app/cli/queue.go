@@ -47,14 +47,14 @@ func (c *queueListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			_, err := fmt.Fprintf(s.Out, "None of the %s in the queue matches. All of them: posthorn queue list\n", plural(p.Messages, "message"))
 			return err
 		}
-		t := newTable(s.Out, "ID", "AGE", "SIZE", "FROM", "TO", "STATE", "NEXT TRY", "VIA", "WHY IT WAITS")
+		t := newTable(s.Out, "ID", "AGE", "SIZE", "FROM", "TO", "STATE", "VIA", "NEXT TRY", "WHY IT WAITS")
 		for _, m := range p.Items {
 			for i, r := range m.Recipients {
 				id, old, size, from := m.ID, age(m.Accepted), human(m.Size), none(m.Sender, "<> (notification)")
 				if i > 0 {
 					id, old, size, from = "", "", "", ""
 				}
-				t.row(id, old, size, from, r.Address, r.State, next(r), via(r), why(r))
+				t.row(id, old, size, from, r.Address, r.State, via(r), next(r), why(r))
 			}
 		}
 		if err := t.end(); err != nil {

@@ -187,9 +187,17 @@ func (r *Runner) step(c contexts) {
 		return // Run gives the claims back
 	}
 	r.sort(c, claims)
-	if len(claims) < limit {
+	if recipients(claims) < limit {
 		r.wait(c.run)
 	}
+}
+
+// recipients counts them: an engine's limit may be one of rows.
+func recipients(claims []store.Claim) (n int) {
+	for i := range claims {
+		n += len(claims[i].Message.Recipients)
+	}
+	return n
 }
 
 // sort puts claims into their lanes and deals with those that have no place.

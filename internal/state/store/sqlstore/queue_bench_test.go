@@ -54,6 +54,12 @@ func benchmarkQueue(b *testing.B, s *Store) {
 		{"NextDue", func() error { _, _, err := q.NextDue(ctx, false); return err }},
 		{"Claim", func() error { _, err := q.Claim(ctx, "n", false, 100, time.Minute); return err }},
 		{"Abandon", func() error { _, err := q.Abandon(ctx, "n"); return err }},
+		{"LeaseAndFinish1000", func() error { return leaseAndFinish(b, q, 10) }},
+		{"ClaimWindow", func() error { return claimWindow(b, q) }},
+		// What a restart does with what the process before had in its hand.
+		{"AbandonWindow", func() error { _, err := q.Abandon(ctx, "n"); return err }},
+		{"RetryDomain", func() error { _, err := q.Retry(ctx, store.QueueFilter{Recipient: "d7.test"}); return err }},
+		{"HoldAll", func() error { _, err := q.Hold(ctx, store.QueueFilter{Sender: "sender.test"}); return err }},
 	} {
 		start := time.Now()
 		if err := x.run(); err != nil {
@@ -61,4 +67,31 @@ func benchmarkQueue(b *testing.B, s *Store) {
 		}
 		b.ReportMetric(float64(time.Since(start).Microseconds())/1000, x.name+"-ms")
 	}
+}
+
+// leaseAndFinish claims hundreds and finishes them, many at once.
+func leaseAndFinish(b *testing.B, q store.Queue, hundreds int) error {
+	for range hundreds {
+		claims, err := q.Claim(b.Context(), "n", false, 100, time.Minute)
+		if err != nil {
+			return err
+		}
+		spread(len(claims), 64, func(i int) {
+			c := claims[i-1]
+			if err := q.Finish(b.Context(), c, outcomes(c, store.Outcome{NextTry: time.Now().Add(time.Hour), LastError: "450", Route: "far.test"}), nil); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	return nil
+}
+
+// claimWindow claims as much as a runner holds in memory.
+func claimWindow(b *testing.B, q store.Queue) error {
+	for range 20 {
+		if _, err := q.Claim(b.Context(), "n", false, 100, time.Minute); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -138,8 +138,7 @@ func (p *post) command(program string, args ...string) *exec.Cmd {
 	p.t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, need(p.t, program), args...)
 	cmd.Dir = p.home
-	cmd.Env = []string{"HOME=" + p.home, "XDG_CONFIG_HOME=" + p.home, "XDG_CACHE_HOME=" + p.home, "TMPDIR=" + p.home,
-		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC", "TERM=xterm", "USER=tester"}
+	cmd.Env = environment(p.home)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
@@ -168,6 +167,29 @@ func (p *post) run(input []byte, program string, args ...string) string {
 		p.t.Fatalf("%s %q: exit %d\n%s%s", program, args, r.code, tail(r.out), tail(r.err))
 	}
 	return r.out
+}
+
+// distrusts fails the test unless the client refuses a server whose
+// certificate comes from an authority it does not know, and says so with the
+// word, if it says anything.
+func (p *post) distrusts(word string, connect func() result) {
+	p.t.Helper()
+	if p.way == inClear {
+		return
+	}
+	known, err := os.ReadFile(p.home + "/ca.pem")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	issue(p.t, p.home, "foreign.example")
+	if err := os.Rename(p.home+"/cert.pem", p.home+"/ca.pem"); err != nil {
+		p.t.Fatal(err)
+	}
+	r := connect()
+	p.file("ca.pem", string(known))
+	if r.code == 0 || !strings.Contains(r.out+r.err, word) {
+		p.t.Errorf("a certificate nobody vouches for: exit %d\n%s%s", r.code, tail(r.out), tail(r.err))
+	}
 }
 
 // one says which of the values is for the way.

@@ -78,13 +78,21 @@ func TestCurlFillsFolders(t *testing.T) {
 // useCurl sends letters, also to addresses abroad, reads them by IMAP and
 // POP3, and files them in folders, which it names in modified UTF-7.
 func useCurl(p *post) {
-	curl := func(who string, input []byte, args ...string) string {
+	try := func(who string, input []byte, args ...string) result {
 		p.t.Helper()
 		common := []string{"--silent", "--show-error", "--cacert", p.home + "/ca.pem", "--user", who + ":" + password}
 		if p.way == upgraded {
 			common = append(common, "--ssl-reqd")
 		}
-		return p.run(input, "curl", append(common, args...)...)
+		return p.end(p.command("curl", append(common, args...)...), input)
+	}
+	curl := func(who string, input []byte, args ...string) string {
+		p.t.Helper()
+		r := try(who, input, args...)
+		if r.code != 0 {
+			p.t.Fatalf("curl %q: exit %d\n%s", args, r.code, r.err)
+		}
+		return r.out
 	}
 	url := func(scheme, listener string) string { return scheme + p.one("s", "", "") + "://" + p.Addr(listener) }
 	send := func(to string, content []byte) {
@@ -125,4 +133,7 @@ func useCurl(p *post) {
 		contains(p.t, curl(p.me, nil, at, "-X", `LIST "" *`), utf7(name))
 	}
 	p.listed(p.me)
+	for _, u := range []string{url("smtp", p.smtpAt), at, url("pop3", p.popAt)} {
+		p.distrusts("certificate", func() result { return try(p.me, nil, u) })
+	}
 }

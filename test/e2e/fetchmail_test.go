@@ -86,6 +86,9 @@ func useFetchmail(p *post) {
 	if r := fetch("IMAP", "nobody@example.test", toMDA); r.code != 3 {
 		p.t.Errorf("a login nobody has: exit %d\n%s", r.code, r.err)
 	}
+	for _, protocol := range []string{"POP3", "IMAP"} {
+		p.distrusts("certificate", func() result { return fetch(protocol, p.friend, toMDA) })
+	}
 }
 
 // uidl makes fetchmail remember what it has seen by POP3.

@@ -68,6 +68,7 @@ verbose = 2
 			}
 			kept(p.t, maildirFiles(p.t, box), texts(sent[:x.messages]))
 		}
+		p.distrusts("CERTIFICATE", func() result { return get(protocol, take) })
 		for _, name := range boxes {
 			if left := messages(p.t, p.imap(p.me), name); len(left) != 0 {
 				p.t.Errorf("%s: %d messages are left in %s", protocol, len(left), name)

@@ -25,7 +25,7 @@ func TestMirrorsResumeAfterKill(t *testing.T) {
 	t.Run("mbsync", func(t *testing.T) {
 		t.Parallel()
 		p := open(t, s, implicit, "mbsync-many")
-		m := p.mirror(t, p.me, "Port "+p.port("imaps"), "SSLType IMAPS", "AuthMechs PLAIN")
+		m := p.mirror(t, p.home+"/ca.pem", p.me, "Port "+p.port("imaps"), "SSLType IMAPS", "AuthMechs PLAIN")
 		down, up := fill(p, m.far), pile(p, filepath.Join(m.dir, utf7("旅行")), many/2)
 		run := func() *exec.Cmd { return p.command("mbsync", "-q", "-c", m.config, "-a") }
 		arrived := func() int { return len(inFolder(t, m.dir)) }

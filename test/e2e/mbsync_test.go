@@ -94,7 +94,7 @@ type mirror struct {
 	mbsync, dir, config string
 }
 
-func (s *server) mirror(t *testing.T, who string, account ...string) *mirror {
+func (s *server) mirror(t *testing.T, ca, who string, account ...string) *mirror {
 	t.Helper()
 	m := &mirror{t: t, far: s.imap(who), mbsync: need(t, "mbsync"), dir: t.TempDir()}
 	m.config = write(t, "mbsyncrc", fmt.Appendf(nil, `IMAPAccount house
@@ -122,7 +122,7 @@ Remove Both
 Expunge Both
 CopyArrivalDate yes
 SyncState *
-`, who, daemon.Password, s.ca(), strings.Join(account, "\n"), m.dir))
+`, who, daemon.Password, ca, strings.Join(account, "\n"), m.dir))
 	return m
 }
 
@@ -189,7 +189,7 @@ func TestMbsyncMirrorsAnAccount(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	c := s.imap(demo)
-	m := s.mirror(t, demo, "Port "+s.port("imaps"), "SSLType IMAPS", "AuthMechs SCRAM-SHA-256")
+	m := s.mirror(t, s.ca(), demo, "Port "+s.port("imaps"), "SSLType IMAPS", "AuthMechs SCRAM-SHA-256")
 	sent := corpus()
 	for _, x := range sent {
 		store(t, c, "INBOX", x.content)
@@ -308,7 +308,7 @@ func TestMbsyncLogsIn(t *testing.T) {
 	} {
 		t.Run(strings.Join(way[1:], " "), func(t *testing.T) {
 			t.Parallel()
-			m := s.mirror(t, demo, way...)
+			m := s.mirror(t, s.ca(), demo, way...)
 			m.sync()
 			m.file("<0@example.test>")
 		})
@@ -317,7 +317,7 @@ func TestMbsyncLogsIn(t *testing.T) {
 
 // useMbsync mirrors folders in three languages both ways.
 func useMbsync(p *post) {
-	m := p.mirror(p.t, p.me, "Port "+p.port(p.imapAt), "SSLType "+p.one("IMAPS", "STARTTLS", "None"), "AuthMechs "+p.one("PLAIN", "SCRAM-SHA-256", "LOGIN"))
+	m := p.mirror(p.t, p.home+"/ca.pem", p.me, "Port "+p.port(p.imapAt), "SSLType "+p.one("IMAPS", "STARTTLS", "None"), "AuthMechs "+p.one("PLAIN", "SCRAM-SHA-256", "LOGIN"))
 	sent := letters("a@else.example", p.me)
 	p.deliver(p.me, sent)
 	far, near := folders()[:2], folders()[2:]
@@ -376,4 +376,5 @@ func useMbsync(p *post) {
 	if _, err := os.Stat(filepath.Join(m.dir, utf7(far[1]))); err == nil {
 		p.t.Errorf("%s is still here", far[1])
 	}
+	p.distrusts("certificate", func() result { return p.end(p.command("mbsync", "-c", m.config, "-a"), nil) })
 }

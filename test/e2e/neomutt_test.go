@@ -85,6 +85,12 @@ bind editor <space> noop
 	press("<change-folder>=草稿箱<enter><first-entry><save-message>=下書き<enter><sync-mailbox><exit>")
 	p.received(p.me, "下書き", sent[2:3])
 	p.listed(p.me)
+	p.distrusts("", func() result {
+		return p.end(p.command("neomutt", "-n", "-F", rc, "-s", "not sent", p.friend), []byte("not sent\n"))
+	})
+	if got := p.shown(p.friend, "INBOX"); !slices.Equal(got, want) {
+		p.t.Errorf("arrived %q", got)
+	}
 }
 
 // atTerminal runs a program that has a screen.

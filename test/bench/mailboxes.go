@@ -139,7 +139,7 @@ func (x *boxes) imap(ctx context.Context) error {
 	// Dovecot's first access to a large mailbox takes minutes.
 	firsts := max(1, min(x.b.runs, x.b.runs*20000/x.corpus.n))
 	for _, l := range imapLines {
-		if !l.first {
+		if !l.first || !x.b.asks(l.op) {
 			continue
 		}
 		if err := x.line(ctx, duel{part: part, what: l.name(x.corpus.n) + ", first"}, l.task(x.corpus.n), &threads, firsts, true); err != nil {
@@ -147,6 +147,9 @@ func (x *boxes) imap(ctx context.Context) error {
 		}
 	}
 	for _, l := range imapLines {
+		if !x.b.asks(l.op) {
+			continue
+		}
 		if err := x.line(ctx, duel{part: part, what: l.name(x.corpus.n)}, l.task(x.corpus.n), &threads, x.b.runs, false); err != nil {
 			return err
 		}

@@ -47,6 +47,7 @@ func run(ctx context.Context, args []string) error {
 	f.IntVar(&c.fill, "fill", 0, "also measure on a store that holds this many messages")
 	f.IntVar(&c.idle, "idle", 5000, "idle IMAP connections for the memory line")
 	sizes := f.String("mailboxes", "20000,100000", "messages in the mailboxes for IMAP; POP3 takes the first")
+	lines := f.String("lines", "", "comma-separated IMAP operations such as select,envelope,thread (default all)")
 	f.IntVar(&c.relayed, "relayed", 5000, "messages relayed a run")
 	f.IntVar(&c.queued, "queued", 100000, "messages in the queue for the restart")
 	f.StringVar(&c.profiles, "profile", "", "folder for CPU profiles, taken with perf in further runs")
@@ -56,12 +57,7 @@ func run(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	c.only = map[string]bool{}
-	for part := range strings.SplitSeq(*only, ",") {
-		if part != "" {
-			c.only[part] = true
-		}
-	}
+	c.only, c.lines = set(*only), set(*lines)
 	for size := range strings.SplitSeq(*sizes, ",") {
 		n, err := strconv.Atoi(size)
 		if err != nil || n < 1 {
@@ -70,4 +66,15 @@ func run(ctx context.Context, args []string) error {
 		c.sizes = append(c.sizes, n)
 	}
 	return benchmark(ctx, c)
+}
+
+// set reads a list of names; an empty one means all.
+func set(list string) map[string]bool {
+	out := map[string]bool{}
+	for name := range strings.SplitSeq(list, ",") {
+		if name != "" {
+			out[name] = true
+		}
+	}
+	return out
 }

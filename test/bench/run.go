@@ -18,7 +18,7 @@ type config struct {
 	queued, relayed            int
 	sizes                      []int // of the IMAP mailboxes
 	profiles                   string
-	only                       map[string]bool
+	only, lines                map[string]bool
 	peers                      bool
 	binary                     string
 }
@@ -26,6 +26,9 @@ type config struct {
 func (c config) wants(parts ...string) bool {
 	return len(c.only) == 0 || slices.ContainsFunc(parts, func(p string) bool { return c.only[p] })
 }
+
+// asks reports whether an IMAP operation is measured.
+func (c config) asks(op string) bool { return len(c.lines) == 0 || c.lines[op] }
 
 // bench is one run of the benchmark.
 type bench struct {

@@ -110,7 +110,7 @@ func readWords(ctx context.Context, box *mailbox.Mailbox, block int) (*words, er
 	add := func(m *mime.Structure) {
 		e := m.Envelope()
 		for i, word := range [wordColumns]string{firstMailbox(e.From), firstMailbox(e.To), firstMailbox(e.Cc), firstDisplay(e.From), firstDisplay(e.To)} {
-			text[i].add(fold(word))
+			text[i].add(word)
 		}
 	}
 	err := readBlock(ctx, box, block, &made.uids, &made.through, add, func() {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"posthorn/internal/state/mailbox"
 	"posthorn/internal/state/store"
@@ -37,7 +38,7 @@ type header struct {
 	firstRef, lastRef    uint32 // in refs
 }
 
-// The fields that have a column.
+// The fields that have a column; those of addresses stand together.
 const (
 	fieldSubject = iota
 	fieldFrom
@@ -74,8 +75,42 @@ type columnWriter struct {
 	ends []uint32
 }
 
+// add folds a text and makes it the next row.
 func (w *columnWriter) add(text string) {
+	start := len(w.b)
 	w.b = append(w.b, text...)
+	w.fold(start)
+}
+
+// addAddresses makes an address list the next row, a line for each.
+func (w *columnWriter) addAddresses(list []mime.Address) {
+	start := len(w.b)
+	for i := range list {
+		a := &list[i]
+		if a.Kind != mime.Mailbox {
+			w.b = append(append(w.b, mime.DecodeWords(a.Mailbox)...), '\n')
+			continue
+		}
+		if a.Name != "" {
+			w.b = append(append(w.b, mime.DecodeWords(a.Name)...), ' ')
+		}
+		w.b = append(append(append(w.b, '<'), a.Spec()...), ">\n"...)
+	}
+	w.fold(start)
+}
+
+// fold ends the row that begins at start.
+func (w *columnWriter) fold(start int) {
+	wide := false
+	for i, c := range w.b[start:] {
+		if c >= 'A' && c <= 'Z' {
+			w.b[start+i] = c + 'a' - 'A'
+		}
+		wide = wide || c >= utf8.RuneSelf
+	}
+	if wide {
+		w.b = append(w.b[:start], fold(string(w.b[start:]))...)
+	}
 	w.ends = append(w.ends, uint32(len(w.b)))
 }
 
@@ -90,7 +125,6 @@ func (w *columnWriter) column() column {
 type headerWriter struct {
 	h    *headers
 	text [indexedFields]columnWriter
-	base []string
 	seed maphash.Seed
 }
 
@@ -120,8 +154,10 @@ func readBlock(ctx context.Context, box *mailbox.Mailbox, block int, uids *[]sto
 func (w *headerWriter) add(m *mime.Structure) {
 	e := m.Envelope()
 	decoded := mime.DecodeWords(e.Subject)
-	for field, text := range [indexedFields]string{decoded, addresses(e.From), addresses(e.To), addresses(e.Cc), addresses(e.Bcc), e.MessageID} {
-		w.text[field].add(fold(text))
+	w.text[fieldSubject].add(decoded)
+	w.text[fieldMessageID].add(e.MessageID)
+	for i, list := range [...][]mime.Address{e.From, e.To, e.Cc, e.Bcc} {
+		w.text[fieldFrom+i].addAddresses(list)
 	}
 	r := header{opaque: m.Opaque != 0, firstRef: uint32(len(w.h.refs))}
 	base, reply := baseSubject(decoded)
@@ -202,28 +238,4 @@ func dayOf(t time.Time) int32 {
 	y, m, d := t.Date()
 	days := time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / (24 * 60 * 60)
 	return int32(max(min(days, math.MaxInt32), math.MinInt32))
-}
-
-// addresses writes an address list for searching.
-func addresses(list []mime.Address) string {
-	if len(list) == 0 {
-		return ""
-	}
-	var b strings.Builder
-	for i := range list {
-		a := &list[i]
-		if a.Kind != mime.Mailbox {
-			b.WriteString(mime.DecodeWords(a.Mailbox))
-			b.WriteString("\n")
-			continue
-		}
-		if a.Name != "" {
-			b.WriteString(mime.DecodeWords(a.Name))
-			b.WriteByte(' ')
-		}
-		b.WriteByte('<')
-		b.WriteString(a.Spec())
-		b.WriteString(">\n")
-	}
-	return b.String()
 }

@@ -200,22 +200,35 @@ func (c *client) vanished(text string) error {
 	if err != nil || c.kept {
 		return fmt.Errorf("VANISHED where it is forbidden, or %w", err)
 	}
-	before := len(c.box)
-	c.box = slices.DeleteFunc(c.box, func(t told) bool { return set.Contains(uint32(t.uid), 1<<31) })
-	// The others must be among those heard of during IDLE, whose UIDs could
-	// not be asked for.
-	strangers := int(set.Count(1<<31)) - (before - len(c.box))
-	c.box = slices.DeleteFunc(c.box, func(t told) bool {
-		if t.uid == 0 && strangers > 0 {
-			strangers--
-			return true
+	for r := range set.Ranges(1 << 31) {
+		for uid := r.First; uid <= r.Last; uid++ {
+			at := c.placeOf(store.UID(uid))
+			if at < 0 {
+				return fmt.Errorf("UID %d vanished and was never there", uid)
+			}
+			c.box = slices.Delete(c.box, at, at+1)
 		}
-		return false
-	})
-	if strangers > 0 {
-		return fmt.Errorf("%d vanished messages were never there", strangers)
 	}
 	return nil
+}
+
+// placeOf finds a message. One heard of during IDLE, whose UID could not be
+// asked for, is any without a UID between those that have one.
+func (c *client) placeOf(uid store.UID) int {
+	stranger := -1
+	for i, t := range c.box {
+		switch {
+		case t.uid == uid:
+			return i
+		case t.uid == 0 && stranger < 0:
+			stranger = i
+		case t.uid > uid:
+			return stranger
+		case t.uid != 0:
+			stranger = -1
+		}
+	}
+	return stranger
 }
 
 // vanishedEarlier notes what a resynchronisation says is gone. None of it is there.

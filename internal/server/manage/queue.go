@@ -203,6 +203,9 @@ func (s *Service) queue(ctx context.Context, in *QueueListInput) (QueuePage, err
 	for _, e := range entries {
 		p.Items = append(p.Items, queueView(e))
 	}
+	if len(entries) == f.Limit {
+		p.Next = entries[len(entries)-1].ID.String()
+	}
 	p.Messages, p.Recipients, err = s.o.Store.Queue().Count(ctx)
 	return p, err
 }

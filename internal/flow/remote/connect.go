@@ -188,16 +188,9 @@ func (a *attempt) greetProblem(c *connection, err error) *problem {
 	if r.Reply.Code == 521 && a.job.To.Relay == nil {
 		p.final = true
 	} else if r.Reply.Permanent() {
-		p.reply = temporary(p.reply)
+		p.reply = temporary(p.reply, "refused for now").Because(err)
 	}
 	return p
-}
-
-// temporary makes a 5xx reply one that does not end the message; its text
-// tells what the host said.
-func temporary(r reply.Reply) reply.Reply {
-	out := reply.Newf(451, reply.E(4, r.Enhanced.Subject, r.Enhanced.Detail), "refused for now: %s", r.String())
-	return out.Because(r.Cause)
 }
 
 // errHandshake marks a failed TLS handshake.
@@ -280,8 +273,7 @@ func (a *attempt) login(c *connection) *problem {
 	r, refused := errors.AsType[*smtp.RefusedError](err)
 	switch {
 	case refused && r.Reply.Permanent():
-		p = &problem{reply: temporary(kept(r.Reply, "AUTH"))}
-		p.reply.Text[0] = "the relay does not accept our login: " + r.Reply.String()
+		p = &problem{reply: temporary(kept(r.Reply, "AUTH"), "the relay does not accept our login")}
 		a.over = true // the next host would count one more wrong password
 	case refused:
 		p = &problem{reply: kept(r.Reply, "AUTH")}

@@ -178,6 +178,11 @@ func (a *attempt) domainHops(ctx context.Context, yield func(hop) bool) {
 // group looks up hosts of one preference. Those without an address are noted.
 func (a *attempt) group(ctx context.Context, hosts []dns.MX) (hops []hop, loop bool) {
 	for _, mx := range hosts {
+		// Names end up in notices and logs (reliability.md row 31).
+		if _, err := mail.ParseDomain(mx.Host); err != nil || mail.IsLiteral(mx.Host) {
+			a.note(final(550, reply.E(5, 4, 4), "DNS names a mail host that is no host name").because(err))
+			continue
+		}
 		if a.d.o.Port == smtpPort && strings.EqualFold(mx.Host, a.d.o.Hostname()) {
 			return nil, true
 		}

@@ -73,6 +73,8 @@ func TestWhatDNSSaysDecides(t *testing.T) {
 		"one does not exist, one is unknown": {mx: "1 a.test,2 b.test", b: dns.ErrTemporary, outage: true, want: "deferred 451 4.4.3"},
 		"one is unknown, one does not exist": {mx: "1 b.test,2 a.test", b: dns.ErrTemporary, outage: true, want: "deferred 451 4.4.3"},
 		"nonsense addresses":                 {mx: "1 b.test", b: "224.0.0.1,255.255.255.255", want: "failed 550 5.4.4"},
+		"a name that is none":                {mx: "1 b\x01.test", want: "failed 550 5.4.4"},
+		"a literal for a name":               {mx: "1 [192.0.2.1]", want: "failed 550 5.4.4"},
 		"we are the best":                    {mx: "1 me.test,2 b.test", b: "192.0.2.2", want: "failed 554 5.4.6"},
 		"our address is the best":            {mx: "1 a.test,1 b.test", a: "192.0.2.7", b: "192.0.2.2", want: "failed 554 5.4.6"},
 		"loopback is us":                     {mx: "1 b.test", b: "127.0.0.1", want: "failed 554 5.4.6"},
@@ -185,6 +187,20 @@ func TestAHostThatDidNotAnswerIsTriedLastForAWhile(t *testing.T) {
 		time.Sleep(deadTime)
 		w.want(job(text), true, "deferred 451 4.4.1")
 		w.wantDialled("1 2 2 1 2")
+	})
+}
+
+func TestAHostThatAnswersAgainIsTriedFirstAgain(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.set.Reuse.Idle = 0
+		w.mx["far.test"], w.addr["a.test"], w.addr["b.test"] = "1 a.test,2 b.test", "192.0.2.1", "192.0.2.2"
+		w.hosts["192.0.2.1:25"] = []string{"stall", hello + send + bye, hello + send + bye} // accepts, and says nothing
+		w.hosts["192.0.2.2:25"] = []string{hello + send + bye, "S: 421 busy"}
+		for range 3 {
+			w.want(job(text), false, "delivered 250 2.0.0")
+		}
+		w.wantDialled("1 2 2 1 1")
 	})
 }
 

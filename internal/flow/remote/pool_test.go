@@ -33,8 +33,11 @@ func TestAConnectionCarriesABoundedNumberOfMessages(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.set.Reuse.Messages = 3
 		w.one(hello+send+send+send+bye, hello+send+bye)
-		for range 4 {
+		for i := range 4 {
 			w.want(job(text), false, "delivered 250 2.0.0")
+			if n := len(w.d.pool.idle); (n == 0) != (i == 2) {
+				t.Errorf("%d connections kept after message %d", n, i)
+			}
 		}
 		w.wantDialled("1 1")
 	})
@@ -79,6 +82,20 @@ func TestADeadConnectionIsReplacedWithoutHarm(t *testing.T) {
 				}
 				w.wantDialled("1 1 1")
 			})
+		})
+	}
+}
+
+func TestAConnectionThatIsToEndIsNotKept(t *testing.T) {
+	t.Parallel()
+	for _, dialogue := range []string{
+		rcpts("421 bye", "503 x"), rcpts("250 ok", "421 bye") + "C: RSET", rcpts("250 ok", "250 ok") + data + "S: 421 bye",
+	} {
+		inWorld(t, func(w *world) {
+			w.one(pipe + dialogue)
+			if got, _ := w.deliver(w.t.Context(), job(text)); got[0] != "deferred 421 4.3.2" || len(w.d.pool.idle) > 0 {
+				t.Errorf("%q: %q, %d kept", dialogue, got, len(w.d.pool.idle))
+			}
 		})
 	}
 }

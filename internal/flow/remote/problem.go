@@ -69,13 +69,23 @@ func kept(r reply.Reply, verb string) reply.Reply {
 	}
 	lines := make([]string, 0, min(len(r.Text), keptLines))
 	for _, line := range r.Text[:min(len(r.Text), keptLines)] {
-		if len(line) > keptOctets {
-			line = strings.ToValidUTF8(line[:keptOctets], "") + "…"
-		}
-		lines = append(lines, line)
+		lines = append(lines, cut(line))
 	}
 	r.Text = lines
 	return r
+}
+
+func cut(line string) string {
+	if len(line) > keptOctets {
+		line = strings.ToValidUTF8(line[:keptOctets], "") + "…"
+	}
+	return line
+}
+
+// temporary makes a host's 5xx reply one of ours that does not end the
+// message; the text tells what the host said.
+func temporary(r reply.Reply, words string) reply.Reply {
+	return reply.New(451, reply.E(4, r.Enhanced.Subject, r.Enhanced.Detail), cut(words+": "+r.String()))
 }
 
 // enhanced returns the code that RFC 3463 has for a plain reply code, for

@@ -137,7 +137,7 @@ func (a *attempt) after(c *connection, sent *smtp.Sent, err error) state {
 	case err == nil && !leaving:
 		return good
 	case a.content.failed != nil:
-		a.over = true
+		a.refuseAll("", unreadable(a.content.failed))
 		return spent
 	case refused && (leaving || errors.Is(err, io.ErrUnexpectedEOF)), err == nil:
 		return spent

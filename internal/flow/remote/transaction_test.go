@@ -311,6 +311,37 @@ func TestAMessageThatCannotBeReadIsNotTheHostsFault(t *testing.T) {
 	})
 }
 
+func TestAMessageThatCannotBeReadIsNotTriedForTheRest(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.one("S: 220 mx\nC: EHLO me.test\nS: 250-mx\\n250 LIMITS RCPTMAX=1\nC: MAIL FROM:*\nS: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 354 go\nstall")
+		j := job(text, "b", "c")
+		open := j.Claim.BodyOpener
+		j.Claim.BodyOpener = func(ctx context.Context) (store.Body, error) {
+			b, err := open(ctx)
+			return brokenBody{b}, err
+		}
+		w.want(j, false, "deferred 451 4.3.0", "deferred 451 4.3.0")
+	})
+}
+
+// TestAStopBeginsNoFurtherTransaction: what is taken is taken, the rest waits.
+func TestAStopBeginsNoFurtherTransaction(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.one("S: 220 mx\nC: EHLO me.test\nS: 250-mx\\n250 LIMITS RCPTMAX=1\nC: MAIL FROM:*\nS: 250 ok\nC: RCPT TO:<b@*\nS: 250 ok\nC: DATA\nS: 354 go\nD\nwait 5s\nS: 250 taken\nstall")
+		ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if got, outage := w.deliver(ctx, job(text, "b", "c")); got[0] != "delivered 250 2.0.0" || got[1] != "untried" || outage {
+			t.Errorf("%q %v", got, outage)
+		}
+		if d := time.Since(start); d != 5*time.Second {
+			t.Errorf("took %v", d)
+		}
+	})
+}
+
 type brokenBody struct{ store.Body }
 
 func (brokenBody) ReadAt([]byte, int64) (int, error) { return 0, errors.New("disk") }
@@ -330,8 +361,8 @@ func TestAStopLetsTheHostFinish(t *testing.T) {
 			if got, outage := w.deliver(ctx, job(text)); got[0] != want || outage {
 				t.Errorf("%q: %q %v, want %q", end, got, outage, want)
 			}
-			if d := time.Since(start); d > afterTheStop+time.Second {
-				t.Errorf("took %v", d)
+			if d := time.Since(start); d > afterTheStop+time.Second || len(w.d.pool.idle) > 0 {
+				t.Errorf("took %v, kept %d connections", d, len(w.d.pool.idle))
 			}
 		})
 	}

@@ -67,6 +67,7 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		{"group", "add", "g@json.example", demo}, {"group", "list"}, {"group", "show", "g@json.example"},
 		{"group", "set", "g@json.example", "--title", "G"}, {"group", "remove", "g@json.example"},
 		{"account", "remove", "v@json.example", "--yes"}, {"domain", "remove", "json.example"},
+		{"token", "add", "json", "--role", "reader"}, {"token", "list"}, {"token", "show", "json"}, {"token", "remove", "json"},
 		{"setting", "list"}, {"setting", "get", "smtp.banner"}, {"setting", "explain", "smtp.banner"},
 		{"setting", "set", "smtp.banner=x"}, {"setting", "set", "smtp.banner=y", "--trial", "1h"}, {"setting", "confirm", "3"},
 		{"setting", "undo", "3"}, {"setting", "history"}, {"setting", "export"}, {"setting", "apply", exported},
@@ -121,17 +122,19 @@ func TestHelpIsComplete(t *testing.T) {
 		contains(t, out, "Usage: posthorn "+name, "--data", "--json")
 	}
 	contains(t, must(t, nil, posthorn), "posthorn quickstart") // no argument is a question too
-	var settings []struct{ Name, Summary string }
+	var settings struct {
+		Items []struct{ Name, Summary string }
+	}
 	if err := json.Unmarshal([]byte(s.do("setting", "list", "--json")), &settings); err != nil {
 		t.Fatal(err)
 	}
-	for _, x := range settings {
+	for _, x := range settings.Items {
 		if x.Summary == "" {
 			t.Errorf("setting %s has no meaning", x.Name)
 		}
 	}
-	if len(settings) < 30 {
-		t.Errorf("%d settings", len(settings))
+	if len(settings.Items) < 30 {
+		t.Errorf("%d settings", len(settings.Items))
 	}
 }
 

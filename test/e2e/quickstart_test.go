@@ -237,7 +237,6 @@ func TestWrongStartsAreExplained(t *testing.T) {
 		{"quickstart --listen smtp=127.0.0.1", 1, "127.0.0.1:2525"},
 		{"quickstart --listen smtp=127.0.0.1:99999", 1, "99999"},
 		{"quickstart --config " + full, 1, "posthorn serve --config"},
-		{"quickstart --send", 1, "--send"},
 		{"quickstart --listen smtp=127.0.0.1:0 --domain not..a..domain", 1, "--domain"},
 		{"quickstart --listen smtp=127.0.0.1:0 --password short", 1, "8 characters"},
 		{"quickstart --listen smtp=127.0.0.1:0 --dns example.org", 1, "192.0.2.53:53"},

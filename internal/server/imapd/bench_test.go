@@ -212,6 +212,8 @@ func BenchmarkMoves(b *testing.B) {
 	text := "Subject: x\r\n\r\n" + strings.Repeat("The quick brown fox jumps over the lazy dog.\r\n", 43)
 	b.Run("Append", func(b *testing.B) {
 		c.b = b
+		start := cpu(b)
+		defer func() { reportCPU(b, start) }()
 		for b.Loop() {
 			c.run(fmt.Sprintf("APPEND there {%d+}\r\n%s", len(text), text))
 		}

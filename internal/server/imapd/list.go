@@ -89,7 +89,7 @@ func runList(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	defer cancel()
 	l := lister{List: arg, nonExistent: arg.Extended || c.session.rev2}
 	for _, p := range arg.Patterns {
-		l.patterns = append(l.patterns, imap.NewPattern(arg.Reference, p))
+		l.patterns = append(l.patterns, patterns(arg.Reference, p)...)
 	}
 	for i := range all {
 		f := &all[i]
@@ -108,6 +108,16 @@ func runList(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 		}
 	}
 	return completed("LIST")
+}
+
+// patterns are what a pattern asks for, as it was written and in the form in
+// which names are kept.
+func patterns(reference, pattern string) []imap.Pattern {
+	out := []imap.Pattern{imap.NewPattern(reference, pattern)}
+	if r, p := canonical(reference), canonical(pattern); r != reference || p != pattern {
+		out = append(out, imap.NewPattern(r, p))
+	}
+	return out
 }
 
 // lister decides which names a LIST shows and how.

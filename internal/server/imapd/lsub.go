@@ -18,12 +18,12 @@ func runLsub(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	if err != nil {
 		return failed(err)
 	}
-	p := imap.NewPattern(arg.Reference, arg.Patterns[0])
-	levels := strings.HasSuffix(p.String(), "%")
+	l := lister{patterns: patterns(arg.Reference, arg.Patterns[0])}
+	levels := strings.HasSuffix(arg.Patterns[0], "%")
 	for i := range all {
 		f := &all[i]
 		switch {
-		case !p.Match(f.name):
+		case !l.matches(f.name):
 		case f.subscribed:
 			c.listLine("LSUB", nil, f.name, nil)
 		case f.below && levels:

@@ -231,18 +231,19 @@ func (a *attempt) exchangers(ctx context.Context, domain string) ([]dns.MX, *pro
 }
 
 // addrs looks a host's addresses up and puts them into the order of trying.
+// One kind of them is enough where the other could not be looked up.
 func (a *attempt) addrs(ctx context.Context, host string) ([]netip.Addr, error) {
 	answer, err := a.d.o.Resolver.Addrs(ctx, host)
-	if err != nil {
-		return nil, err
-	}
 	var ips []netip.Addr
 	for _, ip := range answer.Records {
 		if ip = ip.Unmap(); !unusable(ip) {
 			ips = append(ips, ip)
 		}
 	}
-	if len(ips) == 0 {
+	switch {
+	case len(ips) == 0 && err != nil:
+		return nil, err
+	case len(ips) == 0:
 		return nil, dns.ErrNotFound
 	}
 	ips = arrange(ips, a.set.Family)

@@ -72,6 +72,8 @@ func TestWhatDNSSaysDecides(t *testing.T) {
 		"one host does not exist":            {mx: "1 a.test,2 b.test", b: "192.0.2.2", outage: true, want: "deferred 451 4.4.1", dialled: "2"},
 		"one does not exist, one is unknown": {mx: "1 a.test,2 b.test", b: dns.ErrTemporary, outage: true, want: "deferred 451 4.4.3"},
 		"one is unknown, one does not exist": {mx: "1 b.test,2 a.test", b: dns.ErrTemporary, outage: true, want: "deferred 451 4.4.3"},
+		"half an answer":                     {mx: "1 b.test", b: half("192.0.2.2"), outage: true, want: "deferred 451 4.4.1", dialled: "2"},
+		"half an answer, of no use":          {mx: "1 b.test", b: half("224.0.0.1"), outage: true, want: "deferred 451 4.4.3"},
 		"nonsense addresses":                 {mx: "1 b.test", b: "224.0.0.1,255.255.255.255", want: "failed 550 5.4.4"},
 		"a name that is none":                {mx: "1 b\x01.test", want: "failed 550 5.4.4"},
 		"a literal for a name":               {mx: "1 [192.0.2.1]", want: "failed 550 5.4.4"},

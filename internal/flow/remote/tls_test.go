@@ -161,20 +161,22 @@ func TestARelayThatMustBeSecureIs(t *testing.T) {
 		want     string
 		pin      bool
 	}{
-		"STARTTLS":              {relay: route.Relay{Secure: true}, cert: "smart.test", dialogue: secured + send + bye, want: "delivered 250 2.0.0"},
-		"not offered":           {relay: route.Relay{Secure: true}, dialogue: hello, want: "deferred 451 4.7.4"},
-		"refused":               {relay: route.Relay{Secure: true}, dialogue: offer + "C: STARTTLS\nS: 502 no", want: "deferred 451 4.7.4"},
-		"another's certificate": {relay: route.Relay{Secure: true}, cert: "evil.test", dialogue: secured, want: "deferred 451 4.7.5"},
-		"any certificate":       {relay: route.Relay{Secure: true, AnyCertificate: true}, cert: "evil.test", dialogue: secured + send + bye, want: "delivered 250 2.0.0"},
-		"broken handshake":      {relay: route.Relay{Secure: true}, dialogue: offer + "C: STARTTLS\nS: 220 go\nraw nonsense nonsense nonsense\nstall", want: "deferred 451 4.7.5"},
-		"the fingerprint":       {relay: route.Relay{Secure: true}, cert: "evil.test", pin: true, dialogue: secured + send + bye, want: "delivered 250 2.0.0"},
-		"another fingerprint":   {relay: route.Relay{Secure: true, Fingerprint: strings.Repeat("AB:", 31) + "AB"}, cert: "smart.test", dialogue: secured, want: "deferred 451 4.7.5"},
-		"a fingerprint demands": {relay: route.Relay{Fingerprint: strings.Repeat("AB:", 31) + "AB"}, dialogue: hello, want: "deferred 451 4.7.4"},
-		"from the first octet":  {relay: route.Relay{Port: 465, Secure: true}, cert: "smart.test", dialogue: "TLS\n" + hello + send + bye, want: "delivered 250 2.0.0"},
-		"the same, evil":        {relay: route.Relay{Port: 465, Secure: true}, cert: "evil.test", dialogue: "TLS\n" + hello, want: "deferred 451 4.7.5"},
-		"465 and not secure":    {relay: route.Relay{Port: 465}, cert: "evil.test", dialogue: "TLS\n" + hello + send + bye, want: "delivered 250 2.0.0"},
-		"465 in clear text":     {relay: route.Relay{Port: 465}, dialogue: "S: 220 mx\nstall", want: "deferred 451 4.7.5"},
-		"opportunistic":         {relay: route.Relay{}, cert: "evil.test", dialogue: secured + send + bye, want: "delivered 250 2.0.0"},
+		"STARTTLS":               {relay: route.Relay{Secure: true}, cert: "smart.test", dialogue: secured + send + bye, want: "delivered 250 2.0.0"},
+		"not offered":            {relay: route.Relay{Secure: true}, dialogue: hello, want: "deferred 451 4.7.4"},
+		"refused":                {relay: route.Relay{Secure: true}, dialogue: offer + "C: STARTTLS\nS: 502 no", want: "deferred 451 4.7.4"},
+		"another's certificate":  {relay: route.Relay{Secure: true}, cert: "evil.test", dialogue: secured, want: "deferred 451 4.7.5"},
+		"any certificate":        {relay: route.Relay{Secure: true, AnyCertificate: true}, cert: "evil.test", dialogue: secured + send + bye, want: "delivered 250 2.0.0"},
+		"broken handshake":       {relay: route.Relay{Secure: true}, dialogue: offer + "C: STARTTLS\nS: 220 go\nraw nonsense nonsense nonsense\nstall", want: "deferred 451 4.7.5"},
+		"the fingerprint":        {relay: route.Relay{Secure: true}, cert: "evil.test", pin: true, dialogue: secured + send + bye, want: "delivered 250 2.0.0"},
+		"another fingerprint":    {relay: route.Relay{Secure: true, Fingerprint: strings.Repeat("AB:", 31) + "AB"}, cert: "smart.test", dialogue: secured, want: "deferred 451 4.7.5"},
+		"a fingerprint demands":  {relay: route.Relay{Fingerprint: strings.Repeat("AB:", 31) + "AB"}, dialogue: hello, want: "deferred 451 4.7.4"},
+		"from the first octet":   {relay: route.Relay{Port: 465, Secure: true}, cert: "smart.test", dialogue: "TLS\n" + hello + send + bye, want: "delivered 250 2.0.0"},
+		"the same, evil":         {relay: route.Relay{Port: 465, Secure: true}, cert: "evil.test", dialogue: "TLS\n" + hello, want: "deferred 451 4.7.5"},
+		"465 and not secure":     {relay: route.Relay{Port: 465}, cert: "evil.test", dialogue: "TLS\n" + hello + send + bye, want: "delivered 250 2.0.0"},
+		"a cipher of old":        {relay: route.Relay{Secure: true}, cert: "smart.test", dialogue: strings.Replace(secured, "TLS\nC: EHLO", "oldTLS\nC: EHLO", 1), want: "deferred 451 4.7.5"},
+		"better than clear text": {relay: route.Relay{}, cert: "smart.test", dialogue: strings.Replace(secured, "TLS\nC: EHLO", "oldTLS\nC: EHLO", 1) + send + bye, want: "delivered 250 2.0.0"},
+		"465 in clear text":      {relay: route.Relay{Port: 465}, dialogue: "S: 220 mx\nstall", want: "deferred 451 4.7.5"},
+		"opportunistic":          {relay: route.Relay{}, cert: "evil.test", dialogue: secured + send + bye, want: "delivered 250 2.0.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -274,6 +274,19 @@ func TestBinaryContentGoesAsItIs(t *testing.T) {
 	})
 }
 
+func TestBinaryContentIsMadeTextWhereItMustBe(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.one(pipe + rcpts("250 ok", "250 ok") + data + "S: 250 ok\n" + bye)
+		j := job("MIME-Version: 1.0\r\n\r\na\x00\n.\rb")
+		j.Claim.Message.Binary = true
+		w.want(j, false, "delivered 250 2.0.0")
+		if want := "Received: by me.test\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\nYQAKLg1i\r\n.\r\n"; w.contents[0] != want {
+			t.Errorf("%q, want %q", w.contents[0], want)
+		}
+	})
+}
+
 func TestNotifyIsPassedOn(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {

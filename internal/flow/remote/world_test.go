@@ -117,6 +117,8 @@ func (w *world) look(question string, answer any) ([]string, error) {
 		return strings.Split(v, ","), nil
 	case error:
 		return nil, v
+	case half:
+		return strings.Split(string(v), ","), dns.ErrTemporary
 	}
 	return nil, dns.ErrNoName
 }
@@ -143,7 +145,7 @@ func (w *world) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 }
 
 // play follows a dialogue: "S: " says, "C: " must be read (a pattern), "D"
-// reads content, "TLS" begins TLS, "wait 5m" waits, "stall" until the client
+// reads content, "TLS" begins TLS, "oldTLS" with a cipher of old, "wait 5m" waits, "stall" until the client
 // is gone, "raw " says without a line end. Then the host hangs up.
 func (w *world) play(conn net.Conn, dialogue string) {
 	defer func() {
@@ -187,8 +189,12 @@ func (w *world) play(conn net.Conn, dialogue string) {
 			w.mu.Lock()
 			w.contents = append(w.contents, content.String())
 			w.mu.Unlock()
-		case "TLS":
-			s := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{w.cert}})
+		case "TLS", "oldTLS":
+			config := &tls.Config{Certificates: []tls.Certificate{w.cert}}
+			if kind == "oldTLS" {
+				config.MaxVersion, config.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}
+			}
+			s := tls.Server(conn, config)
 			if s.Handshake() != nil {
 				return
 			}
@@ -237,6 +243,9 @@ func certificate(t *testing.T, names ...string) (tls.Certificate, *x509.CertPool
 	pool.AddCert(leaf)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: secret, Leaf: leaf}, pool
 }
+
+// half is an answer of which the other half could not be had.
+type half string
 
 type memBody struct{ *bytes.Reader }
 

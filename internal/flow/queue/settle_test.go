@@ -23,8 +23,6 @@ func refusing(_ context.Context, j Job) ([]Result, error) {
 	return all(j, Result{Fate: Failed, Host: "mx." + j.To.Key, Reply: reply.New(550, reply.E(5, 1, 1), "no such user")}), nil
 }
 
-func delivering(_ context.Context, j Job) ([]Result, error) { return delivered(j), nil }
-
 func TestAttemptsFollowTheSchedule(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -91,7 +91,8 @@ type QueueFilter struct {
 	ID        ident.ID
 	Sender    string // address key or domain
 	Recipient string // address key or domain
-	// Destination is the Route of a recipient.
+	// Destination is the Route of a recipient; without " (rule)" at the end it
+	// matches with every rule.
 	Destination string
 	State       *QueueState
 	After       ident.ID // for paging: entries after this id

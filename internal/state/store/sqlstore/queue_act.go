@@ -185,7 +185,7 @@ func (q *queue) Abandon(ctx context.Context, owner string) (int, error) {
 		return 0, fmt.Errorf("queue: abandon claims of nobody: %w", store.ErrInvalid)
 	}
 	var n int64
-	err := q.s.write(ctx, func(t *txn) (err error) {
+	err := q.s.remove(ctx, func(t *txn) (err error) {
 		n, err = t.exec(`UPDATE queue_recipient SET due = next_try, owner = '', fence = 0 WHERE owner = ? AND owner <> ''`, owner)
 		t.onCommit(q.hint)
 		return err

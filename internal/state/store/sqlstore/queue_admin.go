@@ -16,7 +16,8 @@ const (
 )
 
 // matches are the conditions of a filter on a recipient; state -1 and "" match all.
-const matches = `(? = '' OR address_key = ? OR domain = ?) AND (? = '' OR route = ?) AND (? = -1 OR state = ?)`
+// A destination matches with and without the rule that chose it.
+const matches = `(? = '' OR address_key = ? OR domain = ?) AND (? = '' OR route = ? OR substr(route, 1, length(?) + 2) = ? || ' (') AND (? = -1 OR state = ?)`
 
 // matching are the messages that have one, of a sender, after an id.
 const matching = `(? = '' OR q.sender_key = ? OR q.sender_domain = ?)
@@ -29,7 +30,8 @@ func recipientArgs(f *store.QueueFilter) []any {
 		state = int(*f.State)
 	}
 	rcpt := strings.ToLower(f.Recipient)
-	return []any{rcpt, rcpt, rcpt, f.Destination, f.Destination, state, state}
+	to := f.Destination
+	return []any{rcpt, rcpt, rcpt, to, to, to, to, state, state}
 }
 
 func messageArgs(f *store.QueueFilter) []any {

@@ -40,7 +40,8 @@ func (q *queue) Claim(ctx context.Context, owner string, local bool, limit int, 
 		return nil, q.keepClock(ctx)
 	}
 	var out []store.Claim
-	err = q.s.write(ctx, func(t *txn) error {
+	// Mail that leaves gives room on a full disk.
+	err = q.s.engine.write(ctx, !local, func(t *txn) error {
 		out, err = q.claim(t, owner, local, min(max(limit, 1), maxClaim), lease)
 		return err
 	})

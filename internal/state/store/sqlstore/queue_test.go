@@ -347,6 +347,51 @@ func TestClaimsOfManyWorkersNeverOverlap(t *testing.T) {
 	})
 }
 
+// What was sent must be noted even when the disk is full, or it is sent again;
+// and mail that leaves gives room.
+func TestAFullDiskDoesNotStopMailThatLeaves(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := reopen(t, dir, Options{})
+	for _, to := range []string{"a@far.test", "b@far.test", "c@far.test"} {
+		enqueue(t, s, 0, to)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = reopen(t, dir, Options{Reserve: 1 << 60}) // no disk has it
+	q, ctx := s.Queue(), t.Context()
+	note := acceptance(t, s, 0, []byte("told"))
+	defer note.Body.Discard()
+	note.Filings = nil
+	note.Queue = &store.QueueMessage{ID: note.Key, Accepted: time.Now(), Recipients: []store.QueueRecipient{{Address: address(t, "eva@sender.test")}}}
+	if _, err := s.Accept(ctx, note); !errors.Is(err, store.ErrFull) {
+		t.Fatal("the disk is not full:", err)
+	}
+	if n, err := q.Abandon(ctx, "n1"); err != nil || n != 0 {
+		t.Fatal(n, err)
+	}
+	claims, err := q.Claim(ctx, "n1", false, 10, time.Minute)
+	if err != nil || len(claims) != 3 {
+		t.Fatal(len(claims), err)
+	}
+	if _, err := q.Extend(ctx, claims[0], time.Hour); err != nil {
+		t.Error(err)
+	}
+	if err := q.Finish(ctx, claims[0], outcomes(claims[0], store.Outcome{NextTry: time.Now(), LastError: "450 busy"}), nil); err != nil {
+		t.Error(err)
+	}
+	if err := q.Finish(ctx, claims[1], outcomes(claims[1], store.Outcome{Done: true}), nil); err != nil {
+		t.Error(err)
+	}
+	if err := q.Finish(ctx, claims[2], outcomes(claims[2], store.Outcome{Done: true}), note); !errors.Is(err, store.ErrFull) {
+		t.Errorf("a notice was stored on a full disk: %v", err)
+	}
+	if m, _, err := q.Count(ctx); err != nil || m != 2 {
+		t.Errorf("%d left, %v", m, err)
+	}
+}
+
 func BenchmarkQueueLeaseAndFinish(b *testing.B) {
 	s := openTest(b, Options{})
 	var wg sync.WaitGroup

@@ -335,6 +335,9 @@ func readVersionQueue(t *testing.T, s *Store) {
 			t.Fatal(err)
 		}
 		for _, r := range m.Recipients {
+			if r.Notified || r.Asked || !r.LastTry.IsZero() || r.LastHost != "" || r.Route != "" {
+				t.Errorf("recipient of version 1 has %+v", r)
+			}
 			got = append(got, fmt.Sprint(r.Address, " ", r.Original, " ", r.Notify, " ", r.State, " ", r.Attempts, " ", r.LastError, " ", r.Local))
 		}
 	}

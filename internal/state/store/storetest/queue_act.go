@@ -112,15 +112,25 @@ func retryAsks(e *env) {
 	for _, c := range e.claim("me", false, 10) {
 		route := "remote.test"
 		if c.Message.ID == other {
-			route = "relay smart.test:25"
+			route = "relay smart.test:25 (partners)"
 		}
 		e.must(q.Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, NextTry: time.Now().Add(24 * time.Hour), LastError: "451", Route: route}}, nil))
+	}
+	for _, none := range []string{"relay smart.test:2", "relay smart.test:25 (", "smart.test"} {
+		_, err := q.Retry(e.ctx, store.QueueFilter{Destination: none})
+		e.wants(err, store.ErrNotFound, "retry of %q", none)
+	}
+	if n, err := q.Hold(e.ctx, store.QueueFilter{Destination: "relay smart.test:25 (partners)"}); err != nil || n != 1 {
+		e.t.Fatalf("held %d, %v", n, err)
+	}
+	if n, err := q.Release(e.ctx, store.QueueFilter{ID: other}); err != nil || n != 1 {
+		e.t.Fatalf("released %d, %v", n, err)
 	}
 	if n, err := q.Retry(e.ctx, store.QueueFilter{Destination: "relay smart.test:25"}); err != nil || n != 1 {
 		e.t.Fatalf("retried %d, %v", n, err)
 	}
 	c := e.one("me")
-	if r := c.Message.Recipients[0]; c.Message.ID != other || !r.Asked || r.Route != "relay smart.test:25" {
+	if r := c.Message.Recipients[0]; c.Message.ID != other || !r.Asked || r.Route != "relay smart.test:25 (partners)" {
 		e.t.Errorf("claimed %s, %+v", c.Message.ID, r)
 	}
 	finish := func(o store.Outcome) {

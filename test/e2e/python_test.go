@@ -87,6 +87,11 @@ func usePython(p *post) {
 			}
 		}
 	}
+	var both []map[string]string
+	for _, name := range append(folders(), "新しい & größer") {
+		both = append(both, map[string]string{"utf8": "zwei/" + name, "utf7": "zwei/" + utf7(name)})
+	}
+	works("utf8_names.py", both)
 	for _, script := range []string{"letters_send.py", "letters_read.py"} {
 		p.distrusts("CERTIFICATE", func() result { return python(script, p.abroad) })
 	}

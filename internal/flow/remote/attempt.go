@@ -77,8 +77,12 @@ func (a *attempt) visit(ctx context.Context, h hop) (again bool) {
 	return a.converse(ctx, c)
 }
 
-// converse sends what is pending over a connection, and keeps it or not.
+// converse sends what is pending over a connection, and keeps it or not. A
+// message that makes it panic must not cost a connection each time it is tried.
 func (a *attempt) converse(ctx context.Context, c *connection) (again bool) {
+	part := a.d.pool.discard
+	defer func() { part(c) }()
+
 	release := context.AfterFunc(ctx, c.link.stop)
 	state := a.sendAll(ctx, c)
 	if !release() && state == good {
@@ -86,19 +90,16 @@ func (a *attempt) converse(ctx context.Context, c *connection) (again bool) {
 	}
 	switch state {
 	case good:
-		a.d.pool.keep(c, a.set.Reuse)
-		return false
+		part = func(c *connection) { a.d.pool.keep(c, a.set.Reuse) }
 	case full:
-		a.d.pool.retire(c)
-		return true
+		part = a.d.pool.retire
 	case stale:
 		a.fresh = true
 	case broken:
 		a.broken++
 	case spent:
 	}
-	a.d.pool.discard(c)
-	return state == stale
+	return state == full || state == stale
 }
 
 // sendAll runs transactions until nothing is pending or the connection has

@@ -324,6 +324,21 @@ func TestAMessageThatCannotBeReadIsNotTheHostsFault(t *testing.T) {
 	})
 }
 
+func TestAPanicCostsNoConnection(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) { // which looks at what is left open
+		w.one(pipe + "stall")
+		j := job(text)
+		j.Claim.BodyOpener = func(context.Context) (store.Body, error) { panic("a fault") }
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		w.want(j, false, "never")
+	})
+}
+
 func TestAMessageThatCannotBeReadIsNotTriedForTheRest(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {

@@ -98,7 +98,7 @@ type sample struct {
 	written   float64 // octets a message
 }
 
-func (s sample) perSecond() float64 { return float64(s.Messages) / max(s.Seconds, s.delivered) }
+func (s sample) perSecond() float64 { return ratio(float64(s.Messages), max(s.Seconds, s.delivered)) }
 
 // median takes the run with the middle rate.
 func median(all []sample) sample {

@@ -86,7 +86,7 @@ func describe(mux humago.Mux, s *manage.Service) *huma.OpenAPI {
 	config := huma.DefaultConfig("posthorn", version)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/openapi", "", ""
 	config.CreateHooks = nil // no $schema fields in answers
-	config.Transformers = []huma.Transformer{explain}
+	config.Transformers = []huma.Transformer{explainer{config.Components.Schemas}.explain}
 	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	config.Info.Description = "Everything an administrator can do with this server. Errors are application/problem+json (RFC 9457): detail says what " +
 		"is wrong and what to do, errors names each field. Unknown fields and query parameters are refused. Lists come in pages: give next of one as after " +

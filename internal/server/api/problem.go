@@ -18,9 +18,12 @@ func deny(w http.ResponseWriter, status int, text string) {
 	_ = json.NewEncoder(w).Encode(&huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: text}) // the client went away: nobody to tell
 }
 
+// explainer knows which fields there are.
+type explainer struct{ schemas huma.Registry }
+
 // explain makes each problem say which field is wrong and what to do. It takes
 // the values out: they may be secrets, and whoever sent them has them.
-func explain(ctx huma.Context, _ string, v any) (any, error) {
+func (x explainer) explain(ctx huma.Context, _ string, v any) (any, error) {
 	m, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
@@ -31,7 +34,7 @@ func explain(ctx huma.Context, _ string, v any) (any, error) {
 		e.Value = nil
 		switch {
 		case e.Message == "unexpected property":
-			e.Message = "unknown field" + suggest("fields", fieldsOf(op))
+			e.Message = "unknown field" + suggest("fields", x.fieldsOf(op))
 		case e.Message == "unknown query parameter":
 			e.Message += suggest("parameters", parametersOf(op))
 		}
@@ -49,7 +52,7 @@ func explain(ctx huma.Context, _ string, v any) (any, error) {
 	case m.Status == http.StatusInternalServerError:
 		m.Detail = "the server failed: " + m.Detail + "; its log may tell more"
 	case m.Detail == "request body is required":
-		m.Detail = "the request needs a JSON body" + suggest("fields", fieldsOf(op))
+		m.Detail = "the request needs a JSON body" + suggest("fields", x.fieldsOf(op))
 	case m.Detail == "validation failed" && len(said) > 0:
 		m.Detail = strings.Join(said, "; ")
 	}
@@ -65,7 +68,7 @@ func suggest(what string, names []string) string {
 }
 
 // fieldsOf names the fields of an operation's body.
-func fieldsOf(op *huma.Operation) []string {
+func (x explainer) fieldsOf(op *huma.Operation) []string {
 	if op == nil || op.RequestBody == nil {
 		return nil
 	}
@@ -73,7 +76,14 @@ func fieldsOf(op *huma.Operation) []string {
 	if content == nil || content.Schema == nil {
 		return nil
 	}
-	return slices.Sorted(maps.Keys(content.Schema.Properties))
+	s := content.Schema
+	for s != nil && s.Ref != "" {
+		s = x.schemas.SchemaFromRef(s.Ref)
+	}
+	if s == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.Properties))
 }
 
 // parametersOf names an operation's query parameters.

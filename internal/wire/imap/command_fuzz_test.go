@@ -65,6 +65,10 @@ func serve(c *client, cmd Command) string {
 		v, err = d.Enable()
 	case "ID":
 		v, err = d.ID()
+	case "GETQUOTA":
+		v, err = d.QuotaRoot()
+	case "SETQUOTA":
+		err = d.SetQuota()
 	case "COMPRESS":
 		v, err = d.Compress()
 	case "APPEND":
@@ -125,6 +129,7 @@ func FuzzCommand(f *testing.F) {
 		"a STORE 1 (UNCHANGEDSINCE 5) +FLAGS.SILENT (x \\Seen)\r\na LIST (SUBSCRIBED) \"\" (% *) RETURN (STATUS (UNSEEN))\r\n",
 		"a SELECT x (QRESYNC (1 2 3 (4 5)))\r\na AUTHENTICATE PLAIN =\r\nAAAA\r\na IDLE\r\nDONE\r\n",
 		"a ID (\"a\" NIL)\r\na ENABLE X\r\na CREATE x (USE (\\Sent))\r\na FOO {3+}\r\n{9}\r\n",
+		"a GETQUOTA \"\"\r\nb SETQUOTA {1+}\r\nx (STORAGE 512 MESSAGE 1)\r\n",
 		"a APPEND x UTF8 (~{1+}\r\nx)\r\na APPEND x {999+}\r\n", "a SORT (DATE) UTF-8 ALL\na THREAD REFS UTF-8 1\n",
 	} {
 		f.Add([]byte(s))

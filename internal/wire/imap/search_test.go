@@ -107,11 +107,11 @@ func TestSearchCharsets(t *testing.T) {
 func TestSearchReturnOptions(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]SearchReturn{
-		" ALL":                            {},
-		" RETURN () ALL":                  {Given: true, All: true},
-		" return (min MAX Count) ALL":     {Given: true, Min: true, Max: true, Count: true},
-		" RETURN (SAVE) ALL":              {Given: true, Save: true},
-		" RETURN (ALL PARTIAL 500:1) ALL": {Given: true, All: true, Window: Window{1, 500}},
+		" ALL":                              {},
+		" RETURN () ALL":                    {Given: true, All: true},
+		" return (min MAX Count) ALL":       {Given: true, Min: true, Max: true, Count: true},
+		" RETURN (SAVE) ALL":                {Given: true, Save: true},
+		" RETURN (COUNT PARTIAL 500:1) ALL": {Given: true, Count: true, Window: Window{1, 500}},
 	} {
 		got, err := args(t, text).Search()
 		equal(t, text, got.Return, err, want)
@@ -124,7 +124,7 @@ func TestSearchFaults(t *testing.T) {
 		``, ` `, ` FOO`, ` SEEN `, ` SEEN  SEEN`, ` ()`, ` (SEEN`, ` SEEN)`, ` NOT`, ` NOT `, ` OR`, ` OR SEEN`, ` OR SEEN `, ` OR OR SEEN SEEN`,
 		` UID`, ` UID x`, ` 0`, ` 1:0`, ` FROM`, ` FROM (`, ` HEADER x`, ` HEADER "a b" c`, ` SINCE`, ` SINCE 1-Foo-2026`, ` LARGER -1`, ` OLDER 0`,
 		` MODSEQ`, ` MODSEQ "/x" some 1`, ` KEYWORD \Seen`, ` KEYWORD`, ` CHARSET`, ` CHARSET UTF-8`, ` RETURN`, ` RETURN (`, ` RETURN (FOO) ALL`,
-		` RETURN (PARTIAL) ALL`, ` RETURN ()`, ` ALL ALL CHARSET UTF-8`, ` $,1`, ` 1,`)
+		` RETURN (PARTIAL) ALL`, ` RETURN (ALL PARTIAL 1:2) ALL`, ` RETURN (PARTIAL 1:2 ALL) ALL`, ` RETURN ()`, ` ALL ALL CHARSET UTF-8`, ` $,1`, ` 1,`)
 }
 
 func TestHugeSearchesAreRefusedAtOnce(t *testing.T) {

@@ -30,6 +30,7 @@ type connection struct {
 	uses   int      // transactions
 	reused bool     // it was kept, so the host may have hung up meanwhile
 	timer  *time.Timer
+	kept   time.Time // since when nobody used it
 }
 
 // most is how many messages it may carry.
@@ -42,6 +43,24 @@ func (c *connection) most(r Reuse) int {
 
 // farewell is how long QUIT may take.
 const farewell = 5 * time.Second
+
+const (
+	// trusted is how long a connection may have been kept to be used unasked:
+	// across a line that was cut, MAIL would wait minutes for its reply.
+	trusted = 2 * time.Second
+	// sign is how long a kept host may take to give a sign of life.
+	sign = 10 * time.Second
+)
+
+// alive asks a host that has not been heard for a while whether it is there.
+func (c *connection) alive(ctx context.Context) bool {
+	if time.Since(c.kept) < trusted {
+		return true
+	}
+	defer context.AfterFunc(ctx, c.link.stop)()
+	c.link.until(time.Now().Add(sign))
+	return c.client.Noop() == nil
+}
 
 // quit ends the session as RFC 5321 §4.1.1.10 wants. What the host answers
 // changes nothing any more.
@@ -60,11 +79,16 @@ func (a *attempt) connection(ctx context.Context, h hop) (*connection, *problem)
 	if r := a.job.To.Relay; r != nil {
 		k.user, k.password = r.User, r.Password
 	}
-	if !a.fresh {
-		if c := a.d.pool.take(k); c != nil {
+	for !a.fresh {
+		c := a.d.pool.take(k)
+		if c == nil {
+			break
+		}
+		if c.alive(ctx) {
 			c.reused = true
 			return c, nil
 		}
+		a.d.pool.discard(c)
 	}
 	if err := a.d.pool.reserve(ctx, a.set.Connections); err != nil {
 		return nil, passing(reply.E(4, 3, 2), "no connection was free").because(err)

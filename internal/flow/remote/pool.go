@@ -86,6 +86,7 @@ func (p *pool) keep(c *connection, r Reuse) {
 		p.drop(0)
 		p.part(oldest)
 	}
+	c.kept = time.Now()
 	c.timer = time.AfterFunc(r.Idle, func() { p.expire(c) })
 	p.idle = append(p.idle, c)
 }

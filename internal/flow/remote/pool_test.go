@@ -17,7 +17,8 @@ import (
 func TestAConnectionIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.one(pipe+strings.Repeat(rcpts("250 ok", "250 ok")+data+"S: 250 ok\n", 2)+bye, hello+send+bye)
+		once := rcpts("250 ok", "250 ok") + data + "S: 250 ok\n"
+		w.one(pipe+once+"C: NOOP\nS: 250 ok\n"+once+bye, hello+send+bye)
 		w.want(job(text), false, "delivered 250 2.0.0")
 		time.Sleep(29 * time.Second)
 		w.want(job(text), false, "delivered 250 2.0.0")
@@ -69,6 +70,7 @@ func TestADeadConnectionIsReplacedWithoutHarm(t *testing.T) {
 				}
 				all.Wait()
 				time.Sleep(10 * time.Second)
+				start := time.Now()
 				results, err := w.d.Deliver(w.t.Context(), job(text))
 				if strings.Contains(name, "too many") || strings.Contains(name, "two replies") {
 					// A host out of step is found out at the latest at DATA.
@@ -76,6 +78,9 @@ func TestADeadConnectionIsReplacedWithoutHarm(t *testing.T) {
 						t.Errorf("%+v %v", results, err)
 					}
 					return
+				}
+				if took := time.Since(start); took > 3*sign { // both were asked
+					t.Errorf("took %v", took)
 				}
 				if err != nil || results[0].Reply.String() != "250 2.0.0 second" {
 					t.Errorf("%+v %v", results, err)
@@ -173,7 +178,7 @@ func TestTheOldestKeptConnectionGoesFirst(t *testing.T) {
 			j := job(text)
 			j.To = route.Destination{Key: "x", Domain: fmt.Sprintf("[192.0.2.%d]", i)}
 			w.want(j, false, "delivered 250 2.0.0")
-			time.Sleep(time.Second)
+			time.Sleep(900 * time.Millisecond)
 		}
 		w.wantDialled("0 1 2 0")
 		if n := len(w.d.pool.idle); n != 2 {

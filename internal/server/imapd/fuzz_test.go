@@ -15,7 +15,10 @@ func FuzzASessionAlwaysEnds(f *testing.F) {
 		"a STORE 1 (UNCHANGEDSINCE 5) +FLAGS.SILENT (\\Seen kw)\r\nb EXPUNGE\r\n", "a APPEND INBOX (\\Seen) {3+}\r\nabc\r\nb NOOP\r\n",
 		"a IDLE\r\nDONE\r\nb MOVE 1 Trash\r\n", "a SORT (REVERSE DATE) UTF-8 ALL\r\nb THREAD REFERENCES UTF-8 ALL\r\n",
 		"a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (1 1 1:5 (1 1)))\r\n", "a LIST (SUBSCRIBED) \"\" (% *) RETURN (STATUS (MESSAGES))\r\n",
-		"a FETCH $ (BINARY[1]<0.5> BODY[1.2.MIME])\r\nb SEARCH RETURN (SAVE) ALL\r\nc FETCH $ UID\r\n", "a LOGOUT\r\n", "\x00\r\n{5}\r\n", "a CREATE {3}\r\n",
+		"a FETCH $ (BINARY[1]<0.5> BODY[1.2.MIME])\r\nb SEARCH RETURN (SAVE) ALL\r\nc FETCH $ UID\r\n", "a LOGOUT\r\n",
+		"a ENABLE IMAP4rev2 UTF8=ACCEPT\r\nb SELECT INBOX\r\nc SEARCH RECENT\r\nd CREATE \"\xc3\xa4e\xcc\x81\"\r\ne RENAME \"\xc3\xa4\xc3\xa9\" y\r\n",
+		"a GETQUOTAROOT INBOX\r\nb GETQUOTA \"\"\r\nc SETQUOTA x (STORAGE 1)\r\nd CREATE z (USE (\\Archive))\r\n",
+		"a SORT RETURN (MIN PARTIAL 1:2) (FROM DISPLAYTO) UTF-8 SENTON 1-Jan-2000\r\nb FETCH 1 SAVEDATE\r\nc SEARCH SAVEDSINCE 1-Jan-2000\r\n", "\x00\r\n{5}\r\n", "a CREATE {3}\r\n",
 		"a COPY 1:* INBOX\r\nb RENAME INBOX x\r\nc DELETE x\r\n", "a STATUS INBOX (MESSAGES RECENT)\r\nb LSUB \"\" %\r\nc UNSELECT\r\nd CLOSE\r\n",
 	} {
 		f.Add(seed)

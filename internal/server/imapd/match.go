@@ -3,6 +3,7 @@ package imapd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -227,9 +228,9 @@ func searchTime(ctx context.Context) error {
 }
 
 // look answers for messages that the index could not decide, with the header
-// columns if the key speaks of header fields, and reads the rest.
+// columns if the key speaks of what they have, and reads the rest.
 func (s *searcher) look(ctx context.Context, open []int, found []truth) error {
-	if !s.sentToo() && !s.key.Uses(imap.KeyHeader) {
+	if !s.sentToo() && !usesColumn(s.key) {
 		return s.read(ctx, open, found)
 	}
 	w := s.v.headers()
@@ -250,6 +251,12 @@ func (s *searcher) look(ctx context.Context, open []int, found []truth) error {
 		}
 	}
 	return s.read(ctx, rest, found)
+}
+
+// usesColumn reports whether a header field in the key has a column.
+func usesColumn(k *imap.SearchKey) bool {
+	return k.Op == imap.KeyHeader && slices.Contains(fieldNames[:], k.Field) ||
+		slices.ContainsFunc(k.Keys, func(k imap.SearchKey) bool { return usesColumn(&k) })
 }
 
 // sentToo reports whether the key speaks of the Date field, which only the

@@ -47,7 +47,7 @@ const farewell = 5 * time.Second
 const (
 	// trusted is how long a connection may have been kept to be used unasked:
 	// across a line that was cut, MAIL would wait minutes for its reply.
-	trusted = 2 * time.Second
+	trusted = 100 * time.Millisecond
 	// sign is how long a kept host may take to give a sign of life.
 	sign = 10 * time.Second
 )

@@ -178,7 +178,7 @@ func TestTheOldestKeptConnectionGoesFirst(t *testing.T) {
 			j := job(text)
 			j.To = route.Destination{Key: "x", Domain: fmt.Sprintf("[192.0.2.%d]", i)}
 			w.want(j, false, "delivered 250 2.0.0")
-			time.Sleep(900 * time.Millisecond)
+			time.Sleep(trusted / 5)
 		}
 		w.wantDialled("0 1 2 0")
 		if n := len(w.d.pool.idle); n != 2 {

@@ -88,6 +88,9 @@ func (r *Runner) renew(c contexts, j *job) bool {
 	}
 	until, err := r.o.Queue.Extend(c.run, j.Claim, r.o.Lease)
 	if err != nil {
+		if c.run.Err() != nil {
+			return false
+		}
 		// Somebody has it, or it will be due again when the lease has ended.
 		r.o.Log.Message(j.Claim.Message.ID).Log(event.QueueError, event.Err(err))
 		return false

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -116,7 +117,7 @@ func (r *Runner) settle(c contexts, j *job, endings []Ending) {
 		told = s.notice.Key
 	}
 	r.logEndings(j, s.endings, told)
-	if r.o.Done != nil && slices.ContainsFunc(s.endings, func(e Ending) bool { return e.Result.Fate != Untried }) {
+	if r.o.Done != nil && !s.untried() {
 		r.o.Done(j.Job, s.endings, told)
 	}
 }
@@ -140,8 +141,10 @@ func (s *settlement) store(ctx context.Context) bool {
 		case errors.Is(err, store.ErrUnknownOutcome):
 			s.doubt = true
 		case ctx.Err() != nil:
-			log.Log(event.QueueError, event.Err(err))
+			s.lost(err)
 			return false
+		case s.untried():
+			return false // due again when the lease has ended
 		case passing(err):
 			if wait == mostAgain && !told {
 				told = true
@@ -153,7 +156,7 @@ func (s *settlement) store(ctx context.Context) bool {
 			s.apart(ctx)
 			return false
 		case !s.yield(err):
-			log.Log(event.QueueError, event.Err(err))
+			s.lost(err)
 			return false
 		}
 		timer := time.NewTimer(wait)
@@ -161,6 +164,23 @@ func (s *settlement) store(ctx context.Context) bool {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
+		}
+	}
+}
+
+// untried reports that nothing was attempted.
+func (s *settlement) untried() bool {
+	return !slices.ContainsFunc(s.endings, func(e Ending) bool { return e.Result.Fate != Untried })
+}
+
+// lost tells of endings that could not be stored: what the log says here is
+// known nowhere else.
+func (s *settlement) lost(err error) {
+	log := s.r.o.Log.Message(s.j.Claim.Message.ID)
+	for i := range s.endings {
+		if e := &s.endings[i]; e.Result.Fate != Untried {
+			log.Log(event.QueueError, append(where(s.j), slog.String("recipient", e.Recipient.Address.String()), slog.String("not_stored", e.event().String()),
+				slog.String("reply", clip(text(e.Result.Reply))), event.Err(err))...)
 		}
 	}
 }

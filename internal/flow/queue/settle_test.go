@@ -126,7 +126,7 @@ func TestHeldMailDoesNotExpireAndGetsItsAttempt(t *testing.T) {
 		w.shelf.do(func() { w.shelf.rows[0].rcpt.State, w.shelf.rows[1].rcpt.State = store.Held, store.Held })
 		stop := w.start()
 		defer stop()
-		time.Sleep(30 * 24 * time.Hour)
+		rest(6 * 24 * time.Hour)
 		for _, r := range w.shelf.rows {
 			if r.gone || r.rcpt.Attempts != 0 {
 				t.Fatalf("held: %+v", r)
@@ -137,7 +137,7 @@ func TestHeldMailDoesNotExpireAndGetsItsAttempt(t *testing.T) {
 			w.shelf.rows[0].rcpt.State, w.shelf.rows[1].rcpt.State = store.Queued, store.Queued
 			w.shelf.hint()
 		})
-		time.Sleep(time.Second)
+		rest(time.Second)
 		if a, b := w.endings[0], w.endings[1]; len(w.endings) != 2 || a.Result.Fate == b.Result.Fate || a.Expired == b.Expired {
 			t.Errorf("released: %+v", w.endings)
 		}
@@ -304,9 +304,9 @@ func TestAnOutcomeIsStoredWhenTheStoreIsBack(t *testing.T) {
 			w.shelf.add(nil, "a@far.test")
 			stop := w.start()
 			defer stop()
-			time.Sleep(2 * time.Hour)
+			rest(2 * time.Hour)
 			w.shelf.do(func() { w.shelf.refuse = nil })
-			time.Sleep(2 * mostAgain)
+			rest(2 * mostAgain)
 			if r := w.shelf.rows[0]; tries.Load() != 1 || !r.gone || len(w.endings) != 1 {
 				t.Errorf("%v: %d tries, %+v", cause, tries.Load(), r)
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"posthorn/internal/base/event"
@@ -114,8 +115,8 @@ func (s *shelf) Claim(_ context.Context, owner string, _ bool, limit int, lease 
 
 // claimed returns the rows of recipients if the claim holds.
 func (s *shelf) claimed(c store.Claim, id int64) (*row, error) {
-	for _, r := range s.rows {
-		if r.rcpt.ID == id && !r.gone && r.fence == c.Fence {
+	if i := int(id) - 1; i >= 0 && i < len(s.rows) {
+		if r := s.rows[i]; !r.gone && r.fence == c.Fence {
 			return r, nil
 		}
 	}
@@ -336,6 +337,12 @@ func (w *world) start() (stop func()) {
 	o := w.o
 	go func() { defer close(ended); New(o).Run(ctx) }()
 	return func() { cancel(); <-ended }
+}
+
+// rest lets time pass and everything settle.
+func rest(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // during runs a Runner for a while.

@@ -82,7 +82,7 @@ func Trial() map[string][]string {
 }
 
 // names are the listeners this version knows.
-var names = []string{"smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s", "http"}
+var names = []string{"smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s", "http", "metrics"}
 
 // Load reads and checks the file.
 func Load(name string) (Config, error) {

@@ -116,7 +116,7 @@ func show[O any](ctx context.Context, w *Where, s *Streams, id string, in any, r
 }
 
 // list runs an operation for every page of its list and renders the whole: as
-// a JSON array, or by the renderer.
+// one page in JSON, or by the renderer.
 func list[T any](ctx context.Context, w *Where, s *Streams, id string, in func(manage.Paging) any, render func([]T) error) error {
 	all := []T{}
 	err := w.with(ctx, s, func(c manage.Caller) error {
@@ -135,7 +135,7 @@ func list[T any](ctx context.Context, w *Where, s *Streams, id string, in func(m
 		return err
 	}
 	if w.JSON {
-		return printJSON(s.Out, all)
+		return printJSON(s.Out, manage.Page[T]{Items: all})
 	}
 	return render(all)
 }

@@ -167,11 +167,15 @@ func (h *House) exempt(client netip.Addr) bool {
 
 // run opens the doors and waits for the end.
 func (d *doors) run(ctx context.Context, o ServeOptions) error {
+	control, err := manage.OpenControl(d.h.Config.Data)
+	if err != nil {
+		return err
+	}
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	var workers sync.WaitGroup
 	failed := make(chan error, 1)
 	workers.Go(func() {
-		if err := d.h.Service.ServeControl(work, d.h.Config.Data); err != nil {
+		if err := d.h.Service.ServeControl(work, control); err != nil {
 			failed <- err
 		}
 	})
@@ -180,7 +184,7 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 	workers.Go(d.alive("queue of local mail", func() { d.queues.local.Run(queues) }))
 	workers.Go(d.alive("queue of mail to other servers", func() { d.queues.run(queues, o.KeepOutgoing) }))
 	workers.Go(func() { d.pop3.Purge(work) })
-	err := d.open(o)
+	err = d.open(o)
 	if err == nil {
 		select {
 		case <-ctx.Done():

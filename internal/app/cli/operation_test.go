@@ -178,10 +178,14 @@ func newBench(t *testing.T) *bench {
 	if b.h, err = app.Open(t.Context(), boot.Config{Data: b.dir, DNS: boot.DNS{Preferred: names.Listen("127.0.0.1:0")}}, app.OpenOptions{Version: "test"}); err != nil {
 		t.Fatal(err)
 	}
+	control, err := manage.OpenControl(b.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	var socket sync.WaitGroup
 	socket.Go(func() {
-		if err := b.h.Service.ServeControl(ctx, b.dir); err != nil {
+		if err := b.h.Service.ServeControl(ctx, control); err != nil {
 			t.Error(err)
 		}
 	})

@@ -22,17 +22,23 @@ const SocketName = "control.sock"
 // maxInput bounds the JSON of one operation.
 const maxInput = 64 << 20
 
-// ServeControl answers operations on the data folder's control socket until
-// ctx ends.
-func (s *Service) ServeControl(ctx context.Context, dir string) error {
+// OpenControl opens the data folder's control socket, in place of one that a
+// killed server left behind.
+func OpenControl(dir string) (net.Listener, error) {
 	name := filepath.Join(dir, SocketName)
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("control socket: %w", err)
+		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	l, err := listenUnix(name)
 	if err != nil {
-		return fmt.Errorf("control socket: %w", err)
+		return nil, fmt.Errorf("control socket: %w", err)
 	}
+	return l, nil
+}
+
+// ServeControl answers operations on the control socket until ctx ends, and
+// closes it.
+func (s *Service) ServeControl(ctx context.Context, l net.Listener) error {
 	server := &http.Server{Handler: http.HandlerFunc(s.control), ReadHeaderTimeout: 10 * time.Second}
 	stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stopped()

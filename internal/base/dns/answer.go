@@ -106,9 +106,10 @@ func (c *chain) read(m *mdns.Msg) ([]mdns.RR, error) {
 // at returns what the answer section has for the chain's last name: records
 // of the type asked for, else the target of an alias.
 func (c *chain) at(m *mdns.Msg) (records []mdns.RR, alias string, err error) {
+	owner := spelled(c.last())
 	for _, rr := range m.Answer {
 		h := rr.Header()
-		if h.Class != mdns.ClassINET || !strings.EqualFold(strings.TrimSuffix(h.Name, "."), c.last()) {
+		if h.Class != mdns.ClassINET || !strings.EqualFold(h.Name, owner) {
 			continue
 		}
 		if h.Rrtype == c.qtype {
@@ -144,7 +145,7 @@ func (c *chain) lower(ttl time.Duration) { c.ttl = min(c.ttl, ttl) }
 func negativeTTL(m *mdns.Msg, name string) (ttl time.Duration, told bool) {
 	for _, rr := range m.Ns {
 		soa, ok := rr.(*mdns.SOA)
-		if ok && mdns.IsSubDomain(soa.Hdr.Name, name+".") {
+		if ok && mdns.IsSubDomain(soa.Hdr.Name, spelled(name)) {
 			return min(seconds(soa.Hdr.Ttl), seconds(soa.Minttl), maxNegative), true
 		}
 	}

@@ -158,7 +158,7 @@ func query(name string, qtype uint16, edns bool) *mdns.Msg {
 	var id [2]byte
 	_, _ = rand.Read(id[:]) // never fails, says crypto/rand
 	q := &mdns.Msg{MsgHdr: mdns.MsgHdr{Id: binary.BigEndian.Uint16(id[:]), RecursionDesired: true, AuthenticatedData: true},
-		Question: []mdns.Question{{Name: name + ".", Qtype: qtype, Qclass: mdns.ClassINET}}}
+		Question: []mdns.Question{{Name: spelled(name), Qtype: qtype, Qclass: mdns.ClassINET}}}
 	if edns {
 		q.SetEdns0(udpSize, false)
 	}

@@ -46,6 +46,23 @@ func normal(name string) (string, error) {
 	return name, nil
 }
 
+// spelled is a normal name as the message library writes it: with a final dot,
+// and with a backslash before what is special in master files.
+func spelled(name string) string {
+	const special = `"'();@`
+	if !strings.ContainsAny(name, special) {
+		return name + "."
+	}
+	b := make([]byte, 0, len(name)+8)
+	for i := range len(name) {
+		if strings.IndexByte(special, name[i]) >= 0 {
+			b = append(b, '\\')
+		}
+		b = append(b, name[i])
+	}
+	return string(append(b, '.'))
+}
+
 // host returns the normal form of a host name that stands in an answer, where
 // anything can stand. The root "." becomes "".
 func host(target string) (string, bool) {

@@ -104,11 +104,16 @@ func (r *Resolver) MXAt(ctx context.Context, server int, domain string) (Answer[
 	return withoutNull(a), err
 }
 
-// withoutNull drops a null MX that does not stand alone, as it must
-// (RFC 7505 §3).
+// withoutNull drops null MXs beside others, where they must not be
+// (RFC 7505 §3); several of them alone are one.
 func withoutNull(a Answer[MX]) Answer[MX] {
-	if len(a.Records) > 1 {
-		a.Records = slices.DeleteFunc(a.Records, func(mx MX) bool { return mx.Host == "" })
+	null := func(mx MX) bool { return mx.Host == "" }
+	if len(a.Records) < 2 {
+		return a
+	}
+	first := a.Records[0]
+	if a.Records = slices.DeleteFunc(a.Records, null); len(a.Records) == 0 {
+		a.Records = []MX{first}
 	}
 	return a
 }

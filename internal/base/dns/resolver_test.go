@@ -31,6 +31,8 @@ mx2       60  IN A     192.0.2.3
 null          IN MX    0 .
 both          IN MX    0 .
 both          IN MX    5 mx1
+nulls         IN MX    0 .
+nulls         IN MX    5 .
 _25._tcp.mx1  IN TLSA  3 1 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 odd           IN TXT   "a\"b\\c\010\255"
 flash     0   IN A     192.0.2.9
@@ -84,6 +86,10 @@ func TestRecordsAreReadInTheirNormalForm(t *testing.T) {
 		{"MX", func() (any, error) { a, err := r.MX(ctx, "EXAMPLE.test."); return a.Records, err }, []dns.MX{{Host: "mx2.example.test", Preference: 20}, {Host: "mx1.example.test", Preference: 10}}},
 		{"null MX", func() (any, error) { a, err := r.MX(ctx, "null.example.test"); return a.Records, err }, []dns.MX{{}}},
 		{"null MX beside another", func() (any, error) { a, err := r.MX(ctx, "both.example.test"); return a.Records, err }, []dns.MX{{Host: "mx1.example.test", Preference: 5}}},
+		{"null MX twice", func() (any, error) {
+			a, err := r.MX(ctx, "nulls.example.test")
+			return len(a.Records) == 1 && a.Records[0].Host == "", err
+		}, true},
 		{"MX without the unusable", func() (any, error) { a, err := r.MX(ctx, "somemx.example.test"); return a.Records, err }, []dns.MX{{Host: "mx1.example.test", Preference: 20}}},
 		{"A", func() (any, error) { a, err := r.A(ctx, "mx1.example.test"); return a.Records, err }, ips(t, "192.0.2.1", "192.0.2.2")},
 		{"AAAA", func() (any, error) { a, err := r.AAAA(ctx, "mx1.example.test"); return a.Records, err }, ips(t, "2001:db8::1")},
@@ -441,5 +447,19 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if _, err := r.A(t.Context(), "n0.many.test"); err != nil || a.Queries("n0.many.test", mdns.TypeA) != 2 {
 		t.Errorf("what was not used was kept: %v", err)
+	}
+}
+
+// Macros of SPF put local parts into names (RFC 7208 §7).
+func TestNamesOfPeopleAreAskedForAsTheyAre(t *testing.T) {
+	t.Parallel()
+	r := resolver(t, authority.New(t, "$ORIGIN example.test.\no\\'brien IN A 192.0.2.1\na\\@b IN A 192.0.2.2\n\\(x\\;\\\"y\\) IN CNAME a\\@b\na\\.b IN A 192.0.2.3\nq IN CNAME o\\'brien\n"))
+	for name, want := range map[string]string{"o'brien.example.test": "found", "O'Brien.example.test": "found", "a@b.example.test": "found",
+		"o'hara.example.test": "no name", "a.b.example.test": "no name", "q.example.test": "temporary"} {
+		for range 2 {
+			if _, err := r.A(t.Context(), name); verdict(err) != want {
+				t.Errorf("%s: %v, want %s", name, err, want)
+			}
+		}
 	}
 }

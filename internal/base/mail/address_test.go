@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestAddressesAreReadInNormalForm(t *testing.T) {
@@ -38,6 +39,35 @@ func TestBadAddressesAreRefused(t *testing.T) {
 			t.Errorf("ParseAddress(%q) = %v, %v", s, a, err)
 		}
 	}
+}
+
+func TestDomainsAreReadInNormalForm(t *testing.T) {
+	for in, want := range map[string]string{
+		"Example.TEST": "example.test", "bücher.example": "xn--bcher-kva.example", "ＢÜＣＨＥＲ。example": "xn--bcher-kva.example",
+		"XN--BCHER-KVA.example": "xn--bcher-kva.example", "[ipv6:2001:DB8::1]": "[IPv6:2001:db8::1]", "[192.0.2.1]": "[192.0.2.1]",
+		"": "", "\xff": "", "a\xff.example": "", "b\xc3\xbccher\xc3.example": "", "xn--\xff.example": "", "a..example": "", "example.": "",
+		"a\u0000b.example": "", "ü\r\n.example": "", "ü b.example": "", "[IPv6:fe80::1%eth0]": "", "[2001:db8::1]": "", "[192.0.2.1": "",
+	} {
+		got, err := ParseDomain(in)
+		if got != want || (err == nil) != (want != "") || err != nil && !errors.Is(err, ErrAddress) {
+			t.Errorf("ParseDomain(%q) = %q, %v; want %q", in, got, err, want)
+		}
+	}
+}
+
+func FuzzParseDomain(f *testing.F) {
+	for _, s := range []string{"a.test", "\xff", "bücher.example", "xn--bcher-kva.example", "[IPv6:::1]"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		d, err := ParseDomain(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseDomain(d); err != nil || again != d || !isASCII(d) || !utf8.ValidString(s) {
+			t.Fatalf("%q reads as %q, which reads as %q (%v)", s, d, again, err)
+		}
+	})
 }
 
 func FuzzParseAddress(f *testing.F) {

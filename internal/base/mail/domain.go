@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -24,6 +25,9 @@ func ParseDomain(s string) (string, error) {
 	}
 	if d, ok := plainDomain(s); ok {
 		return d, nil
+	}
+	if !utf8.ValidString(s) { // the look-up form would hide that
+		return "", fmt.Errorf("%w: bad domain %q", ErrAddress, clip(s))
 	}
 	if isASCII(s) && !strings.Contains(strings.ToLower(s), "xn--") {
 		return "", fmt.Errorf("%w: bad domain %q", ErrAddress, clip(s))

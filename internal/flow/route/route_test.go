@@ -247,3 +247,12 @@ func FuzzHost(f *testing.F) {
 		}
 	})
 }
+
+func TestMailForALostRelayHostDoesNotGoDirectly(t *testing.T) {
+	t.Parallel()
+	s := smart()
+	s.Hosts = nil
+	if _, err := NewTable(&s, nil); err == nil {
+		t.Error("a relay without hosts became a direct way")
+	}
+}

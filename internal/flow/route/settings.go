@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"unicode/utf8"
 
 	"posthorn/internal/base/mail"
 	"posthorn/internal/state/setting"
@@ -77,8 +76,12 @@ func (s *RelaySettings) Validate() error {
 	return nil
 }
 
-// relay makes the relay of valid settings.
+// relay makes the relay of valid settings. Without a host there is none, for
+// mail that was to go through a relay must not go directly instead.
 func (s *RelaySettings) relay() (*Relay, error) {
+	if len(s.Hosts) == 0 {
+		return nil, errors.New("mode relay has no host")
+	}
 	r := &Relay{Port: uint16(s.Port), Secure: s.Secure, AnyCertificate: s.AnyCertificate, User: s.User, ClearLogin: s.ClearLogin}
 	if s.User != "" {
 		r.Password = s.Password.Reveal()
@@ -117,7 +120,7 @@ func parseHost(s string) (string, error) {
 		return ip.Unmap().String(), nil
 	}
 	name, err := mail.ParseDomain(text)
-	if err != nil || bracketed || numeric(name) || !utf8.ValidString(text) {
+	if err != nil || bracketed || numeric(name) {
 		return "", bad
 	}
 	return name, nil

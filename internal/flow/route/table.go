@@ -30,9 +30,7 @@ func NewTable(s *RelaySettings, rules []Rule) (*Table, error) {
 		if err != nil {
 			return nil, fmt.Errorf("route: %w", err)
 		}
-		if len(r.Hosts) > 0 {
-			t.general = r
-		}
+		t.general = r
 	}
 	for i := range rules {
 		r := &rules[i]

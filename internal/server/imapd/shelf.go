@@ -6,17 +6,15 @@ import (
 	"posthorn/internal/state/store"
 )
 
-// Bounds on what a shelf holds: messages, and octets of those small enough to
-// be in memory.
+// Bounds on what a shelf holds.
 const (
 	shelfMessages = 64
 	shelfOctets   = 256 << 10
-	shelfSmall    = 16 << 10
 )
 
-// shelf opens the bodies of messages a few at a time, because for small ones
-// the way to the store costs more than what is fetched there. Messages are
-// taken in the order of rest.
+// shelf opens the bodies of small messages a few at a time, because the way to
+// the store costs more than what is fetched there. Large ones are opened when
+// their turn comes. Messages are taken in the order of rest.
 type shelf struct {
 	c    *conn
 	v    *view
@@ -52,19 +50,20 @@ func (s *shelf) take(ctx context.Context, i int) (store.Body, error) {
 	}
 }
 
-// fill opens the next few.
+// fill opens the next few small messages, or one that is large.
 func (s *shelf) fill(ctx context.Context) error {
 	var ids []store.MessageID
 	octets := int64(0)
 	for _, i := range s.rest {
 		e := s.v.told.At(i)
-		if e.Size <= shelfSmall {
-			octets += e.Size
-		}
-		if len(ids) == shelfMessages || octets > shelfOctets {
+		octets += e.Size
+		if len(ids) > 0 && (len(ids) == shelfMessages || octets > shelfOctets || e.Size > store.SmallBody) {
 			break
 		}
 		ids = append(ids, e.Message)
+		if e.Size > store.SmallBody {
+			break
+		}
 	}
 	if len(ids) == 0 {
 		return nil

@@ -74,12 +74,16 @@ type Account interface {
 	// OpenBody opens head and body of a message as one.
 	OpenBody(ctx context.Context, id MessageID) (Body, error)
 	// OpenBodies opens several messages at once, in the order asked; one that is
-	// gone is nil. Small ones are in memory then, so ask for few. Each is
-	// closed by the caller; on error none is open.
+	// gone is nil. Those of up to SmallBody octets are in memory then and stay
+	// as they are, so ask for few. Each is closed by the caller; on error none
+	// is open.
 	OpenBodies(ctx context.Context, ids []MessageID) ([]Body, error)
 	// Usage returns what counts for the quota.
 	Usage(ctx context.Context) (Usage, error)
 }
+
+// SmallBody is up to how many octets OpenBodies reads a message at once.
+const SmallBody = 16 << 10
 
 // Role is the special use of a mailbox (RFC 6154).
 type Role uint8

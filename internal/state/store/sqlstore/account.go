@@ -178,7 +178,7 @@ func (a *account) OpenBodies(ctx context.Context, ids []store.MessageID) ([]stor
 		case err != nil || !open[i].found:
 			open[i].pin.Release()
 		default:
-			if bodies[i], err = open[i].body(ctx, a.s); err != nil {
+			if bodies[i], err = open[i].small(ctx, a.s); err != nil {
 				err = fmt.Errorf("message %d: %w", ids[i], err)
 			}
 		}

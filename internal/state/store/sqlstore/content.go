@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -208,6 +209,34 @@ func (o *opening) body(ctx context.Context, s *Store) (store.Body, error) {
 		return nil, err
 	}
 	return joinedBody{o.head, rest}, nil
+}
+
+// small is body, but reads a small one whole; nil if it went away meanwhile.
+func (o *opening) small(ctx context.Context, s *Store) (store.Body, error) {
+	b, err := o.body(ctx, s)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case o.blobID == 0 || b.Size() > store.SmallBody:
+		return b, nil
+	}
+	text := make([]byte, b.Size())
+	n, err := b.ReadAt(text, 0)
+	if n == len(text) {
+		err = nil
+	}
+	if e := b.Close(); err == nil {
+		err = e
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return memoryBody{bytes.NewReader(text)}, nil
 }
 
 // memoryBody is a body that was read whole.

@@ -3,6 +3,7 @@ package accept
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -120,6 +121,64 @@ func TestReportsAndReleaseTimesGoThroughTheQueue(t *testing.T) {
 	e.Release = e.Time.Add(time.Hour)
 	if a := run(t, e, c); len(a.Filings) != 0 || !a.Queue.Recipients[0].NextTry.Equal(e.Release) || !a.Queue.Expires.Equal(e.Release.Add(5*24*time.Hour)) {
 		t.Errorf("%+v", a)
+	}
+}
+
+// rows shows queue rows: address, ORCPT, account and NOTIFY.
+func rows(a *store.Acceptance) string {
+	var got []string
+	if a.Queue != nil {
+		for _, r := range a.Queue.Recipients {
+			got = append(got, fmt.Sprintf("%s %q %d %d", r.Address, r.Original, r.Local, r.Notify))
+		}
+	}
+	return strings.Join(got, "\n")
+}
+
+func TestWhoWantsToBeToldIsToldWhereTwoLeadToOnePlace(t *testing.T) {
+	far := addr(t, "c@far.example")
+	to := func(s string, n store.Notify) Recipient {
+		return Recipient{Address: addr(t, s), Remote: []mail.Address{far}, Notify: n}
+	}
+	here := func(s string, n store.Notify) Recipient {
+		return Recipient{Address: addr(t, s), Accounts: []store.AccountID{7}, Notify: n}
+	}
+	for name, c := range map[string]struct {
+		to   []Recipient
+		want string
+	}{
+		"NEVER, then nothing": {[]Recipient{to("team@example.test", store.NotifyNever), to("c@far.example", 0)}, `c@far.example "" 0 0`},
+		"nothing, then NEVER": {[]Recipient{to("team@example.test", 0), to("c@far.example", store.NotifyNever)}, `c@far.example "rfc822;team@example.test" 0 0`},
+		"FAILURE, then SUCCESS": {[]Recipient{to("c@far.example", store.NotifyFailure), to("team@example.test", store.NotifySuccess)},
+			`c@far.example "rfc822;team@example.test" 0 6`},
+		"nothing, then FAILURE": {[]Recipient{to("c@far.example", 0), to("team@example.test", store.NotifyFailure)}, `c@far.example "" 0 0`},
+		"a silent copy, then the recipient": {[]Recipient{{Address: addr(t, "postmaster@example.test"), Accounts: []store.AccountID{7}, Copies: []mail.Address{far}},
+			to("c@far.example", 0)}, `c@far.example "" 0 0`},
+		"the recipient, then a silent copy": {[]Recipient{to("c@far.example", 0),
+			{Address: addr(t, "postmaster@example.test"), Accounts: []store.AccountID{7}, Copies: []mail.Address{far}}}, `c@far.example "" 0 0`},
+		"SUCCESS for what could be filed": {[]Recipient{here("b@example.test", 0), here("b+x@example.test", store.NotifySuccess)}, `b+x@example.test "" 7 14`},
+		"two mailboxes by their case":     {[]Recipient{to("c@far.example", 0), {Address: addr(t, "C@far.example"), Remote: []mail.Address{addr(t, "C@far.example")}}}, "c@far.example \"\" 0 0\nC@far.example \"\" 0 0"},
+	} {
+		e, m := message(t, c.to...)
+		if got := rows(run(t, e, m)); got != c.want {
+			t.Errorf("%s:\n%s, want\n%s", name, got, c.want)
+		}
+	}
+}
+
+func TestSuccessOfAGroupIsReportedOnce(t *testing.T) {
+	group := Recipient{Address: addr(t, "team@example.test"), Accounts: []store.AccountID{7, 8}, Remote: []mail.Address{addr(t, "c@far.example")}}
+	for notify, want := range map[store.Notify]string{
+		store.NotifySuccess:                       "team@example.test \"\" 7 2\nc@far.example \"rfc822;team@example.test\" 0 1",
+		store.NotifySuccess | store.NotifyFailure: "team@example.test \"\" 7 6\nc@far.example \"rfc822;team@example.test\" 0 4",
+		store.NotifyNever:                         "team@example.test \"\" 8 1\nc@far.example \"rfc822;team@example.test\" 0 1",
+	} {
+		group.Notify = notify
+		e, m := message(t, group)
+		a := run(t, e, m)
+		if got := rows(a); got != want || len(a.Filings) != 1 {
+			t.Errorf("NOTIFY %d:\n%s, want\n%s", notify, got, want)
+		}
 	}
 }
 

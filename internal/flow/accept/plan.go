@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"slices"
 	"time"
 
 	"posthorn/internal/base/mail"
@@ -16,10 +17,11 @@ func (d *Door) Plan(e *Envelope, c *Content) (*store.Acceptance, error) {
 	for i := range e.Recipients {
 		p.add(&e.Recipients[i])
 	}
-	a := &store.Acceptance{Key: e.Key, Time: e.Time, Body: c.Body, Account: p.account}
+	account, to := p.atOnce()
+	a := &store.Acceptance{Key: e.Key, Time: e.Time, Body: c.Body, Account: account}
 	h := newHead(e, c)
-	if p.account != 0 {
-		f := store.Filing{Role: store.RoleInbox, Internal: e.Time, Head: h.filed(e.Sender, p.to)}
+	if account != 0 {
+		f := store.Filing{Role: store.RoleInbox, Internal: e.Time, Head: h.filed(e.Sender, to)}
 		meta, err := h.meta(len(f.Head))
 		if err != nil {
 			return nil, err
@@ -57,72 +59,124 @@ func (d *Door) lifetime(e *Envelope) time.Duration {
 // target is where one copy goes; two recipients that lead there get one.
 type target struct {
 	account store.AccountID
-	address string
+	address string // as it is sent: what its case means is the next host's affair (RFC 5321 §2.4)
 }
 
+// planner makes a row of each target. atOnce then takes one of them back.
 type planner struct {
-	e       *Envelope
-	one     target          // the first target
-	seen    map[target]bool // all targets, once there is a second
-	account store.AccountID // filed at once, 0 for nobody
-	to      mail.Address    // its forward-path
-	rows    []store.QueueRecipient
+	e    *Envelope
+	rows []store.QueueRecipient
+	at   map[target]int // index of rows, once there is a second
 }
 
 func (p *planner) add(r *Recipient) {
-	atOnce := !p.e.Queued && p.e.Release.IsZero() && r.Notify&store.NotifySuccess == 0
+	notify := r.Notify
 	for _, id := range r.Accounts {
-		switch {
-		case !p.first(target{account: id}):
-		case atOnce && p.account == 0:
-			p.account, p.to = id, r.Address
-		default:
-			p.queue(r, r.Address, id)
-		}
+		p.put(r, r.Address, id, notify)
+		notify = further(notify)
 	}
 	for _, addr := range r.Remote {
-		if p.first(target{address: addr.Key()}) {
-			p.queue(r, addr, 0)
-		}
+		p.put(r, addr, 0, notify)
+		notify = further(notify)
 	}
 	for _, addr := range r.Copies {
-		if p.first(target{address: addr.Key()}) {
-			silent := *r
-			silent.Notify = store.NotifyNever
-			p.queue(&silent, addr, 0)
-		}
+		p.put(r, addr, 0, store.NotifyNever)
 	}
 }
 
-func (p *planner) first(t target) bool {
-	switch {
-	case p.one == target{}:
-		p.one = t
-		return true
-	case p.seen == nil:
-		p.seen = map[target]bool{p.one: true}
+// further is NOTIFY for the second and later targets of a recipient: success
+// is reported of one, for the sender named one and is not to learn how many
+// stand behind it (after RFC 3461 §5.2.7.3).
+func further(n store.Notify) store.Notify {
+	if n == store.NotifySuccess {
+		return store.NotifyNever
 	}
-	if p.seen[t] {
-		return false
-	}
-	p.seen[t] = true
-	return true
+	return n &^ store.NotifySuccess
 }
 
-// queue adds a row. A recipient whose address changed on the way keeps the one
-// the sender knows (RFC 3461 §5.2.7).
-func (p *planner) queue(r *Recipient, addr mail.Address, local store.AccountID) {
-	original := r.Original
-	if original == "" && addr != r.Address {
-		kind := "rfc822;"
-		if !r.Address.IsASCII() {
-			kind = "utf-8;"
-		}
-		original = kind + r.Address.String()
+// put adds a row, or adds what a recipient wants to be told to the row that
+// leads to the same place.
+func (p *planner) put(r *Recipient, addr mail.Address, local store.AccountID, notify store.Notify) {
+	if i, ok := p.find(addr, local); ok {
+		merge(&p.rows[i], r, addr, notify)
+		return
 	}
 	next := p.e.Time
 	if p.e.Release.After(next) {
 		next = p.e.Release
 	}
-	p.rows = append(p.rows, store.QueueRecipient{Address: addr, Original: original, Notify: r.Notify, Local: local, NextTry: next})
+	p.rows = append(p.rows, store.QueueRecipient{Address: addr, Original: original(r, addr), Notify: notify, Local: local, NextTry: next})
+}
+
+// find returns the row that leads to a target. One that there is not gets the
+// next index.
+func (p *planner) find(addr mail.Address, local store.AccountID) (row int, ok bool) {
+	if len(p.rows) == 0 {
+		return 0, false
+	}
+	if p.at == nil {
+		p.at = map[target]int{place(p.rows[0].Address, p.rows[0].Local): 0}
+	}
+	t := place(addr, local)
+	if row, ok = p.at[t]; !ok {
+		p.at[t] = len(p.rows)
+	}
+	return row, ok
+}
+
+func place(addr mail.Address, local store.AccountID) target {
+	if local != 0 {
+		return target{account: local}
+	}
+	return target{address: addr.String()}
+}
+
+// merge adds what another recipient wants to be told of the same copy. Whoever
+// wants more gives the row its name, because the report is theirs.
+func merge(row *store.QueueRecipient, r *Recipient, addr mail.Address, notify store.Notify) {
+	have, want := asked(row.Notify), asked(notify)
+	if want&^have == 0 {
+		return
+	}
+	row.Address, row.Original = addr, original(r, addr)
+	if row.Notify = have | want; have == 0 {
+		row.Notify = notify
+	}
+}
+
+// asked is what a value of NOTIFY asks for; without one it is failure and
+// delay (RFC 3461 §4.1).
+func asked(n store.Notify) store.Notify {
+	if n == 0 {
+		return store.NotifyFailure | store.NotifyDelay
+	}
+	return n &^ store.NotifyNever
+}
+
+// original is ORCPT. A recipient whose address changed on the way keeps the
+// one the sender knows (RFC 3461 §5.2.7).
+func original(r *Recipient, addr mail.Address) string {
+	if r.Original != "" || addr == r.Address {
+		return r.Original
+	}
+	kind := "rfc822;"
+	if !r.Address.IsASCII() {
+		kind = "utf-8;"
+	}
+	return kind + r.Address.String()
+}
+
+// atOnce takes out the first row that can be filed in the commit, and returns
+// its account and forward-path; 0 when there is none.
+func (p *planner) atOnce() (store.AccountID, mail.Address) {
+	if p.e.Queued || !p.e.Release.IsZero() {
+		return 0, mail.Address{}
+	}
+	for i, r := range p.rows {
+		if r.Local != 0 && r.Notify&store.NotifySuccess == 0 {
+			p.rows = slices.Delete(p.rows, i, i+1)
+			return r.Local, r.Address
+		}
+	}
+	return 0, mail.Address{}
 }

@@ -9,12 +9,24 @@ var Requirements = map[string][]Test{
 	"M-GEN-03": nil,
 	"M-GEN-04": nil,
 	"M-GEN-06": nil,
-	"M-GEN-07": {{"internal/app", "TestHostNamesMustBeFull"}},
+	"M-GEN-07": {{"internal/app", "TestHostNamesMustBeFull"}, {manage, "TestNameAndAddressesMustLeadToEachOther"}, {manage, "TestAnOutageOfDNSIsYellowAndNoError"}},
 	"M-GEN-08": nil,
 	"M-GEN-09": {{checks, "TestAnnouncedLimitsFollowTheSession"}},
 	"M-GEN-10": nil,
 	"M-GEN-11": {{checks, "TestAnnouncedLimitsFollowTheSession"}},
 	"M-REL-01": {{checks, "TestMappedAddressIsTheIPv4Address"}},
+
+	"M-DEL-01": {
+		{remote, "TestWhatDNSSaysDecides"}, {remote, "TestHostsAreTriedInTheOrderOfTheirPreference"},
+		{remote, "TestTLSIsUsedWhereItIsOffered"}, {"test/network", "TestServersExchangeMail"},
+	},
+	"M-DEL-02":  {{routes, "TestTheGeneralModeDecidesWithoutRules"}, {remote, "TestARelayIsAskedForNothingButItsAddress"}, {"test/network", "TestServersExchangeMail"}},
+	"M-DEL-02a": {{routes, "TestRelaySettingsNameFieldAndRemedy"}, {remote, "TestARelayIsAskedForNothingButItsAddress"}},
+	"M-DEL-02b": {{routes, "TestRelaySettingsNameFieldAndRemedy"}},
+	"M-DEL-02c": {{remote, "TestARelayThatMustBeSecureIs"}, {remote, "TestAFailedHandshakeFallsBackOnlyWhereItMay"}},
+	"M-DEL-02d": {{remote, "TestARelaysFaultIsNeverTheMessages"}, {remote, "TestAWrongPasswordIsTriedOnce"}, {remote, "TestAnotherImplementationTakesOurMail"}},
+	"M-DEL-03d": {{routes, "TestRulesTakePrecedenceInTheirOrder"}},
+	"M-REL-04":  {{"internal/app", "TestNameServersOfTheBootstrapStandAlone"}},
 
 	"M-SEC-ADV-01": nil,
 	"M-SEC-ADV-05": nil,
@@ -41,7 +53,10 @@ var Requirements = map[string][]Test{
 
 	"PROF-01": {{checks, "TestEveryProfileIsValid"}},
 
-	// A row of the table of faults.
+	// Rows of the table of faults.
+	"reliability-14": {{names, "TestAnOutageIsNeverAnAbsence"}, {remote, "TestWhatDNSSaysDecides"}},
+	"reliability-18": {{remote, "TestContentIsMadeSevenBitPartByPart"}, {remote, "TestHostileHostsGetNowhere"}},
+	"reliability-30": {{bounce, "TestNobodyIsToldAboutReports"}, {bounce, "TestNoticesToOneSenderAreBounded"}},
 	"reliability-37": nil,
 }
 

@@ -1,5 +1,6 @@
-// Package imapd is the IMAP server (RFC 3501 with the extensions that
-// capability.go lists): the last room of a message's way, where clients read it.
+// Package imapd is the IMAP server (RFC 3501 and, once a client enables it,
+// RFC 9051, with the extensions that capability.go lists): the last room of a
+// message's way, where clients read it.
 //
 //	listen ─► connection ⊃ session ⊃ selected mailbox (view)
 //	              │            │            └ state/mailbox, what all sessions of the node share
@@ -10,6 +11,9 @@
 // it, handler. Each verb has a file. A handler returns an imap.Response; the
 // loop in conn.go writes it, counts errors and hangs up. Only view.go knows
 // sequence numbers.
+//
+// What SEARCH, SORT and THREAD ask of header fields is kept in columns, a block
+// of UIDs at a time (headers.go), made when somebody first asks.
 //
 // The package knows no SQL, no passwords and no files: the store, the
 // directory of mailboxes and whoever checks credentials come in by Deps.

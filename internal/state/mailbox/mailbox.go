@@ -10,6 +10,9 @@
 // old one costs what changed since, and comparing two costs the same. Nothing
 // here is the truth: all of it can be dropped at any time and read again.
 //
+// Beside the entries it keeps, within bounds, the structures of messages
+// (Cache) and whatever its users make of blocks of them (Blocks).
+//
 // The package knows no protocol, no sequence numbers and no message content.
 package mailbox
 

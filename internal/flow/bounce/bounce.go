@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,30 +83,49 @@ func New(o Options) *Bouncer {
 // Notice implements queue.Notices. Errors are those of the store and the
 // directory; asking again may help. That a sender cannot or must not be told
 // is no error but nil, and an event with the reason.
-func (b *Bouncer) Notice(ctx context.Context, n queue.Notice) (*store.Acceptance, error) {
+func (b *Bouncer) Notice(ctx context.Context, n queue.Notice) (a *store.Acceptance, err error) {
 	due := wanted(n.Reports)
 	if len(due) == 0 {
 		return nil, nil
 	}
-	m := &n.Message
-	to, reason, err := b.addressee(ctx, m)
-	if err != nil {
-		return nil, fmt.Errorf("bounce: %s: %w", m.ID, err)
-	}
-	s := b.o.Settings()
-	if reason == "" && !b.mayTell(m, to, s) {
-		reason = "too many notices to this sender within an hour"
-	}
-	if reason != "" {
-		b.log(m, event.BounceSuppressed, due, slog.String("reason", reason))
+	defer func() {
+		// A message that makes it panic must not end the process, which would
+		// find it again at the next start.
+		if p := recover(); p != nil {
+			b.o.Log.Message(n.Message.ID).Log(event.ServerPanic, slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
+			a, err = nil, fmt.Errorf("bounce: %s: internal error", n.Message.ID)
+		}
+	}()
+	a, reason, err := b.try(ctx, &n, due)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("bounce: %s: %w", n.Message.ID, err)
+	case reason != "":
+		b.log(&n.Message, event.BounceSuppressed, due, slog.String("reason", reason))
 		return nil, nil
 	}
-	a, err := b.make(ctx, &n, due, to, s)
-	if err != nil {
-		return nil, fmt.Errorf("bounce: %s: %w", m.ID, err)
-	}
-	b.log(m, event.BounceQueued, due, slog.String("notice", a.Key.String()))
+	b.log(&n.Message, event.BounceQueued, due, slog.String("notice", a.Key.String()))
 	return a, nil
+}
+
+// try returns the notice, or the reason why nobody is told. A notice counts
+// once it is made: the queue asks again after an error, and the store's
+// troubles must not use up what a sender may be told.
+func (b *Bouncer) try(ctx context.Context, n *queue.Notice, due []queue.Report) (*store.Acceptance, string, error) {
+	to, reason, err := b.addressee(ctx, &n.Message)
+	if err != nil || reason != "" {
+		return nil, reason, err
+	}
+	s := b.o.Settings()
+	a, err := b.make(ctx, n, due, to, s)
+	if err != nil {
+		return nil, "", err
+	}
+	if !b.mayTell(&n.Message, due, to, s) {
+		a.Body.Discard()
+		return nil, "too many notices to this sender within an hour", nil
+	}
+	return a, "", nil
 }
 
 func (b *Bouncer) log(m *store.QueueMessage, e event.Event, due []queue.Report, more slog.Attr) {
@@ -115,7 +136,7 @@ func (b *Bouncer) log(m *store.QueueMessage, e event.Event, due []queue.Report, 
 func (b *Bouncer) make(ctx context.Context, n *queue.Notice, due []queue.Report, to accept.Recipient, s *Settings) (*store.Acceptance, error) {
 	key := b.o.Idents.New()
 	notice := b.notice(&n.Message, due, key, s)
-	content, err := b.original(ctx, n, due, s, notice)
+	content, err := b.original(ctx, n, full(&n.Message, due, to, s), notice)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +227,7 @@ func (b *Bouncer) lost(m *store.QueueMessage, err error) {
 
 // original fills in what the notice says and returns of the message. The
 // caller closes the content.
-func (b *Bouncer) original(ctx context.Context, n *queue.Notice, due []queue.Report, s *Settings, out *dsn.Notice) (*content, error) {
+func (b *Bouncer) original(ctx context.Context, n *queue.Notice, full bool, out *dsn.Notice) (*content, error) {
 	meta := structure(&n.Message)
 	if meta == nil {
 		return &content{}, nil
@@ -223,19 +244,20 @@ func (b *Bouncer) original(ctx context.Context, n *queue.Notice, due []queue.Rep
 	}
 	c := &content{body: body}
 	out.Original.Content, out.Original.Size, out.Original.Header = c, body.Size(), meta.Parts[0].Header.End
-	out.Original.Full = full(&n.Message, due, s, body.Size())
+	out.Original.Full = full
 	return c, nil
 }
 
 // full decides whether the whole message is returned: only about a failure
-// (RFC 3461 §4.3), never of one that must not leave TLS (RFC 8689 §5), and
-// unasked only to our own users, because a forged sender is not to be sent
-// what a stranger wrote.
-func full(m *store.QueueMessage, due []queue.Report, s *Settings, size int64) bool {
-	failed := false
-	for _, r := range due {
-		failed = failed || r.Action == queue.ActionFailed
-	}
-	asked := m.Return == "FULL" || m.Return == "" && m.Account != 0
-	return failed && asked && !m.RequireTLS && size <= int64(s.ReturnSize)
+// (RFC 3461 §4.3), never of one that must not leave TLS (RFC 8689 §5), and to
+// a sender elsewhere only if one of our users wrote it. A forged sender is not
+// to be sent what a stranger wrote, and the stranger who forges would write
+// RET=FULL too. Deviates from RFC 3461 §4.3 there.
+func full(m *store.QueueMessage, due []queue.Report, to accept.Recipient, s *Settings) bool {
+	asked := m.Account != 0 && m.Return != "HDRS" || m.Return == "FULL" && len(to.Accounts) > 0
+	return asked && failed(due) && !m.RequireTLS && m.Size <= int64(s.ReturnSize)
+}
+
+func failed(due []queue.Report) bool {
+	return slices.ContainsFunc(due, func(r queue.Report) bool { return r.Action == queue.ActionFailed })
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"posthorn/internal/base/event"
@@ -185,21 +184,27 @@ func TestReturnDecidesWhatIsReturned(t *testing.T) {
 		size    int
 		tls     bool
 		full    bool
+		sender  string
 	}{
-		{"FULL", 0, queue.ActionFailed, 10, false, true},
-		{"FULL", 1, queue.ActionFailed, 10, false, true},
-		{"HDRS", 1, queue.ActionFailed, 10, false, false},
-		{"", 1, queue.ActionFailed, 10, false, true},
-		{"", 0, queue.ActionFailed, 10, false, false}, // a forged sender gets nothing of a stranger's text
-		{"FULL", 1, queue.ActionDelayed, 10, false, false},
-		{"FULL", 1, queue.ActionDelivered, 10, false, false},
-		{"FULL", 1, queue.ActionRelayed, 10, false, false},
-		{"FULL", 1, queue.ActionFailed, 10, true, false},
-		{"FULL", 1, queue.ActionFailed, 99 << 10, false, true},
-		{"FULL", 1, queue.ActionFailed, 100 << 10, false, false},
+		{"FULL", 0, queue.ActionFailed, 10, false, true, ""},
+		{"FULL", 1, queue.ActionFailed, 10, false, true, ""},
+		{"HDRS", 1, queue.ActionFailed, 10, false, false, ""},
+		{"", 1, queue.ActionFailed, 10, false, true, ""},
+		{"", 0, queue.ActionFailed, 10, false, false, ""}, // a forged sender gets nothing of a stranger's text
+		{"FULL", 1, queue.ActionDelayed, 10, false, false, ""},
+		{"FULL", 1, queue.ActionDelivered, 10, false, false, ""},
+		{"FULL", 1, queue.ActionRelayed, 10, false, false, ""},
+		{"FULL", 1, queue.ActionFailed, 10, true, false, ""},
+		{"FULL", 1, queue.ActionFailed, 99 << 10, false, true, ""},
+		{"FULL", 1, queue.ActionFailed, 100 << 10, false, false, ""},
+		{"FULL", 1, queue.ActionFailed, 10, false, true, "alice@far.test"},
+		{"FULL", 0, queue.ActionFailed, 10, false, false, "victim@far.test"}, // who forges a sender writes RET too
 	} {
 		n, _ := message(t, header+strings.Repeat("0123456\r\n", (c.size+8)/9))
 		n.Message.Return, n.Message.Account, n.Message.RequireTLS = c.ret, c.account, c.tls
+		if c.sender != "" {
+			n.Message.Sender = addr(t, c.sender)
+		}
 		n.Reports = []queue.Report{report(t, "bob@far.test", c.action, store.NotifySuccess|store.NotifyFailure|store.NotifyDelay)}
 		a := w.tell(n)
 		raw, r := w.content(a)
@@ -312,107 +317,15 @@ func TestNobodyIsToldAboutReports(t *testing.T) {
 	for content, told := range map[string]bool{
 		"Auto-Submitted: auto-replied\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=x\r\n\r\n--x--\r\n": false,
 		"Auto-Submitted: auto-generated\r\nSubject: backup done\r\n\r\n":                                                           true,
-		"Content-Type: multipart/report; report-type=disposition-notification; boundary=x\r\n\r\n--x--\r\n":                        true,
+		"Auto-Submitted: auto-generated\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=x\r\n\r\n--x\r\n\r\nspam\r\n" +
+			"--x\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\n--x--\r\n": true,
+		"Content-Type: multipart/report; report-type=disposition-notification; boundary=x\r\n\r\n--x--\r\n": true,
 	} {
 		n, _ := message(t, content)
 		n.Reports = []queue.Report{report(t, "bob@far.test", queue.ActionFailed, 0)}
 		if a := w.tell(n); (a != nil) != told {
 			t.Errorf("%q: %+v", content, a)
 		}
-	}
-}
-
-func TestNoticesToOneSenderAreBounded(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		settings := setting.Defaults[Settings](setting.Recommended)
-		settings.PerHour = 2
-		b := New(Options{Settings: func() *Settings { return &settings }, Recipients: elsewhere{}, Drafts: drafts{}, Planner: accept.New(nil, accept.Options{}),
-			Idents: ident.NewSource(), Host: func() string { return "mx.ours.test" }})
-		told := func(sender string, account store.AccountID) bool {
-			n, _ := message(t, header)
-			n.Message.Sender, n.Message.Account = addr(t, sender), account
-			n.Reports = []queue.Report{report(t, "bob@far.test", queue.ActionFailed, 0)}
-			a, err := b.Notice(t.Context(), n)
-			must(t, err)
-			return a != nil
-		}
-		for i, want := range []bool{true, true, false, false} {
-			if got := told(fmt.Sprintf("forged%d@victim.test", i), 0); got != want {
-				t.Errorf("notice %d to a domain elsewhere: %v", i, got)
-			}
-		}
-		for i := range 5 { // our own users do not share a bound
-			if !told(fmt.Sprintf("user%d@ours.test", i), 7) {
-				t.Errorf("user %d is not told", i)
-			}
-		}
-		time.Sleep(time.Hour)
-		if !told("forged@victim.test", 0) {
-			t.Error("the bound does not end")
-		}
-	})
-}
-
-// elsewhere knows no address.
-type elsewhere struct{ err error }
-
-func (e elsewhere) Resolve(context.Context, mail.Address) (directory.Resolution, error) {
-	return directory.Resolution{Kind: directory.Elsewhere}, e.err
-}
-
-// drafts are in memory.
-type drafts struct {
-	made *[]*draft
-	err  error // of writing
-}
-
-func (d drafts) NewDraft(context.Context, int64) (store.Draft, error) {
-	made := &draft{err: d.err}
-	if d.made != nil {
-		*d.made = append(*d.made, made)
-	}
-	return made, nil
-}
-
-type draft struct {
-	bytes.Buffer
-	err       error
-	discarded bool
-}
-
-func (d *draft) Write(p []byte) (int, error) {
-	if d.err != nil {
-		return 0, d.err
-	}
-	return d.Buffer.Write(p)
-}
-
-func (d *draft) Size() int64 { return int64(d.Len()) }
-func (d *draft) Open() (store.Body, error) {
-	return &text{Reader: strings.NewReader(d.String())}, nil
-}
-func (d *draft) Discard() { d.discarded = true }
-
-func TestFailuresOfTheStoreAreTold(t *testing.T) {
-	t.Parallel()
-	settings := setting.Defaults[Settings](setting.Recommended)
-	bouncer := func(r Recipients, d Drafts) *Bouncer {
-		return New(Options{Settings: func() *Settings { return &settings }, Recipients: r, Drafts: d, Planner: accept.New(nil, accept.Options{}),
-			Idents: ident.NewSource(), Host: func() string { return "mx.ours.test" }})
-	}
-	n, _ := message(t, header)
-	n.Reports = []queue.Report{report(t, "bob@far.test", queue.ActionFailed, 0)}
-	if _, err := bouncer(elsewhere{store.ErrUnavailable}, drafts{}).Notice(t.Context(), n); !errors.Is(err, store.ErrUnavailable) {
-		t.Error(err)
-	}
-	var made []*draft
-	if _, err := bouncer(elsewhere{}, drafts{&made, store.ErrFull}).Notice(t.Context(), n); !errors.Is(err, store.ErrFull) || len(made) != 1 || !made[0].discarded {
-		t.Error(err, made)
-	}
-	n.Body = func(context.Context) (store.Body, error) { return nil, store.ErrUnavailable }
-	if _, err := bouncer(elsewhere{}, drafts{}).Notice(t.Context(), n); !errors.Is(err, store.ErrUnavailable) {
-		t.Error(err)
 	}
 }
 

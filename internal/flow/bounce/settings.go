@@ -14,13 +14,14 @@ type Settings struct {
 	// notice says the same in each of them, one after the other.
 	Languages []string `default:"en" oneof:"en,de,ja" min:"1" max:"3"`
 	// ReturnSize is the largest message that a failure notice returns whole, if
-	// its sender is a user of this server or asked for it. Of larger ones, and
-	// of those of strangers, only the header is returned. 0 never returns more
-	// than the header.
+	// its sender is a user of this server. Of larger ones, and of those of
+	// strangers, only the header is returned. 0 never returns more than the
+	// header.
 	ReturnSize unit.Size `default:"100KB" min:"0" max:"10MB"`
 	// PerHour is the most notices an hour to one user of this server, and to
 	// one domain elsewhere: forged senders are not to be flooded. What is over
-	// it is logged and told nobody; 0 is no bound.
+	// it is logged and told nobody; 0 is no bound. Users who log in to send are
+	// told of every failure.
 	PerHour int `default:"100" min:"0" max:"1000000"`
 }
 

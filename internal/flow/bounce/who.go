@@ -3,6 +3,7 @@ package bounce
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"posthorn/internal/base/limit"
@@ -67,10 +68,14 @@ func (b *Bouncer) addressee(ctx context.Context, m *store.QueueMessage) (accept.
 }
 
 // isReport recognises reports whose sender is not null although it has to be
-// (RFC 3464 §2): two programs that answer each other's would never end.
+// (RFC 3464 §2, RFC 8098 §3): two programs that answer each other's would
+// never end. Complaints are no answers, and theirs may not get lost (RFC 5965).
 func isReport(m *store.QueueMessage) bool {
 	s := structure(m)
-	return s != nil && s.Parts[0].Type == "multipart" && s.Parts[0].Subtype == "report" && s.Flags.Has(mime.HasAutoSubmitted)
+	if s == nil || s.Parts[0].Type != "multipart" || s.Parts[0].Subtype != "report" || !s.Flags.Has(mime.HasAutoSubmitted) {
+		return false
+	}
+	return !slices.ContainsFunc(s.Parts, func(p mime.Part) bool { return p.Type == "message" && p.Subtype == "feedback-report" })
 }
 
 // structure is that of the queued message, nil if it cannot be read.
@@ -83,8 +88,12 @@ func structure(m *store.QueueMessage) *mime.Structure {
 }
 
 // mayTell counts the notice (reliability.md row 30): our own users one by one,
-// others by domain, because their local parts may all be forged.
-func (b *Bouncer) mayTell(m *store.QueueMessage, to accept.Recipient, s *Settings) bool {
+// others by domain, because their local parts may all be forged. Whoever
+// logged in to send is told of each failure: nothing of theirs gets lost unseen.
+func (b *Bouncer) mayTell(m *store.QueueMessage, due []queue.Report, to accept.Recipient, s *Settings) bool {
+	if m.Account != 0 && failed(due) {
+		return true
+	}
 	key := "@" + m.Sender.Domain
 	if m.Account != 0 || len(to.Accounts) > 0 {
 		key = m.Sender.Key()

@@ -16,7 +16,7 @@ import (
 func newSender(t *testing.T, o daemon.Options) (*site, *sink) {
 	t.Helper()
 	o.Args = append(o.Args, "--send")
-	s := newSite(t, o, 1)
+	s := newSite(t, o, 0)
 	to := newSink(t, s.books)
 	s.set("policy.trust.clients=127.0.0.1", "relay.mode=relay", "relay.hosts="+to.host, "relay.port="+to.port, "queue.paused=true", "queue.retry=1s")
 	s.accounts = nil

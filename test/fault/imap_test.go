@@ -20,16 +20,24 @@ type imapConn struct {
 
 func dialIMAP(t *testing.T, addr string) *imapConn {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
+	i, err := connect(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() })
-	i := &imapConn{t: t, c: c, in: bufio.NewReader(c)}
-	if _, err := i.in.ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
+	i.t = t
+	t.Cleanup(func() { _ = i.c.Close() })
 	return i
+}
+
+// connect connects and reads the greeting.
+func connect(addr string) (*imapConn, error) {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	i := &imapConn{c: c, in: bufio.NewReader(c)}
+	_, err = i.in.ReadString('\n')
+	return i, err
 }
 
 // do runs a command that must succeed and returns its untagged lines.

@@ -1,0 +1,153 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"posthorn/internal/testkit/daemon"
+	"posthorn/internal/testkit/ledger"
+)
+
+// reliability.md row 39: under mixed traffic memory does not grow (an hour in
+// the soak, where it is measured; some seconds else), and when the traffic ends
+// goroutines are back where they were.
+func TestNothingLeaksUnderMixedTraffic(t *testing.T) {
+	length := time.Duration(pick(10, 3600)) * time.Second
+	o := options("")
+	o.Listen = append(o.Listen, "pop3", "metrics")
+	s, to := newSender(t, o)
+	s.set("queue.paused=false")
+	locals := addAccounts(t, s.d, 4)
+	base := s.goroutines()
+
+	ctx, cancel := context.WithTimeout(t.Context(), length)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, account := range locals {
+		all.Go(func() { s.mixed(ctx, account) })
+	}
+	var at, size []float64
+	for begin := time.Now(); ctx.Err() == nil; {
+		select {
+		case <-ctx.Done():
+		case <-time.After(length / 500):
+		}
+		if gone := time.Since(begin); gone > length/3 { // caches have filled
+			at, size = append(at, gone.Hours()), append(size, float64(resident(t, s.d.Pid))/(1<<20))
+		}
+	}
+	all.Wait()
+	s.drained()
+	if to.received() == 0 {
+		t.Error("nothing was sent on")
+	}
+	slope := slopeOf(at, size)
+	t.Logf("%.1f MB, growing by %.2f MB an hour; %d messages sent on", size[len(size)-1], slope, to.received())
+	if soak() && slope >= 1 {
+		t.Errorf("memory grows by %.2f MB an hour", slope)
+	}
+	s.waitFor(fmt.Sprintf("%d goroutines again", base+5), func() bool { return s.goroutines() <= base+5 })
+}
+
+// mixed delivers to an account and elsewhere, and reads and clears the mailbox
+// by IMAP and POP3 in turn, at a pace that leaves the machine idle.
+func (s *site) mixed(ctx context.Context, account string) {
+	for i := 0; ctx.Err() == nil; i++ {
+		books := ledger.New()
+		l, err := ledger.Dial(ctx, s.d.Addr("smtp"))
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		err = l.Deliver(books.Next(2000+i%5*10_000, account))
+		if err == nil {
+			err = l.Deliver(s.books.Next(2000, s.accounts[i%len(s.accounts)]))
+		}
+		l.Close()
+		if err == nil && i%2 == 0 {
+			err = s.clearByIMAP(account)
+		} else if err == nil {
+			err = s.clearByPOP3(account)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.t.Error(err)
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func (s *site) clearByIMAP(account string) error {
+	c, err := connect(s.d.Addr("imap"))
+	if err != nil {
+		return err
+	}
+	defer c.c.Close()
+	for _, command := range []string{"LOGIN " + account + ` "` + daemon.Password + `"`, "SELECT INBOX", "FETCH 1:* (ENVELOPE BODY.PEEK[])", "SEARCH TEXT nothing",
+		`STORE 1:* +FLAGS (\Deleted)`, "EXPUNGE", "LOGOUT"} {
+		if _, err := c.try(command); err != nil {
+			return fmt.Errorf("%.30s: %w", command, err)
+		}
+	}
+	return nil
+}
+
+func (s *site) clearByPOP3(account string) error {
+	c, err := connect(s.d.Addr("pop3"))
+	if err != nil {
+		return err
+	}
+	defer c.c.Close()
+	for _, command := range []string{"USER " + account, "PASS " + daemon.Password, "STAT", "DELE 1", "QUIT"} {
+		if _, err := io.WriteString(c.c, command+"\r\n"); err != nil {
+			return err
+		}
+		if line, err := c.in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "+OK") {
+			return fmt.Errorf("%.5s: %q %w", command, line, err)
+		}
+	}
+	return nil
+}
+
+var goroutineLine = regexp.MustCompile(`(?m)^(?:go|posthorn)_goroutines (\d+)$`)
+
+// goroutines asks the server how many it has.
+func (s *site) goroutines() int {
+	s.t.Helper()
+	r, err := http.Get("http://" + s.d.Addr("metrics") + "/metrics")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	found := goroutineLine.FindSubmatch(text)
+	if err != nil || found == nil {
+		s.t.Fatalf("no goroutines in the metrics: %v\n%s", err, text)
+	}
+	n, err := strconv.Atoi(string(found[1]))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	return n
+}
+
+// slopeOf is that of the line with the least squares.
+func slopeOf(x, y []float64) float64 {
+	var mx, my, xy, xx float64
+	for i := range x {
+		mx, my = mx+x[i]/float64(len(x)), my+y[i]/float64(len(y))
+	}
+	for i := range x {
+		xy, xx = xy+(x[i]-mx)*(y[i]-my), xx+(x[i]-mx)*(x[i]-mx)
+	}
+	return xy / xx
+}

@@ -84,11 +84,20 @@ func (w *writer) head(eightBit bool) {
 	w.field("References", strings.TrimSpace(identifiers(n.Original.References, maxReferences)+" "+id))
 	w.field("Auto-Submitted", "auto-replied")
 	w.field("MIME-Version", "1.0")
-	w.field("Content-Type", "multipart/report; report-type=delivery-status; boundary=\""+n.Boundary+"\"")
+	w.field("Content-Type", "multipart/report; report-type="+n.reportType()+"; boundary=\""+n.Boundary+"\"")
 	if eightBit {
 		w.field("Content-Transfer-Encoding", "8bit")
 	}
 	w.WriteString("\r\nThis is a delivery status notification in MIME format.\r\n")
+}
+
+// reportType is the subtype of the second part, and by it that of the whole
+// (RFC 6522 §3).
+func (n *Notice) reportType() string {
+	if n.UTF8 {
+		return "global-delivery-status"
+	}
+	return "delivery-status"
 }
 
 // identifiers keeps the last so many well-formed message identifiers.
@@ -127,11 +136,11 @@ func (w *writer) text(f form) error {
 // status writes the fields of RFC 3464 §2.2 and §2.3.
 func (w *writer) status() {
 	n := w.n
-	kind, encoding := "message/delivery-status", "7bit"
+	encoding := "7bit"
 	if n.UTF8 {
-		kind, encoding = "message/global-delivery-status", "8bit"
+		encoding = "8bit"
 	}
-	w.part(kind, encoding, "Delivery report")
+	w.part("message/"+n.reportType(), encoding, "Delivery report")
 	w.WriteString("\r\n")
 	w.field("Original-Envelope-Id", n.EnvelopeID)
 	w.field("Reporting-MTA", "dns; "+n.Host)

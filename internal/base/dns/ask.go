@@ -129,12 +129,25 @@ func (r *Resolver) try(ctx context.Context, server, name string, qtype uint16, t
 	case err == nil:
 		r.health.worked(server, now)
 	case ctx.Err() != nil: // the caller went away; that is not the server's fault
-	case errors.As(err, &code) && code != mdns.RcodeRefused:
-		r.health.worked(server, now) // it is alive: the fault is the name's
+	case alive(err):
+		r.health.worked(server, now) // the fault is the name's
 	default:
 		r.health.failed(server, began, now, !timedOut(err))
 	}
 	return m, err
+}
+
+// alive reports a failure of a server that answers. Whoever owns a name can
+// make it useless for that name alone, and must not make us leave it.
+func alive(err error) bool {
+	var code rcodeError
+	switch {
+	case errors.As(err, &code):
+		return code != mdns.RcodeRefused
+	case errors.Is(err, errTruncated): // and TCP may have failed
+		return true
+	}
+	return errors.Is(err, errTooMany) || errors.Is(err, errWrong)
 }
 
 // send makes one exchange and checks the answer.

@@ -31,7 +31,11 @@ func exchange(ctx context.Context, server string, q *mdns.Msg) (*mdns.Msg, error
 	if !errors.Is(err, errTruncated) {
 		return m, err
 	}
-	return over(ctx, "tcp", server, query, func(c net.Conn) (*mdns.Msg, error) { return askTCP(c, q, query) })
+	m, err = over(ctx, "tcp", server, query, func(c net.Conn) (*mdns.Msg, error) { return askTCP(c, q, query) })
+	if err != nil {
+		return nil, fmt.Errorf("%w over UDP, and over TCP: %w", errTruncated, err)
+	}
+	return m, nil
 }
 
 // over opens a connection that the end of the context cuts.

@@ -161,6 +161,35 @@ func TestASilentNameIsNotTheServersFault(t *testing.T) {
 	})
 }
 
+func TestAUselessAnswerIsNotTheServersFault(t *testing.T) {
+	t.Parallel()
+	many := func(m *mdns.Msg) {
+		for len(m.Answer) > 0 && len(m.Answer) < 600 {
+			m.Answer = append(m.Answer, m.Answer[0])
+		}
+	}
+	for what, b := range map[string]authority.Behaviour{"too many records": {Answer: many}, "never whole": {Endless: true}, "another answer": {Stranger: true}} {
+		synctest.Test(t, func(t *testing.T) {
+			in, out, o := pair(t)
+			for _, name := range []string{"a.example.test", "b.example.test", "c.example.test"} {
+				in.Behave(name, b)
+				out.Behave(name, b)
+			}
+			o.Switched = func(s string) { t.Errorf("%s: switched to %s", what, s) }
+			r := dns.New(o)
+			for _, name := range []string{"a.example.test", "b.example.test", "c.example.test"} {
+				if _, err := r.A(t.Context(), name); !errors.Is(err, dns.ErrTemporary) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			before := out.Queries("*", mdns.TypeANY)
+			if got, err := r.A(t.Context(), "d.example.test"); err != nil || out.Queries("*", mdns.TypeANY) != before {
+				t.Errorf("%s: the next name is asked elsewhere: %v, %v", what, got, err)
+			}
+		})
+	}
+}
+
 func TestALostDatagramCostsASecondTry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -143,9 +143,9 @@ func (a *account) MetasIn(ctx context.Context, mailbox store.MailboxID, span sto
 }
 
 // bodyOfMessage finds the octets of a message of one account.
-const bodyOfMessage = `SELECT b.content, b.blob_id, COALESCE(l.size, 0)
-	FROM message m JOIN account_mail a ON a.account_id = m.account_id JOIN body b ON b.id = m.id LEFT JOIN blob l ON l.id = b.blob_id
-	WHERE m.id = ? AND m.account_id = ?`
+const bodyOfMessage = `SELECT ` + bodyColumns + `
+	FROM ` + bodyTables + ` JOIN message m ON m.id = b.id JOIN account_mail a ON a.account_id = m.account_id
+	WHERE b.id = ? AND m.account_id = ?`
 
 // OpenBody implements store.Account.
 func (a *account) OpenBody(ctx context.Context, id store.MessageID) (store.Body, error) {

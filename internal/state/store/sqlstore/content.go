@@ -31,7 +31,7 @@ type bodies interface {
 	// pin keeps deleted blobs readable until the pin is released.
 	pin() pin
 	// open opens a blob; the body owns the pin then, also on error.
-	open(ctx context.Context, p pin, id, size int64) (store.Body, error)
+	open(ctx context.Context, p pin, f blobRow) (store.Body, error)
 	// tidy gives back freed room, one step; it reports whether there is more.
 	tidy() (more bool, err error)
 	written() int64
@@ -39,6 +39,19 @@ type bodies interface {
 }
 
 type pin interface{ Release() }
+
+// blobRow is what bodyColumns say of a blob; the zero value is none. A blob
+// longer than its first place has parts.
+type blobRow struct {
+	id, size int64
+	first    blob.Place
+}
+
+// bodyColumns and bodyTables are what opening scans.
+const (
+	bodyColumns = `b.content, b.blob_id, COALESCE(l.size, 0), COALESCE(l.segment, 0), COALESCE(l.start, 0), COALESCE(l.length, 0)`
+	bodyTables  = `body b LEFT JOIN blob l ON l.id = b.blob_id`
+)
 
 // draft implements store.Draft.
 type draft struct {
@@ -164,18 +177,14 @@ func (t *txn) dropBody(bodyID int64) error {
 
 // openBody opens the octets of a body row; ErrNotFound.
 func (s *Store) openBody(ctx context.Context, bodyID int64) (store.Body, error) {
-	return s.openWhere(ctx, `SELECT b.content, b.blob_id, COALESCE(l.size, 0) FROM body b LEFT JOIN blob l ON l.id = b.blob_id WHERE b.id = ?`, bodyID)
+	return s.openWhere(ctx, `SELECT `+bodyColumns+` FROM `+bodyTables+` WHERE b.id = ?`, bodyID)
 }
 
-// openWhere opens what a query for content, blob and blob size finds.
+// openWhere opens what a query for bodyColumns finds.
 func (s *Store) openWhere(ctx context.Context, query string, args ...any) (store.Body, error) {
 	o := opening{pin: s.bodies.pin()}
-	err := s.read(ctx, func(t tx) error {
-		var err error
-		o.found, err = one(t, query, args, o.scan)
-		return err
-	})
-	if err == nil && !o.found {
+	var err error
+	if o.found, err = s.get(ctx, query, args, o.scan); err == nil && !o.found {
 		err = store.ErrNotFound
 	}
 	if err != nil {
@@ -187,24 +196,27 @@ func (s *Store) openWhere(ctx context.Context, query string, args ...any) (store
 
 // opening is a body about to be opened.
 type opening struct {
-	pin          pin
-	found        bool
-	head         []byte
-	blobID, size int64
+	pin   pin
+	found bool
+	head  []byte
+	blob  blobRow
 }
 
 func (o *opening) scan(r row) error {
-	o.head, o.blobID, o.size = r.bytes(0), r.int(1), r.int(2)
+	o.head, o.blob.id = r.bytes(0), r.int(1)
+	if o.blob.id != 0 {
+		o.blob.size, o.blob.first = r.int(2), blob.Place{Segment: r.int(3), Start: r.int(4), Length: r.int(5)}
+	}
 	return nil
 }
 
 // body opens what was found; it owns the pin, also on error.
 func (o *opening) body(ctx context.Context, s *Store) (store.Body, error) {
-	if o.blobID == 0 {
+	if o.blob.id == 0 {
 		o.pin.Release()
 		return memoryBody{bytes.NewReader(o.head)}, nil
 	}
-	rest, err := s.bodies.open(ctx, o.pin, o.blobID, o.size)
+	rest, err := s.bodies.open(ctx, o.pin, o.blob)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +231,7 @@ func (o *opening) small(ctx context.Context, s *Store) (store.Body, error) {
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case o.blobID == 0 || b.Size() > store.SmallBody:
+	case o.blob.id == 0 || b.Size() > store.SmallBody:
 		return b, nil
 	}
 	text := make([]byte, b.Size())

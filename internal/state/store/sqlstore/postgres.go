@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -200,6 +201,25 @@ func (e *pgEngine) readOnce(ctx context.Context, fn func(t tx) error) error {
 		}
 	}
 	return err
+}
+
+// get implements engine: one round trip.
+func (e *pgEngine) get(ctx context.Context, query string, args []any, scan func(r row) error) (bool, error) {
+	for try := 0; ; try++ {
+		found, err := e.getOnce(ctx, query, slices.Clone(args), scan)
+		if try == attempts || !again(err) {
+			return found, classifyPG(err)
+		}
+	}
+}
+
+func (e *pgEngine) getOnce(ctx context.Context, query string, args []any, scan func(r row) error) (bool, error) {
+	conn, err := e.pool.Acquire(ctx)
+	if err != nil {
+		return false, unreachable(err)
+	}
+	defer conn.Release()
+	return one(&pgTx{ctx: ctx, conn: conn.Conn(), texts: &e.texts}, query, args, scan)
 }
 
 // write implements engine. Nothing but the end of the server or of the

@@ -87,8 +87,8 @@ type noPin struct{}
 
 func (noPin) Release() {}
 
-func (b *chunkBodies) open(_ context.Context, _ pin, id, size int64) (store.Body, error) {
-	return &chunkBody{b: b, id: id, size: size, have: -1}, nil
+func (b *chunkBodies) open(_ context.Context, _ pin, f blobRow) (store.Body, error) {
+	return &chunkBody{b: b, id: f.id, size: f.size, have: -1}, nil
 }
 
 // tidy removes bodies that never arrived.

@@ -148,23 +148,48 @@ func (e *sqliteEngine) openReaders() error {
 	return nil
 }
 
-// read runs fn on one of the few reader connections.
-func (e *sqliteEngine) read(ctx context.Context, fn func(t tx) error) error {
-	var c *sqlite.Conn
+// reader waits for one of the few reader connections. It goes back into
+// readers.
+func (e *sqliteEngine) reader(ctx context.Context) (*sqlite.Conn, error) {
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
-	case c = <-e.readers:
+		return nil, ctx.Err()
+	case c := <-e.readers:
 		if c == nil {
-			return errClosed
+			return nil, errClosed
 		}
+		return c, nil
+	}
+}
+
+// get implements engine. SQLite makes a transaction around the statement, for
+// less than BEGIN and ROLLBACK cost.
+func (e *sqliteEngine) get(ctx context.Context, query string, args []any, scan func(r row) error) (bool, error) {
+	c, err := e.reader(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { e.readers <- c }()
+	x := sqliteTx{c: c}
+	found, err := one(&x, query, args, scan)
+	if x.broken != nil {
+		return false, classifyRead(err)
+	}
+	return found, err
+}
+
+// read runs fn on one of the reader connections.
+func (e *sqliteEngine) read(ctx context.Context, fn func(t tx) error) error {
+	c, err := e.reader(ctx)
+	if err != nil {
+		return err
 	}
 	defer func() { e.readers <- c }()
 	x := sqliteTx{c: c}
 	if err := x.put("BEGIN"); err != nil {
 		return classifyRead(err)
 	}
-	err := fn(&x)
+	err = fn(&x)
 	if e := x.put("ROLLBACK"); err == nil {
 		err = e
 	}

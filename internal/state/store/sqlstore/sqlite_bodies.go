@@ -197,7 +197,24 @@ func (b *segmentBodies) free(t *txn, id int64) error {
 func (b *segmentBodies) pin() pin { return b.segments.Pin() }
 
 // open implements bodies.
-func (b *segmentBodies) open(ctx context.Context, p pin, id, _ int64) (store.Body, error) {
+func (b *segmentBodies) open(ctx context.Context, p pin, f blobRow) (store.Body, error) {
+	places, err := []blob.Place{f.first}, error(nil)
+	if f.first.Length < f.size {
+		places, err = b.parts(ctx, f.id)
+	}
+	if err != nil {
+		p.Release()
+		return nil, err
+	}
+	body, err := b.segments.Open(p.(*blob.Pin), places)
+	if err != nil {
+		return nil, fmt.Errorf("blob %d: %w", f.id, classifyRead(err))
+	}
+	return body, nil
+}
+
+// parts reads where a blob lies that has more than one place; ErrNotFound.
+func (b *segmentBodies) parts(ctx context.Context, id int64) ([]blob.Place, error) {
 	var places []blob.Place
 	err := b.s.read(ctx, func(t tx) error {
 		var err error
@@ -207,15 +224,7 @@ func (b *segmentBodies) open(ctx context.Context, p pin, id, _ int64) (store.Bod
 	if err == nil && len(places) == 0 {
 		err = fmt.Errorf("blob %d: %w", id, store.ErrNotFound)
 	}
-	if err != nil {
-		p.Release()
-		return nil, err
-	}
-	body, err := b.segments.Open(p.(*blob.Pin), places)
-	if err != nil {
-		return nil, fmt.Errorf("blob %d: %w", id, classifyRead(err))
-	}
-	return body, nil
+	return places, err
 }
 
 // placesOf reads where a blob lies.

@@ -84,6 +84,9 @@ type engine interface {
 	write(ctx context.Context, removes bool, fn func(t *txn) error) error
 	// read runs fn in one consistent view.
 	read(ctx context.Context, fn func(t tx) error) error
+	// get is read for one query that has at most one row, with nothing around
+	// it; it reports whether it had. scan may run more than once.
+	get(ctx context.Context, query string, args []any, scan func(r row) error) (bool, error)
 	// deliver makes d durable together with others.
 	deliver(ctx context.Context, d *delivery) error
 	room(ctx context.Context) (store.Room, error)

@@ -31,6 +31,11 @@ func runStartTLS(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 		c.closing = true
 		return imap.Response{}
 	}
+	// A session ticket behind the handshake makes a known client (imaplib2, and
+	// with it offlineimap) read and write at once, and hang. Resumption is for
+	// implicit TLS.
+	config = config.Clone()
+	config.SessionTicketsDisabled = true
 	if err := c.net.StartTLS(ctx, config, handshakeTime); err != nil {
 		c.log.Log(event.TLSFailed, event.Err(err))
 		c.abort()

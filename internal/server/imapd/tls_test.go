@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"math/big"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -37,4 +39,35 @@ func certificate(t testing.TB) (server, client *tls.Config) {
 	pool := x509.NewCertPool()
 	pool.AddCert(leaf)
 	return &tls.Config{Certificates: []tls.Certificate{cert}}, &tls.Config{RootCAs: pool, ServerName: "imap.example.test"}
+}
+
+// sessions is a cache that counts what it is given.
+type sessions struct{ kept int }
+
+func (s *sessions) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
+func (s *sessions) Put(string, *tls.ClientSessionState)        { s.kept++ }
+
+// A ticket right behind the handshake of STARTTLS makes imaplib2 hang.
+func TestNoSessionTicketFollowsSTARTTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.close()
+		var client *tls.Config
+		w.tls, client = certificate(t)
+		cache := &sessions{}
+		client.ClientSessionCache = cache
+		conn := w.dial()
+		k := &talker{t, conn, bufio.NewReader(conn)}
+		k.hear("* OK ")
+		k.say("a STARTTLS")
+		k.hear("a OK ")
+		secure := tls.Client(conn, client)
+		k.conn, k.in = secure, bufio.NewReader(secure)
+		k.say("b NOOP")
+		k.hear("b OK ")
+		if cache.kept != 0 {
+			t.Errorf("%d tickets", cache.kept)
+		}
+		_ = conn.Close()
+	})
 }

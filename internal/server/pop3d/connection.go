@@ -77,6 +77,7 @@ func (c *connection) close() {
 // leave gives the maildrop back; it may be called twice.
 func (c *connection) leave() {
 	if c.drop != nil {
+		c.drop.shelf.clear()
 		c.server.locks.release(c.drop.account.ID())
 		c.drop = nil
 	}
@@ -138,14 +139,19 @@ func (c *connection) readError(err error) error {
 
 // Write implements io.Writer for listings and messages: it collects.
 func (c *connection) Write(b []byte) (int, error) {
+	return len(b), c.collect(func(out []byte) []byte { return append(out, b...) })
+}
+
+// collect has something appended to what is not yet written.
+func (c *connection) collect(add func([]byte) []byte) error {
 	if c.out == nil {
 		c.out = outBuffers.Get().(*[]byte)
 	}
-	*c.out = append(*c.out, b...)
+	*c.out = add(*c.out)
 	if len(*c.out) >= flushAt {
-		return len(b), c.flush()
+		return c.flush()
 	}
-	return len(b), nil
+	return nil
 }
 
 // flush writes what was collected, in one go.

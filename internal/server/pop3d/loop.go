@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"posthorn/internal/base/event"
+	"posthorn/internal/server/listen"
 	"posthorn/internal/wire/pop3"
 )
 
@@ -33,9 +34,18 @@ func (o *outcome) silent() bool { return o.Response == pop3.Response{} && o.ask 
 // Responses that several places give.
 var (
 	responseStopping = pop3.Err(pop3.SysTemp, "The server is stopping, nothing was deleted")
+	responseEnded    = pop3.Err("", "Your login has ended, nothing was deleted")
 	responseBusy     = pop3.Err(pop3.SysTemp, "Too many connections, try again later")
 	responseTrouble  = pop3.Err(pop3.SysTemp, "Something went wrong here, try again later")
 )
+
+// goodbye is what a client is told whose session the server ends.
+func (c *connection) goodbye() pop3.Response {
+	if listen.Revoked(c.ctx) {
+		return responseEnded
+	}
+	return responseStopping
+}
 
 // mostErrors is how many commands a client may get wrong.
 const mostErrors = 50
@@ -58,7 +68,7 @@ func (c *connection) serve() {
 func (c *connection) greet() error {
 	switch {
 	case c.ctx.Err() != nil:
-		return c.say(responseStopping.Closing())
+		return c.say(c.goodbye().Closing())
 	case c.guard.Connect() != nil:
 		return c.say(pop3.Err(pop3.SysTemp, "Too many failures from your host, try again later").Closing())
 	}
@@ -68,7 +78,7 @@ func (c *connection) greet() error {
 // step reads one command, runs it and answers.
 func (c *connection) step() error {
 	if c.ctx.Err() != nil {
-		return c.say(responseStopping.Closing())
+		return c.say(c.goodbye().Closing())
 	}
 	cmd, err := c.in.ReadCommand()
 	if err != nil && !pop3.Recoverable(err) {
@@ -121,7 +131,7 @@ func (c *connection) wrong(text string, cause error) outcome {
 // trouble answers a failure of our own.
 func (c *connection) trouble(err error) outcome {
 	if c.ctx.Err() != nil {
-		return says(responseStopping.Because(err).Closing())
+		return says(c.goodbye().Because(err).Closing())
 	}
 	c.log.Log(event.StoreFailed, event.Err(err))
 	return says(responseTrouble.Because(err))
@@ -157,8 +167,7 @@ func (c *connection) deliver(cmd pop3.Command, o outcome) error {
 		c.server.delayed.Add(-1)
 	}
 	if o.ask != nil {
-		_, err := c.Write(pop3.AppendContinue(nil, o.ask))
-		return err
+		return c.collect(func(b []byte) []byte { return pop3.AppendContinue(b, o.ask) })
 	}
 	if c.log.Enabled(event.SessionCommand) {
 		c.log.Log(event.SessionCommand, slog.String("command", cmd.String()), slog.String("response", o.String()), event.Err(o.Cause))
@@ -172,8 +181,7 @@ func (c *connection) deliver(cmd pop3.Command, o outcome) error {
 // say collects one response for writing.
 func (c *connection) say(r pop3.Response) error {
 	c.closing = c.closing || r.Close
-	_, err := c.Write(r.Append(nil))
-	return err
+	return c.collect(r.Append)
 }
 
 // unreadable ends the connection. A timeout ends it without a response, as
@@ -185,7 +193,7 @@ func (c *connection) unreadable(err error) error {
 		c.log.Log(event.SessionTimeout)
 		return nil
 	case errors.Is(err, errStopping):
-		return c.say(responseStopping)
+		return c.say(c.goodbye())
 	case errors.Is(err, pop3.ErrFlood):
 		c.guard.ProtocolError()
 		return c.say(pop3.Err("", "Line too long"))

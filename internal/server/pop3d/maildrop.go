@@ -21,6 +21,7 @@ type maildrop struct {
 	// octets and left count what is not marked.
 	octets int64
 	left   int
+	shelf  shelf
 }
 
 // message takes 24 octets, so that 100,000 take 2.4 MB.

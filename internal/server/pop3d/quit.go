@@ -9,6 +9,11 @@ func (c *connection) quit(pop3.Command) outcome {
 		return says(pop3.OK("Bye").Closing())
 	}
 	marked := c.drop.marked
+	if marked > 0 { // what cannot be handed over is not deleted
+		if err := c.flush(); err != nil {
+			return outcome{err: err}
+		}
+	}
 	err := c.drop.commit(c.ctx, c.settings.KeepDeleted)
 	c.leave()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // WriteContent writes a message as RETR answers it: every line ends in CRLF,
@@ -31,6 +32,13 @@ func WriteTop(w io.Writer, r io.Reader, lines int) (int64, error) {
 // chunk is how much is read at a time.
 const chunk = 16 << 10
 
+// memory is what one message needs on its way, lent for as long.
+type memory struct{ in, out []byte }
+
+var memories = sync.Pool{New: func() any {
+	return &memory{in: make([]byte, chunk), out: make([]byte, 0, chunk+chunk/8)}
+}}
+
 // stuffer turns content into lines for the wire.
 type stuffer struct {
 	w       io.Writer
@@ -46,8 +54,10 @@ type stuffer struct {
 }
 
 func (s *stuffer) copy(r io.Reader) (int64, error) {
-	in := make([]byte, chunk)
-	s.out = make([]byte, 0, chunk+chunk/8)
+	m := memories.Get().(*memory)
+	defer memories.Put(m)
+	in := m.in
+	s.out = m.out
 	for idle := 0; !s.done; {
 		n, err := r.Read(in)
 		s.feed(in[:n])

@@ -403,3 +403,27 @@ func TestTheSettingsCanBeDeclared(t *testing.T) {
 		t.Error("an unknown language")
 	}
 }
+
+// The store puts the trace field before the body it opens.
+func TestWhatIsReturnedIsTheHeaderAndNoMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const content, received = header + "Not for strangers.\r\n", "Received: from a by mx.ours.test; now\r\n"
+	d, err := w.store.NewDraft(t.Context(), 0)
+	must(t, err)
+	_, err = io.WriteString(d, content)
+	must(t, err)
+	to := addr(t, "bob@far.test")
+	must(t, accept.New(w.store, accept.Options{}).Accept(t.Context(), &accept.Envelope{Key: ident.NewSource().New(), Time: time.Now(), Sender: addr(t, "x@far.test"),
+		Recipients: []accept.Recipient{{Address: to, Remote: []mail.Address{to}}}},
+		&accept.Content{Body: d, Structure: mime.Parse([]byte(content)), Trace: []byte(received)}))
+	claims, err := w.store.Queue().Claim(t.Context(), "me", false, 10, time.Minute)
+	if err != nil || len(claims) != 1 {
+		t.Fatalf("%+v, %v", claims, err)
+	}
+	a := w.tell(queue.Notice{Message: claims[0].Message, Body: claims[0].BodyOpener, Reports: []queue.Report{report(t, "bob@far.test", queue.ActionFailed, 0)}})
+	defer a.Body.Discard()
+	if _, r := w.content(a); r.OriginalType != "text/rfc822-headers" || string(r.Original) != received+header {
+		t.Errorf("%s: %q", r.OriginalType, r.Original)
+	}
+}

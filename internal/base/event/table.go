@@ -26,6 +26,7 @@ const (
 	SessionJunk
 	SessionTimeout
 	SessionFailed
+	SessionRevoked
 
 	TLSStarted
 	TLSFailed
@@ -140,6 +141,7 @@ var table = [last]Row{
 	SessionJunk:    {"session.junk", info, "A client sent too many errors or empty commands and was cut off."},
 	SessionTimeout: {"session.timeout", info, "A client was silent or too slow for longer than its deadline."},
 	SessionFailed:  {"session.failed", debug, "A connection broke: reset, closed half way, or a write failed."},
+	SessionRevoked: {"session.revoked", info, "A session was ended because its account was disabled or removed, or got a new password."},
 
 	TLSStarted:          {"tls.started", debug, "A TLS handshake succeeded: version, cipher suite, server name."},
 	TLSFailed:           {"tls.failed", info, "A TLS handshake failed."},

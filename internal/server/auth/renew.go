@@ -10,7 +10,9 @@ import (
 )
 
 // renew stores a hash of today's cost for a password that has just proved
-// right. The login succeeds whatever comes of it; the next one tries again.
+// right. The login succeeds whatever comes of it; the next one tries again. The
+// SCRAM verifiers stay as they are, so open sessions can tell this from a new
+// password (listen.CredentialOf).
 func (a *Authenticator) renew(ctx context.Context, row store.AccountRow, password string) {
 	if a.o.Accounts == nil {
 		return

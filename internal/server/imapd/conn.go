@@ -80,6 +80,10 @@ func (c *conn) idleUntil() time.Time {
 
 // serveOne reads one command, carries it out and answers it.
 func (c *conn) serveOne(ctx context.Context) {
+	if ctx.Err() != nil { // commands that came already are not carried out
+		c.fault(ctx, "", ctx.Err())
+		return
+	}
 	c.in.idle(c.idleUntil(), c.set.CommandTime)
 	cmd, err := c.dec.Next()
 	if err != nil {
@@ -164,6 +168,8 @@ func (c *conn) fault(ctx context.Context, tag string, err error) {
 	switch {
 	case errors.As(err, &e):
 		c.answer(imap.Command{Tag: tag}, e.Response)
+	case listen.Revoked(ctx):
+		c.bye(imap.CodeExpired, "Your login has ended")
 	case ctx.Err() != nil:
 		c.bye(imap.CodeUnavailable, "Server is shutting down")
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -54,8 +54,9 @@ func (c *conn) refuseLogin(ctx context.Context, err error) imap.Response {
 
 // enter begins the session of whoever proved to be the owner of an account.
 func (c *conn) enter() imap.Response {
-	c.session = &session{c: c, account: c.s.d.Store.Account(c.guard.Account().ID)}
-	c.net.LoggedIn()
+	row := c.guard.Account()
+	c.session = &session{c: c, account: c.s.d.Store.Account(row.ID)}
+	c.net.LoggedIn(row)
 	c.errors = 0
 	c.dec.SetLimits(imap.AfterLogin(int64(c.set.MessageSize) * 2))
 	return imap.Response{Status: imap.OK, Code: imap.CodeCapability(c.capabilities()), Text: "Logged in"}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"posthorn/internal/base/limit"
+	"posthorn/internal/state/store"
 )
 
 // Limits bound the connections open at once. Zero means without bound.
@@ -36,7 +37,9 @@ type admission struct {
 	listeners map[string]int
 	// pending are connections on users' listeners before login, oldest first.
 	pending list.List
-	live    map[*ticket]struct{}
+	// fresh have logged in since Logins was last called.
+	fresh list.List
+	live  map[*ticket]struct{}
 }
 
 // ticket is one admitted connection.
@@ -51,6 +54,10 @@ type ticket struct {
 	known   bool // authenticated
 	gone    bool
 	pending *list.Element
+	fresh   *list.Element
+	// Who logged in, 0 before.
+	account    store.AccountID
+	credential Credential
 }
 
 func newAdmission() *admission {
@@ -114,22 +121,6 @@ func (a *admission) victim(name Name, lim Limits) *ticket {
 	return nil
 }
 
-// login moves the ticket into the users' share.
-func (t *ticket) login() {
-	t.a.mu.Lock()
-	defer t.a.mu.Unlock()
-	if t.gone || t.known {
-		return
-	}
-	t.known = true
-	if t.pending != nil {
-		t.a.pending.Remove(t.pending)
-		t.pending = nil
-	} else {
-		t.a.strangers--
-	}
-}
-
 // leave gives the place back; it may be called twice.
 func (t *ticket) leave() {
 	t.a.mu.Lock()
@@ -144,6 +135,7 @@ func (a *admission) drop(t *ticket) {
 		return
 	}
 	t.gone = true
+	t.tell() // nobody need look at it any more
 	a.open--
 	if a.listeners[t.name.Name]--; a.listeners[t.name.Name] == 0 {
 		delete(a.listeners, t.name.Name)

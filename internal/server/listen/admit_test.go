@@ -38,7 +38,7 @@ func TestStrangersCannotUseTheReservedShare(t *testing.T) {
 	if ticket, _ := c.enter("submission"); ticket == nil {
 		t.Error("a user got no reserved place")
 	}
-	strangers[0].login() // AUTH on port 25
+	strangers[0].login(1, Credential{}) // AUTH on port 25
 	if ticket, _ := c.enter("smtp"); ticket == nil {
 		t.Error("authentication did not free the stranger's place")
 	}
@@ -49,7 +49,7 @@ func TestOldestWithoutLoginMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := crowd{newAdmission(), Limits{Total: 3, Reserved: 2}}
 		user, _ := c.enter("imap")
-		user.login()
+		user.login(1, Credential{})
 		oldest, _ := c.enter("imap")
 		newer, _ := c.enter("imap")
 		if ticket, _ := c.enter("imap"); ticket != nil {
@@ -61,7 +61,7 @@ func TestOldestWithoutLoginMakesRoom(t *testing.T) {
 			t.Errorf("evicted %v, want the oldest", evicted)
 		}
 		oldest.leave()
-		oldest.login()
+		oldest.login(1, Credential{})
 		if c.open != 3 || c.pending.Len() != 2 {
 			t.Errorf("open %d, pending %d", c.open, c.pending.Len())
 		}

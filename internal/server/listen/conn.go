@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"posthorn/internal/state/store"
 )
 
 // Conn is a connection as a protocol server gets it: a net.Conn with what is
@@ -20,7 +22,7 @@ type Conn struct {
 	net.Conn // the link, or TLS over it; Close under TLS takes 5 s at most
 	link     *link
 	tls      *tls.Conn
-	login    func()
+	login    func(store.AccountID, Credential)
 }
 
 // NewConn makes a connection outside a Group, as tests of protocol servers do.
@@ -64,11 +66,12 @@ func (c *Conn) StartTLS(ctx context.Context, config *tls.Config, timeout time.Du
 	return nil
 }
 
-// LoggedIn tells that the client has authenticated: from now on the
-// connection belongs to the users' share and is never closed to make room.
-func (c *Conn) LoggedIn() {
+// LoggedIn tells who has authenticated, and by what: from now on the
+// connection belongs to the users' share and is never closed to make room. It
+// lasts as long as row's account may log in with what row has (Group.End).
+func (c *Conn) LoggedIn(row store.AccountRow) {
 	if c.login != nil {
-		c.login()
+		c.login(row.ID, CredentialOf(row))
 	}
 }
 

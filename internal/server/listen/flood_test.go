@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"posthorn/internal/state/store"
 	"posthorn/internal/testkit/memconn"
 )
 
@@ -36,7 +37,7 @@ func doors(t *testing.T, name string, srv Server, o Options) (*Group, func() *cl
 func TestUsersGetInThroughAFloodOfIdleConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, dial := doors(t, "imap", &echo{login: true}, Options{Limits: limits(Limits{Total: 20, Reserved: 5})})
+		g, dial := doors(t, "imap", &echo{login: store.AccountRow{ID: 1}}, Options{Limits: limits(Limits{Total: 20, Reserved: 5})})
 		user := dial()
 		user.expect("220")
 		user.say("LOGIN")

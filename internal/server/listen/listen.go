@@ -25,7 +25,7 @@ type Server interface {
 	// When the context is done the session says goodbye (421 4.3.2, BYE) and
 	// returns: from that moment reads fail with os.ErrDeadlineExceeded, unless
 	// Conn.Shield is on, while writes still work. context.Cause tells why:
-	// ErrStopping or ErrEvicted.
+	// ErrStopping, ErrEvicted or ErrRevoked.
 	Serve(ctx context.Context, c *Conn)
 	// Refuse returns what a client in plain text is told before the
 	// connection is closed without a session; empty for nothing.
@@ -36,6 +36,7 @@ type Server interface {
 var (
 	ErrStopping = errors.New("listen: the server is stopping")
 	ErrEvicted  = errors.New("listen: closed to make room, nobody had logged in")
+	ErrRevoked  = errors.New("listen: the login no longer holds")
 )
 
 // Reason is why a connection gets no session.

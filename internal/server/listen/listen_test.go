@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"posthorn/internal/base/event"
+	"posthorn/internal/state/store"
 )
 
 func TestMain(m *testing.M) {
@@ -32,8 +33,8 @@ func TestMain(m *testing.M) {
 type echo struct {
 	mu   sync.Mutex
 	seen []*Conn
-	// login tells the group so when the client says LOGIN.
-	login bool
+	// login, with an ID, is who the client is that says LOGIN.
+	login store.AccountRow
 }
 
 func (e *echo) Serve(ctx context.Context, c *Conn) {
@@ -56,8 +57,8 @@ func (e *echo) Serve(ctx context.Context, c *Conn) {
 			c.Shield(true)
 		case line == "UNSHIELD\r\n":
 			c.Shield(false)
-		case line == "LOGIN\r\n" && e.login:
-			c.LoggedIn()
+		case line == "LOGIN\r\n" && e.login.ID != 0:
+			c.LoggedIn(e.login)
 		}
 		_, _ = io.WriteString(c, line)
 	}

@@ -48,8 +48,7 @@ func (d *door) enter(raw net.Conn) {
 // because only its reads fail.
 func (d *door) evict(t *ticket) {
 	d.o.Log.Log(event.ConnectionEvicted, slog.String("listener", t.name.Name), slog.String("client", t.link.Conn.RemoteAddr().String()))
-	t.cancel(ErrEvicted)
-	t.link.interrupt()
+	t.end(ErrEvicted)
 }
 
 // serve runs one connection to its end.
@@ -113,3 +112,6 @@ func (c *Conn) unproxy() error {
 
 // Stopping reports whether the session ends because the server stops.
 func Stopping(ctx context.Context) bool { return errors.Is(context.Cause(ctx), ErrStopping) }
+
+// Revoked reports whether the session ends because its login no longer holds.
+func Revoked(ctx context.Context) bool { return errors.Is(context.Cause(ctx), ErrRevoked) }

@@ -80,6 +80,6 @@ func (c *connection) enter(row store.AccountRow) outcome {
 		return c.trouble(err)
 	}
 	c.drop, c.session = drop, nil
-	c.net.LoggedIn()
+	c.net.LoggedIn(row)
 	return says(pop3.OK(drop.summary()))
 }

@@ -9,6 +9,7 @@ import (
 	"posthorn/internal/base/event"
 	"posthorn/internal/base/reply"
 	"posthorn/internal/policy"
+	"posthorn/internal/server/listen"
 	"posthorn/internal/wire/smtp"
 )
 
@@ -43,7 +44,7 @@ func (c *connection) serve() {
 // greet asks policy about the client, waits as it says and sends the banner.
 func (c *connection) greet() error {
 	if c.ctx.Err() != nil {
-		return c.end(replyStopping)
+		return c.end(c.goodbye())
 	}
 	if c.guard != nil {
 		if err := c.guard.Connect(); err != nil {
@@ -88,7 +89,7 @@ func (c *connection) awaitSilence(d time.Duration) error {
 	began := time.Now()
 	err := c.in.Await(c.net)
 	if c.ctx.Err() != nil {
-		return c.end(replyStopping)
+		return c.end(c.goodbye())
 	}
 	if err == nil {
 		c.session.facts.SpokeFirst = true
@@ -242,6 +243,14 @@ func (c *connection) unreadable(err error) error {
 	return err
 }
 
+// goodbye is what a client is told whose session the server ends.
+func (c *connection) goodbye() reply.Reply {
+	if listen.Revoked(c.ctx) {
+		return replyLoginEnded
+	}
+	return replyStopping
+}
+
 // lastWord is what a client is told after reading from it failed; zero when
 // nobody is there to hear it.
 func (c *connection) lastWord(err error) reply.Reply {
@@ -250,7 +259,7 @@ func (c *connection) lastWord(err error) reply.Reply {
 		c.log.Log(event.SessionTimeout)
 		return replyTimeout
 	case errors.Is(err, errStopping):
-		return replyStopping
+		return c.goodbye()
 	case errors.Is(err, smtp.ErrLineTooLong):
 		return replyLineTooLong
 	case errors.Is(err, smtp.ErrBareLF):

@@ -6,6 +6,7 @@ import (
 	"posthorn/internal/base/reply"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/policy"
+	"posthorn/internal/server/listen"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/wire/smtp"
 )
@@ -58,11 +59,15 @@ func (s *session) mail(arg string) outcome {
 }
 
 // stillIn reports whether whoever logged in may still: an account that was
-// disabled or removed meanwhile sends no more, not even on an old connection.
+// disabled or removed meanwhile, or has a new password, sends no more, not
+// even on an old connection.
 func (s *session) stillIn() (reply.Reply, bool) {
 	account := s.facts.Login
 	if account == nil {
 		return reply.Reply{}, true
+	}
+	if listen.Revoked(s.c.ctx) {
+		return replyLoginEnded, false
 	}
 	for _, addr := range account.Addresses {
 		to, err := s.c.server.Directory.Resolve(s.c.work, addr)

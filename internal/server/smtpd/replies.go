@@ -36,7 +36,7 @@ var (
 	replyFarTooBig     = reply.New(421, reply.E(4, 3, 2), "Message far exceeds the size limit, closing connection").Closing()
 	replyBareInContent = reply.New(550, reply.E(5, 6, 11), "Content has bare CR or bare LF; lines must end in CRLF")
 	replyFolded        = reply.New(554, reply.E(5, 6, 0), "The first line of the header begins with white space")
-	replyLoginEnded    = reply.New(530, reply.E(5, 7, 0), "Your login has ended").Closing()
+	replyLoginEnded    = reply.New(421, reply.E(4, 7, 0), "Your login has ended, closing connection").Closing()
 	replyNoTLS         = reply.New(454, reply.E(4, 7, 0), "TLS not available due to temporary reason")
 	replyManyRcpt      = reply.New(452, reply.E(4, 5, 3), "Too many recipients")
 )

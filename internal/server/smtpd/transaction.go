@@ -109,6 +109,9 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 	case b.folded:
 		return refusal(replyFolded)
 	}
+	if r, ok := s.stillIn(); !ok {
+		return refusal(r)
+	}
 	structure, err := b.finish()
 	if err != nil {
 		return refusal(accept.ReplyTo(err))

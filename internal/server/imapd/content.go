@@ -2,8 +2,8 @@ package imapd
 
 import (
 	"context"
+	"errors"
 	"io"
-	"slices"
 	"strings"
 
 	"posthorn/internal/state/store"
@@ -120,7 +120,7 @@ func (t *texts) bodies(n *needle) bool {
 		if t.err != nil || searchTime(t.ctx) != nil {
 			break
 		}
-		if i > 0 && t.fields(t.read(p.Header), n) || isText(p) && t.part(p, n) {
+		if i > 0 && t.fields(t.read(p.Header), n) || p.IsText() && t.part(p, n) {
 			return true
 		}
 	}
@@ -130,21 +130,24 @@ func (t *texts) bodies(n *needle) bool {
 	return false
 }
 
-// isText holds for parts whose octets are text.
-func isText(p *mime.Part) bool {
-	return p.Type == "text" || p.Type == "message" && !slices.Contains([]string{"rfc822", "global"}, p.Subtype)
-}
-
-// part streams one text part past the needle.
+// part streams one text part past the needle: what a reader sees of it. ASCII
+// is the same octets in nearly every text that is no page, and needs no
+// character set to be found.
 func (t *texts) part(p *mime.Part, n *needle) bool {
-	r, err := mime.DecodeReader(io.NewSectionReader(t.body, p.Body.Start, p.Body.Len()), p.Encoding)
-	if err != nil {
-		return false // an encoding nobody can read
+	var r io.Reader
+	var err error
+	if n.ascii && p.Subtype != "html" && mime.Charset(p.Param("charset")) == nil {
+		r, err = mime.DecodeReader(io.NewSectionReader(t.body, p.Body.Start, p.Body.Len()), p.Encoding)
+	} else {
+		r, err = p.Text(t.body)
 	}
-	if charset := mime.Charset(p.Param("charset")); charset != nil {
-		r = charset.NewDecoder().Reader(r)
+	if errors.Is(err, mime.ErrUnknownEncoding) {
+		return false // nobody can read it
 	}
-	found, err := n.stream(t.ctx, r)
+	found := false
+	if err == nil {
+		found, err = n.stream(t.ctx, r)
+	}
 	if err != nil {
 		t.err = err
 	}

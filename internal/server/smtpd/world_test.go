@@ -358,6 +358,13 @@ func (w *world) commands() map[string]func(string) error {
 			row.Disabled = true
 			return w.dir.SetAccount(w.t.Context(), row)
 		},
+		"revoke": func(string) error {
+			for _, login := range w.group.Logins(false) {
+				w.group.End(login)
+			}
+			synctest.Wait()
+			return nil
+		},
 		"unknown": func(args string) error {
 			n, err := strconv.Atoi(args)
 			w.store.set(func(f *faulty) { f.unknown = n })

@@ -1,0 +1,71 @@
+package imapd
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestAnEndedLoginGetsAGoodbye: a client in IDLE, one between commands and one
+// in the middle of APPEND are told, those of another account are not.
+func TestAnEndedLoginGetsAGoodbye(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	w := newWorld(t)
+	defer w.close()
+	addr, group := w.open()
+	defer group.Stop(w.ctx)
+	states := map[string]string{"idling": "", "between commands": "DONE\r\n", "in APPEND": "DONE\r\nz APPEND INBOX {100}\r\n", "with commands sent ahead": "DONE\r\n"}
+	answers := map[string]string{"between commands": "t2 OK", "in APPEND": "+ ", "with commands sent ahead": "t2 OK"}
+	read := map[string]func() (string, error){}
+	send := map[string]func(string){}
+	for state, say := range states {
+		conn, in, err := idler(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		send[state] = func(text string) {
+			if _, err := io.WriteString(conn, text); err != nil {
+				t.Error(err)
+			}
+		}
+		read[state] = func() (string, error) { return in.ReadString('\n') }
+		send[state](say)
+		for want := answers[state]; want != ""; {
+			line, err := read[state]()
+			if err != nil {
+				t.Fatal(state, err)
+			}
+			if strings.HasPrefix(line, want) {
+				break
+			}
+		}
+	}
+	logins := group.Logins(false)
+	if len(logins) != len(states) || logins[0].Account != w.accounts["alice"] {
+		t.Fatalf("%d logins", len(logins))
+	}
+	for _, l := range logins {
+		group.End(l)
+	}
+	send["in APPEND"](strings.Repeat("x", 100) + "\r\n")
+	for state := range states {
+		var all []string
+		for {
+			line, err := read[state]()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(state, err)
+			}
+			all = append(all, line)
+		}
+		if n := len(all); n == 0 || all[n-1] != "* BYE [EXPIRED] Your login has ended\r\n" || strings.Contains(fmt.Sprint(all), "z OK") {
+			t.Errorf("%s: %q", state, all)
+		}
+	}
+}

@@ -197,6 +197,10 @@ func (s *settlement) apart(ctx context.Context) {
 	}
 }
 
+// lastNotice is how long after a message's time a notice that cannot be
+// written keeps it in the queue.
+const lastNotice = 24 * time.Hour
+
 // yield changes a single ending that cannot be stored into one that can: what
 // cannot be filed waits, and so does what nobody can be told of. It reports
 // whether there is something to try.
@@ -208,6 +212,10 @@ func (s *settlement) yield(err error) bool {
 		return false
 	case e.Result.File != nil:
 		*e = s.r.ending(m, e.Recipient, Result{Recipient: e.Recipient.ID, Fate: Deferred, Reply: filingReply(err)}, time.Now())
+	case e.Result.Fate == Failed && s.asked && time.Since(m.Expires) > lastNotice:
+		s.r.o.Log.Message(m.ID).Log(event.QueueError, slog.String("sender", "is not told"), event.Err(err))
+		s.discard()
+		return true
 	case e.Result.Fate == Failed && s.asked:
 		s.r.o.Log.Message(m.ID).Log(event.QueueError, event.Err(err))
 		e.Result.Fate, e.Expired = Deferred, false

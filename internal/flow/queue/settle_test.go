@@ -403,6 +403,10 @@ func TestAFailureNobodyCanBeToldOfWaits(t *testing.T) {
 		if !strings.Contains(w.log.String(), "cannot write it") {
 			t.Error("the log does not say so")
 		}
+		w.during(7 * 24 * time.Hour)
+		if a := w.shelf.rows[0]; !a.gone {
+			t.Errorf("%+v is kept for ever", a)
+		}
 	})
 }
 

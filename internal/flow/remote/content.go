@@ -11,10 +11,9 @@ import (
 	"posthorn/internal/wire/mime"
 )
 
-// content is what goes out after DATA: the queued head and the stored body. It
-// is read anew for each transaction.
+// content is what goes out after DATA: the body as the store opens it, which
+// begins with the queued head. It is read anew for each transaction.
 type content struct {
-	head []byte
 	body store.Body
 	mime mime.Structure
 	// seven is its 7-bit form once a host needed it.
@@ -29,7 +28,7 @@ func openContent(ctx context.Context, c *store.Claim) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &content{head: c.Message.Head, body: body}
+	out := &content{body: body}
 	if out.mime.UnmarshalBinary(c.Message.Meta) == nil && out.mime.Size == out.size() {
 		return out, nil
 	}
@@ -42,10 +41,10 @@ func openContent(ctx context.Context, c *store.Claim) (*content, error) {
 	return out, nil
 }
 
-func (c *content) size() int64 { return int64(len(c.head)) + c.body.Size() }
+func (c *content) size() int64 { return c.body.Size() }
 
 func (c *content) whole() io.Reader {
-	return io.MultiReader(bytes.NewReader(c.head), io.NewSectionReader(c.body, 0, c.body.Size()))
+	return io.NewSectionReader(c.body, 0, c.body.Size())
 }
 
 // watched remembers read errors, so that they are not taken for the host's.
@@ -98,18 +97,8 @@ func (c *content) headers8Bit() (bool, error) {
 	return false, nil
 }
 
-// ReadAt implements io.ReaderAt over head and body.
-func (c *content) ReadAt(b []byte, at int64) (int, error) {
-	if at >= int64(len(c.head)) {
-		return c.body.ReadAt(b, at-int64(len(c.head)))
-	}
-	n := copy(b, c.head[at:])
-	if n == len(b) {
-		return n, nil
-	}
-	m, err := c.body.ReadAt(b[n:], 0)
-	return n + m, err
-}
+// ReadAt implements io.ReaderAt.
+func (c *content) ReadAt(b []byte, at int64) (int, error) { return c.body.ReadAt(b, at) }
 
 // eightBitFinder looks for octets above 127.
 type eightBitFinder struct{ found bool }

@@ -110,7 +110,7 @@ func FuzzContentOnTheWire(f *testing.F) {
 		ours, theirs := memconn.Pair(netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("192.0.2.2:25"))
 		wire := make(chan []byte)
 		go func() { wire <- serveOnce(theirs) }()
-		c := &content{head: head, body: memBody{bytes.NewReader(body)}}
+		c := &content{body: memBody{bytes.NewReader(append(append([]byte(nil), head...), body...))}}
 		client := smtp.NewClient(ours, smtp.ClientOptions{})
 		if err := client.Greet("me.test"); err != nil {
 			t.Fatal(err)

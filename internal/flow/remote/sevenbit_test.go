@@ -12,7 +12,7 @@ import (
 
 // convert makes the 7-bit form of a message.
 func convert(raw string) (string, error) {
-	c := &content{head: []byte(raw[:len(raw)/3]), body: memBody{bytes.NewReader([]byte(raw[len(raw)/3:]))}, mime: *mime.Parse([]byte(raw))}
+	c := &content{body: memBody{bytes.NewReader([]byte(raw))}, mime: *mime.Parse([]byte(raw))}
 	s, err := c.sevenBit()
 	if err != nil {
 		return "", err

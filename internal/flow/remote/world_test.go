@@ -271,7 +271,7 @@ func job(body string, to ...string) queue.Job {
 	for i, local := range to {
 		m.Recipients = append(m.Recipients, store.QueueRecipient{ID: int64(i), Address: mail.Address{Local: local, Domain: "far.test"}})
 	}
-	j.Claim.BodyOpener = func(context.Context) (store.Body, error) { return memBody{bytes.NewReader([]byte(body))}, nil }
+	j.Claim.BodyOpener = func(context.Context) (store.Body, error) { return memBody{bytes.NewReader([]byte(head + body))}, nil }
 	return j
 }
 

@@ -114,9 +114,10 @@ type QueueDepth struct {
 
 // Claim is a lease on recipients of one message that are due.
 type Claim struct {
-	Message    QueueMessage // Recipients: those claimed
-	Fence      int64        // changes with every claim; Finish with an old one fails
-	Until      time.Time
+	Message QueueMessage // Recipients: those claimed
+	Fence   int64        // changes with every claim; Finish with an old one fails
+	Until   time.Time
+	// BodyOpener opens the whole message: Message.Head, then what was accepted.
 	BodyOpener func(ctx context.Context) (Body, error)
 }
 

@@ -162,16 +162,7 @@ func (a *account) OpenBodies(ctx context.Context, ids []store.MessageID) ([]stor
 	for i := range open {
 		open[i].pin = a.s.bodies.pin() // before the read, so that nothing it finds goes away
 	}
-	err := a.s.read(ctx, func(t tx) error {
-		for i, id := range ids {
-			o := &open[i]
-			var err error
-			if o.found, err = one(t, bodyOfMessage, []any{id, a.id}, o.scan); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := a.findBodies(ctx, ids, open)
 	bodies := make([]store.Body, len(ids))
 	for i := range open {
 		switch {
@@ -192,4 +183,20 @@ func (a *account) OpenBodies(ctx context.Context, ids []store.MessageID) ([]stor
 		return nil, err
 	}
 	return bodies, nil
+}
+
+// findBodies reads what OpenBodies opens, in one view.
+func (a *account) findBodies(ctx context.Context, ids []store.MessageID, open []opening) (err error) {
+	if len(ids) == 1 { // as clients do that show one message after another
+		open[0].found, err = a.s.get(ctx, bodyOfMessage, []any{ids[0], a.id}, open[0].scan)
+		return err
+	}
+	return a.s.read(ctx, func(t tx) error {
+		for i, id := range ids {
+			if open[i].found, err = one(t, bodyOfMessage, []any{id, a.id}, open[i].scan); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

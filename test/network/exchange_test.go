@@ -50,6 +50,13 @@ type exchange struct {
 func (x *exchange) bothWays(t *testing.T) {
 	x.a.send(note("alice@a.test", "alice@b.test", "from a"))
 	m := await(t, x.b.mails, "from a")
+	// One from the submission, one from the reception.
+	if n := len(m.Header["Received"]); n != 2 {
+		t.Errorf("%d Received fields: %q", n, m.Header["Received"])
+	}
+	if n := len(m.Header["Message-Id"]); n != 1 {
+		t.Errorf("%d Message-ID fields", n)
+	}
 	if got := m.Header.Get("Received"); !strings.Contains(got, "mail.a.test") || !strings.Contains(got, "with ESMTPS") {
 		t.Errorf("Received: %s", got)
 	}

@@ -3,14 +3,12 @@ package app
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"posthorn/internal/base/event"
-	"posthorn/internal/server/api"
 )
 
 // counts is a log handler that counts the events on their way to the log: what
@@ -26,8 +24,8 @@ type counts struct {
 // looking at one session.
 const countFrom = slog.LevelInfo
 
-// labelled are the events whose attributes are labels. Every one of these has
-// few values: names of listeners, checks, stages and modes.
+// labelled are the events whose attributes are labels, in this order. Every one
+// of these has few values: names of listeners, checks, stages and modes.
 func labelled(name string) []string {
 	switch name {
 	case event.SessionOpened.String(), event.AuthSucceeded.String(), event.AuthFailed.String(), event.AuthBlocked.String(), event.ConnectionRefused.String():
@@ -46,7 +44,7 @@ const maxSeries = 500
 type series struct {
 	events  map[string]*atomic.Int64 // every event there is; never written to
 	mu      sync.RWMutex
-	details map[string]*atomic.Int64 // "auth.failed\x00listener\x00imap"
+	details map[string]*atomic.Int64 // "auth.failed\x00imap"
 }
 
 func newCounts(next slog.Handler) *counts {
@@ -86,21 +84,21 @@ func (c *counts) WithGroup(name string) slog.Handler {
 	return &counts{next: c.next.WithGroup(name), series: c.series}
 }
 
-// detail counts an event with its labels.
+// detail counts an event with its labels; one it lacks is empty.
 func (s *series) detail(r slog.Record, labels []string) {
-	key := make([]string, 1, 1+2*len(labels))
+	key := make([]string, 1+len(labels))
 	key[0] = r.Message
 	r.Attrs(func(a slog.Attr) bool {
-		if slices.Contains(labels, a.Key) {
-			key = append(key, a.Key, a.Value.String())
+		if i := slices.Index(labels, a.Key); i >= 0 {
+			key[1+i] = a.Value.String()
 		}
 		return true
 	})
-	s.of(strings.Join(key, "\x00"), r.Message).Add(1)
+	s.of(strings.Join(key, "\x00"), r.Message, len(labels)).Add(1)
 }
 
 // of returns the counter of a key.
-func (s *series) of(key, name string) *atomic.Int64 {
+func (s *series) of(key, name string, labels int) *atomic.Int64 {
 	s.mu.RLock()
 	n := s.details[key]
 	s.mu.RUnlock()
@@ -110,7 +108,7 @@ func (s *series) of(key, name string) *atomic.Int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.details[key] == nil && len(s.details) >= maxSeries {
-		key = name + "\x00other\x00yes"
+		key = name + strings.Repeat("\x00other", labels)
 	}
 	if s.details[key] == nil {
 		s.details[key] = new(atomic.Int64)
@@ -121,25 +119,22 @@ func (s *series) of(key, name string) *atomic.Int64 {
 // total is how often an event happened.
 func (s *series) total(e event.Event) float64 { return float64(s.events[e.String()].Load()) }
 
-// all are the events as one metric.
-func (s *series) all() (out []api.Value) {
+// all calls f with every event that happened.
+func (s *series) all(f func(n float64, event ...string)) {
 	for _, row := range event.All() {
 		if n := s.events[row.Name].Load(); n > 0 {
-			out = append(out, api.Value{Labels: []string{"event", row.Name}, Number: float64(n)})
+			f(float64(n), row.Name)
 		}
 	}
-	return out
 }
 
-// by are the counters of one event by its labels, in a fixed order.
-func (s *series) by(e event.Event) (out []api.Value) {
+// by calls f with the counters of one event by its labels.
+func (s *series) by(e event.Event, f func(n float64, labels ...string)) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, key := range slices.Sorted(maps.Keys(s.details)) {
-		parts := strings.Split(key, "\x00")
-		if parts[0] == e.String() {
-			out = append(out, api.Value{Labels: parts[1:], Number: float64(s.details[key].Load())})
+	for key, n := range s.details {
+		if name, labels, _ := strings.Cut(key, "\x00"); name == e.String() {
+			f(float64(n.Load()), strings.Split(labels, "\x00")...)
 		}
 	}
-	return out
 }

@@ -1,165 +1,136 @@
 package app
 
 import (
-	"context"
-	"maps"
 	"runtime"
-	"runtime/metrics"
-	"slices"
-	"sync"
-	"time"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"posthorn/internal/base/event"
-	"posthorn/internal/server/api"
-	"posthorn/internal/state/store"
 )
 
-// meters gathers the figures for /metrics. Everything but the queue's depth is
-// in memory already; the depth reads the queue, so it is kept for a while.
-type meters struct {
-	d *doors
-
-	mu    sync.Mutex
-	depth []store.QueueDepth
-	asked time.Time
+// metrics are the figures for /metrics. What happens to mail is counted where
+// it always was, by the log and by the store; a scrape only reads.
+func (d *doors) metrics() prometheus.Gatherer {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		d.build(), d.connections(), d.h.happenings(), d.h.dnsMetrics(), (&depths{h: d.h}).metrics(), d.h.storeMetrics())
+	return r
 }
 
-// depthAge is how old the queue's depth may be.
-const depthAge = 10 * time.Second
-
-// read returns the figures of this moment.
-func (m *meters) read(ctx context.Context) []api.Metric {
-	return slices.Concat(m.process(), m.connections(), m.events(), m.queue(ctx), m.store(ctx))
+// metric is one figure under a name that begins with posthorn_; that of a
+// counter ends in _total, and units are part of it.
+type metric struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
 }
 
-func one(name, help string, kind api.MetricKind, n float64) api.Metric {
-	return api.Metric{Name: name, Help: help, Kind: kind, Values: []api.Value{{Number: n}}}
+func counter(name, help string, labels ...string) metric {
+	return metric{prometheus.NewDesc("posthorn_"+name, help, labels, nil), prometheus.CounterValue}
 }
 
-// process tells of the program itself.
-func (m *meters) process() []api.Metric {
-	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/gc/cycles/total:gc-cycles"}}
-	metrics.Read(samples)
-	h := m.d.h
-	return []api.Metric{
-		{Name: "posthorn_build_info", Help: "Version of posthorn and of Go.", Kind: api.Gauge,
-			Values: []api.Value{{Labels: []string{"version", h.Version, "go", runtime.Version()}, Number: 1}}},
-		one("posthorn_start_time_seconds", "When the process began, in Unix time.", api.Gauge, float64(h.Service.Began().UnixMilli())/1000),
-		one("posthorn_goroutines", "Goroutines now.", api.Gauge, float64(runtime.NumGoroutine())),
-		one("posthorn_heap_bytes", "Memory in use by objects.", api.Gauge, float64(samples[0].Value.Uint64())),
-		one("posthorn_memory_bytes", "Memory taken from the system.", api.Gauge, float64(samples[1].Value.Uint64())),
-		one("posthorn_gc_cycles_total", "Garbage collections.", api.Counter, float64(samples[2].Value.Uint64())),
+func gauge(name, help string, labels ...string) metric {
+	return metric{prometheus.NewDesc("posthorn_"+name, help, labels, nil), prometheus.GaugeValue}
+}
+
+// distribution is a histogram.
+func distribution(name, help string) metric {
+	return metric{desc: prometheus.NewDesc("posthorn_"+name, help, nil, nil)}
+}
+
+// to returns what sends values of the metric; labels are in the order of its
+// declaration.
+func (m metric) to(out chan<- prometheus.Metric) func(n float64, labels ...string) {
+	return func(n float64, labels ...string) {
+		for i := range labels {
+			labels[i] = strings.ToValidUTF8(labels[i], "?")
+		}
+		v, err := prometheus.NewConstMetric(m.desc, m.kind, n, labels...)
+		if err != nil {
+			v = prometheus.NewInvalidMetric(m.desc, err)
+		}
+		out <- v
 	}
+}
+
+// figures are metrics that are read together.
+type figures struct {
+	of   []metric
+	read func(out chan<- prometheus.Metric)
+}
+
+// Describe implements prometheus.Collector.
+func (f figures) Describe(out chan<- *prometheus.Desc) {
+	for _, m := range f.of {
+		out <- m.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (f figures) Collect(out chan<- prometheus.Metric) { f.read(out) }
+
+// build tells which program this is.
+func (d *doors) build() figures {
+	info := gauge("build_info", "Version of posthorn and of Go.", "version", "goversion")
+	return figures{[]metric{info}, func(out chan<- prometheus.Metric) { info.to(out)(1, d.h.Version, runtime.Version()) }}
 }
 
 // connections tells of the doors.
-func (m *meters) connections() []api.Metric {
-	s := m.d.group.Stats()
-	open := api.Metric{Name: "posthorn_connections", Help: "Connections open now, by listener.", Kind: api.Gauge}
-	for _, name := range slices.Sorted(maps.Keys(s.Listeners)) {
-		open.Values = append(open.Values, api.Value{Labels: []string{"listener", name}, Number: float64(s.Listeners[name])})
-	}
-	c := m.d.h.counts.series
-	return []api.Metric{open,
-		one("posthorn_client_hosts", "Different client hosts connected now.", api.Gauge, float64(s.Hosts)),
-		one("posthorn_connections_accepted_total", "Connections accepted.", api.Counter, float64(s.Accepted)),
-		one("posthorn_connections_turned_away_total", "Connections turned away because a bound was reached.", api.Counter, float64(s.Refused)),
-		{Name: "posthorn_sessions_total", Help: "Mail sessions begun, by listener.", Kind: api.Counter, Values: c.by(event.SessionOpened)},
-		{Name: "posthorn_logins_total", Help: "Logins that succeeded, by listener.", Kind: api.Counter, Values: c.by(event.AuthSucceeded)},
-		{Name: "posthorn_login_failures_total", Help: "Logins that failed, by listener.", Kind: api.Counter, Values: c.by(event.AuthFailed)},
-		{Name: "posthorn_logins_blocked_total", Help: "Logins not looked at after too many failures, by listener.", Kind: api.Counter, Values: c.by(event.AuthBlocked)},
-	}
-}
-
-// results pairs what became of something with the event that tells it.
-func (m *meters) results(name, help string, of map[string]event.Event) api.Metric {
-	out := api.Metric{Name: name, Help: help, Kind: api.Counter}
-	for _, result := range slices.Sorted(maps.Keys(of)) {
-		out.Values = append(out.Values, api.Value{Labels: []string{"result", result}, Number: m.d.h.counts.series.total(of[result])})
-	}
-	return out
-}
-
-// events tells what the log told.
-func (m *meters) events() []api.Metric {
-	c := m.d.h.counts.series
-	return []api.Metric{
-		m.results("posthorn_messages_total", "Messages and recipients offered, by what became of them.", map[string]event.Event{"accepted": event.MessageAccepted,
-			"refused": event.MessageRefused, "deferred": event.MessageDeferred, "discarded": event.MessageDropped}),
-		{Name: "posthorn_policy_decisions_total", Help: "Decisions of checks other than to let pass, by check, stage, action and mode.", Kind: api.Counter, Values: c.by(event.PolicyDecision)},
-		m.results("posthorn_deliveries_total", "Recipients the queue worked on, by what became of them.", map[string]event.Event{"delivered": event.QueueDelivered,
-			"deferred": event.QueueDeferred, "failed": event.QueueFailed, "expired": event.QueueExpired}),
-		one("posthorn_notices_total", "Notices to senders.", api.Counter, c.total(event.BounceQueued)),
-		{Name: "posthorn_events_total", Help: "Lines of the log from level info on, written or not, by event (docs/events.md).", Kind: api.Counter, Values: c.all()},
-	}
-}
-
-// queue tells what waits.
-func (m *meters) queue(ctx context.Context) []api.Metric {
-	out := api.Metric{Name: "posthorn_queue_recipients", Help: "Recipients waiting, by where they go and in which state.", Kind: api.Gauge}
-	for _, d := range m.depths(ctx) {
-		to := "remote"
-		if d.Local {
-			to = "local"
+func (d *doors) connections() figures {
+	open := gauge("connections", "Connections open now, by listener.", "listener")
+	hosts := gauge("client_hosts", "Different client hosts connected now.")
+	accepted := counter("connections_accepted_total", "Connections accepted.")
+	refused := counter("connections_turned_away_total", "Connections turned away because a bound was reached.")
+	return figures{[]metric{open, hosts, accepted, refused}, func(out chan<- prometheus.Metric) {
+		s := d.group.Stats()
+		for name, n := range s.Listeners {
+			open.to(out)(float64(n), name)
 		}
-		out.Values = append(out.Values, api.Value{Labels: []string{"destination", to, "state", d.State.String()}, Number: float64(d.Recipients)})
-	}
-	return []api.Metric{out}
+		hosts.to(out)(float64(s.Hosts))
+		accepted.to(out)(float64(s.Accepted))
+		refused.to(out)(float64(s.Refused))
+	}}
 }
 
-// depths asks the store, seldom.
-func (m *meters) depths(ctx context.Context) []store.QueueDepth {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.asked.IsZero() && time.Since(m.asked) < depthAge {
-		return m.depth
+// happenings tells what the log told.
+func (h *House) happenings() figures {
+	f := figures{}
+	labelled := map[event.Event]metric{
+		event.SessionOpened: counter("sessions_total", "Mail sessions begun, by listener.", "listener"),
+		event.AuthSucceeded: counter("logins_total", "Logins that succeeded, by listener.", "listener"),
+		event.AuthFailed:    counter("login_failures_total", "Logins that failed, by listener.", "listener"),
+		event.AuthBlocked:   counter("logins_blocked_total", "Logins not looked at after too many failures, by listener.", "listener"),
+		event.PolicyDecision: counter("policy_decisions_total", "Decisions of checks other than to let pass, by check, stage, action and mode.",
+			"check", "stage", "action", "mode"),
 	}
-	depth, err := m.d.h.Store.Queue().Depth(ctx)
-	if err != nil {
-		m.d.h.Log.Log(event.StoreFailed, event.Err(err))
-		return nil // no figure is better than an old one
+	for _, m := range labelled {
+		f.of = append(f.of, m)
 	}
-	all := []store.QueueDepth{{State: store.Queued}, {State: store.Held}, {Local: true, State: store.Queued}, {Local: true, State: store.Held}}
-	for i := range all {
-		for _, d := range depth {
-			if d.Local == all[i].Local && d.State == all[i].State {
-				all[i] = d
-			}
+	messages := counter("messages_total", "Messages and recipients offered, by what became of them.", "result")
+	offered := map[string]event.Event{"accepted": event.MessageAccepted, "refused": event.MessageRefused,
+		"deferred": event.MessageDeferred, "discarded": event.MessageDropped}
+	deliveries := counter("deliveries_total", "Recipients the queue worked on, by what became of them.", "result")
+	tried := map[string]event.Event{"delivered": event.QueueDelivered, "deferred": event.QueueDeferred,
+		"failed": event.QueueFailed, "expired": event.QueueExpired}
+	notices := counter("notices_total", "Notices to senders.")
+	revoked := counter("sessions_revoked_total", "Sessions ended because their login no longer held.")
+	all := counter("events_total", "Lines of the log from level info on, written or not, by event (docs/events.md).", "event")
+	f.of = append(f.of, messages, deliveries, notices, revoked, all)
+	c := h.counts.series
+	f.read = func(out chan<- prometheus.Metric) {
+		for e, m := range labelled {
+			c.by(e, m.to(out))
 		}
+		for result, e := range offered {
+			messages.to(out)(c.total(e), result)
+		}
+		for result, e := range tried {
+			deliveries.to(out)(c.total(e), result)
+		}
+		notices.to(out)(c.total(event.BounceQueued))
+		revoked.to(out)(c.total(event.SessionRevoked))
+		c.all(all.to(out))
 	}
-	m.depth, m.asked = all, time.Now()
-	return m.depth
-}
-
-// store tells of the disk and the commits.
-func (m *meters) store(ctx context.Context) []api.Metric {
-	h := m.d.h
-	s, r := h.Store.Stats(), h.Records.Stats()
-	out := []api.Metric{
-		one("posthorn_store_commits_total", "Transactions made durable.", api.Counter, float64(s.Commits)),
-		one("posthorn_store_writes_total", "Operations in them.", api.Counter, float64(s.Writes)),
-		histogram("posthorn_store_commit_operations", "Operations in one commit.", s.CommitSizes),
-		histogram("posthorn_store_commit_seconds", "Time of one commit.", s.CommitTimes),
-		one("posthorn_records_kept_total", "Decision records kept.", api.Counter, float64(r.Kept)),
-		one("posthorn_records_dropped_total", "Decision records dropped because they came too fast.", api.Counter, float64(r.Dropped)),
-	}
-	if s.Syncs >= 0 {
-		out = append(out, one("posthorn_store_syncs_total", "Calls that make data durable.", api.Counter, float64(s.Syncs)))
-	}
-	room, err := h.Store.Room(ctx)
-	if err != nil {
-		h.Log.Log(event.StoreFailed, event.Err(err))
-		return out
-	}
-	readOnly := 0.0
-	if room.ReadOnly != nil {
-		readOnly = 1
-	}
-	return append(out, one("posthorn_disk_free_bytes", "Room left where mail lies.", api.Gauge, float64(room.Free)),
-		one("posthorn_disk_total_bytes", "Size of the disk where mail lies.", api.Gauge, float64(room.Total)),
-		one("posthorn_store_read_only", "1: the store takes nothing since an input or output error.", api.Gauge, readOnly))
-}
-
-func histogram(name, help string, h store.Histogram) api.Metric {
-	return api.Metric{Name: name, Help: help, Kind: api.KindHistogram, Histogram: &api.Histogram{Bounds: h.Bounds, Counts: h.Counts, Sum: h.Sum}}
+	return f
 }

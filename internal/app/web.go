@@ -25,8 +25,7 @@ const (
 )
 
 func (d *doors) newWeb(who *auth.Authenticator) web {
-	m := &meters{d: d}
-	deps := api.Deps{Service: d.h.Service, Log: d.h.Log, Metrics: m.read,
+	deps := api.Deps{Service: d.h.Service, Log: d.h.Log, Metrics: d.metrics(),
 		Clear: func() bool { return who.Offer().PlaintextWithoutTLS },
 		Guard: func(client netip.Addr, listener string, log *event.Logger) api.Guard {
 			return who.Guard(client, listener, log)

@@ -21,6 +21,9 @@ func (r *Resolver) known(k key, now time.Time) (result, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	res, _, ok := r.cache.get(k, now)
+	if ok {
+		r.stats.Hits++
+	}
 	return res, ok
 }
 
@@ -33,6 +36,7 @@ func (r *Resolver) remember(ctx context.Context, k key, now time.Time, load func
 	r.mu.Lock()
 	known, hold, ok := r.cache.get(k, now)
 	if ok {
+		r.stats.Hits++
 		r.mu.Unlock()
 		return known
 	}
@@ -66,6 +70,7 @@ func (r *Resolver) start(ctx context.Context, k key, hold time.Duration, load fu
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), overall)
 	f := &flight{done: make(chan struct{}), cancel: cancel}
 	r.flights[k] = f
+	r.stats.Misses++
 	go func() {
 		defer cancel()
 		res := load(ctx)
@@ -76,6 +81,9 @@ func (r *Resolver) start(ctx context.Context, k key, hold time.Duration, load fu
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		if res.hold > 0 {
+			r.stats.Failures++
+		}
 		f.result = res
 		close(f.done)
 		if r.flights[k] == f { // else everybody has left, and the result says only that

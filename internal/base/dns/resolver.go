@@ -67,6 +67,25 @@ type Resolver struct {
 	list    []string // the servers of the last look-up
 	round   uint64   // how often the list changed
 	told    time.Time
+	stats   Stats // but the cache's own
+}
+
+// Stats is a snapshot for metrics.
+type Stats struct {
+	// Hits were answered from memory, Misses by servers; who waits for a
+	// look-up under way is neither. Failures are the misses that got no answer.
+	Hits, Misses, Failures uint64
+	// Entries and Bytes are what is remembered now, expired ones too.
+	Entries, Bytes int
+}
+
+// Stats returns the figures of this moment.
+func (r *Resolver) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stats
+	s.Entries, s.Bytes = len(r.cache.entries), r.cache.used
+	return s
 }
 
 // New returns a Resolver.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"posthorn/internal/base/event"
 	"posthorn/internal/server/manage"
@@ -37,8 +38,8 @@ type Deps struct {
 	// Clear reports that passwords and tokens may cross the network without TLS
 	// (M-GEN-06 is lifted). From this machine they always may.
 	Clear func() bool
-	// Metrics returns the figures of this moment; nil: there are none.
-	Metrics func(context.Context) []Metric
+	// Metrics gathers the figures of this moment; nil: there are none.
+	Metrics prometheus.Gatherer
 	Log     *event.Logger
 }
 
@@ -56,7 +57,7 @@ func New(d Deps) http.Handler {
 	describe(mux, d.Service)
 	mux.HandleFunc("GET /healthz", d.health)
 	mux.HandleFunc("GET /healthz/live", live)
-	mux.HandleFunc("GET /metrics", d.metrics)
+	mux.HandleFunc("GET /metrics", d.metrics())
 	return d.outside(d.inside(routed(mux)))
 }
 
@@ -66,7 +67,7 @@ func NewMetrics(d Deps) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", d.health)
 	mux.HandleFunc("GET /healthz/live", live)
-	mux.HandleFunc("GET /metrics", d.metrics)
+	mux.HandleFunc("GET /metrics", d.metrics())
 	inside := d.inside(routed(mux))
 	return d.outside(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if from := client(r); from.IsLoopback() {

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"posthorn/internal/base/event"
 	"posthorn/internal/server/manage"
 	"posthorn/internal/state/store"
@@ -31,9 +33,14 @@ func hall(t *testing.T) http.Handler {
 			t.Error(err)
 		}
 	})
-	return New(Deps{Service: manage.New(manage.Options{Store: s}), Guard: (&one{}).guard, Metrics: func(context.Context) []Metric {
-		return []Metric{{Name: "posthorn_one", Help: "One.", Kind: Gauge, Values: []Value{{Number: 1}}}}
-	}})
+	return New(Deps{Service: manage.New(manage.Options{Store: s}), Guard: (&one{}).guard, Metrics: figures()})
+}
+
+// figures are those of a server that has one.
+func figures() prometheus.Gatherer {
+	r := prometheus.NewRegistry()
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "posthorn_one", Help: "One."}, func() float64 { return 1 }))
+	return r
 }
 
 // send sends what an administrator would, and changes it first.
@@ -200,9 +207,7 @@ func (a *ailing) Room(context.Context) (store.Room, error) { return a.room, a.er
 func TestMetricsNeedARoleOrThisMachine(t *testing.T) {
 	t.Parallel()
 	deps := Deps{Service: manage.New(manage.Options{}), Guard: func(netip.Addr, string, *event.Logger) Guard { return &one{} }, Clear: func() bool { return true },
-		Metrics: func(context.Context) []Metric {
-			return []Metric{{Name: "posthorn_one", Help: "One.", Kind: Gauge, Values: []Value{{Number: 1}}}}
-		}}
+		Metrics: figures()}
 	own, other := NewMetrics(deps), New(deps)
 	for _, c := range []struct {
 		h     http.Handler

@@ -249,7 +249,7 @@ func forbidden(f *file, pkg, name string) string {
 		return full + " dials names by the system's resolver"
 	case strings.HasPrefix(f.dir, "wire/") && pkg == "time" && slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}, name):
 		return full + ": wire has no clock; take the time as an argument"
-	case strings.HasPrefix(f.dir, "wire/") && pkg == "net" && !slices.Contains([]string{"IP", "IPNet", "IPMask", "ParseIP", "ParseCIDR", "CIDRMask", "IPv4", "IPv4len", "IPv6len"}, name):
+	case strings.HasPrefix(f.dir, "wire/") && pkg == "net" && !slices.Contains([]string{"IP", "IPAddr", "IPNet", "IPMask", "MX", "DNSError", "ParseIP", "ParseCIDR", "CIDRMask", "IPv4", "IPv4len", "IPv6len"}, name):
 		return full + ": wire has no sockets"
 	}
 	return ""

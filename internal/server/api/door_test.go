@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -230,5 +231,36 @@ func TestMetricsNeedARoleOrThisMachine(t *testing.T) {
 	}
 	if w := send(t, own, "GET", "/api/v1/tokens", "", nil); w.Code != 404 {
 		t.Errorf("the listener for metrics has an API: %d", w.Code)
+	}
+}
+
+// A scrape that hangs takes one of a few places, never more.
+func TestScrapesAtOnceAreBounded(t *testing.T) {
+	t.Parallel()
+	began, goOn := make(chan struct{}), make(chan struct{})
+	r := prometheus.NewRegistry()
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "posthorn_slow", Help: "Slow."}, func() float64 {
+		began <- struct{}{}
+		<-goOn
+		return 1
+	}))
+	h := NewMetrics(Deps{Service: manage.New(manage.Options{}), Metrics: r})
+	var all sync.WaitGroup
+	codes := make(chan int, metricsAtOnce)
+	for range metricsAtOnce {
+		all.Go(func() { codes <- send(t, h, "GET", "/metrics", "", nil).Code })
+	}
+	for range metricsAtOnce {
+		<-began
+	}
+	if w := send(t, h, "GET", "/metrics", "", nil); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("one more: %d %s", w.Code, w.Body)
+	}
+	close(goOn)
+	all.Wait()
+	for range metricsAtOnce {
+		if code := <-codes; code != 200 {
+			t.Errorf("%d", code)
+		}
 	}
 }

@@ -14,17 +14,21 @@ func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 	t.Parallel()
 	cycles, least := pick(12, 100), pick(6_000, 50_000)
 	s := newSite(t, options(""), 10)
-	stop := s.load(ledger.Load{Connections: 32, Sizes: []int{800, 2000, 5000, 2000, 70_000}, Pairs: 7})
+	load := ledger.Load{Connections: 32, Sizes: []int{800, 2000, 5000, 2000, 70_000}, Pairs: 7}
+	stop := s.load(load)
 	for i := 0; ; i++ {
 		time.Sleep(100*time.Millisecond + rand.N(500*time.Millisecond))
 		s.d.Kill()
 		s.again()
-		if i%10 == 9 {
-			s.read()
-		}
-		if _, acked := s.books.Count(); i >= cycles-1 && acked >= least {
+		_, acked := s.books.Count()
+		if i >= cycles-1 && acked >= least {
 			t.Logf("%d kills", i+1)
 			break
+		}
+		if i%10 == 9 { // what is read must not grow meanwhile
+			stop()
+			s.read()
+			stop = s.load(load)
 		}
 	}
 	stop()

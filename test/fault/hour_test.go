@@ -20,6 +20,7 @@ import (
 // the soak, where it is measured; some seconds else), and when the traffic ends
 // goroutines are back where they were.
 func TestNothingLeaksUnderMixedTraffic(t *testing.T) {
+	t.Parallel()
 	length := time.Duration(pick(10, 3600)) * time.Second
 	o := options("")
 	o.Listen = append(o.Listen, "pop3", "metrics")

@@ -189,7 +189,7 @@ func TestOldHashesAreRenewed(t *testing.T) {
 	a, p := newTest(t, func(o *Options) {
 		o.Passwords, o.Log = newer, event.New(event.Handler(&log, event.Options{}))
 	})
-	old := p.rows[1].Password
+	old, verifier := p.rows[1].Password, p.rows[1].Scram256
 	if _, err := a.Password(t.Context(), "alice", "wrong"); err == nil || p.rows[1].Password != old {
 		t.Fatalf("%v, or renewed by a wrong password", err)
 	}
@@ -199,6 +199,9 @@ func TestOldHashesAreRenewed(t *testing.T) {
 	renewed := p.rows[1].Password
 	if h, err := passwd.ParseHash(renewed); err != nil || h.Params.Memory != 128 || !strings.Contains(log.String(), "auth.renewed") {
 		t.Errorf("%+v, %v, %s", h, err, &log)
+	}
+	if verifier == "" || p.rows[1].Scram256 != verifier {
+		t.Errorf("the verifier changed, by which sessions tell a new password: %q", p.rows[1].Scram256)
 	}
 	if _, err := a.Password(t.Context(), "alice", "secret"); err != nil || p.rows[1].Password != renewed {
 		t.Errorf("%v, or renewed twice", err)

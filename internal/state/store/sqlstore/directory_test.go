@@ -25,6 +25,10 @@ func TestDirectoryRowsComeBackAsTheyWerePut(t *testing.T) {
 		if _, err := d.Domain(ctx, "other.test"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("unknown domain: %v", err)
 		}
+		other := store.AccountRow{Addresses: []mail.Address{address(t, "admin@ours.test")}, Admin: true, Created: made}
+		if _, err := d.AddAccount(ctx, other); err != nil { // somebody must be administrator
+			t.Fatal(err)
+		}
 		row := store.AccountRow{
 			Addresses: []mail.Address{address(t, "Zoe@ours.test"), address(t, "a@ours.test")}, FullName: "Zoë", Password: "$h", Scram256: "s2", Scram1: "s1",
 			Admin: true, QuotaBytes: 10, QuotaMessages: 20, Created: made,

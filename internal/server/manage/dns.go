@@ -10,6 +10,7 @@ import (
 
 	"posthorn/internal/base/dns"
 	"posthorn/internal/base/mail"
+	"posthorn/internal/state/directory"
 )
 
 // State is how good something is.
@@ -176,16 +177,24 @@ func (s *Service) dnsDomain(ctx context.Context, in *DNSDomainInput) (*DNSReport
 		return nil, fmt.Errorf("%w: %.80q is no domain", ErrInput, in.Name)
 	}
 	r := s.dnsReport(domain)
-	here := s.here(ctx)
+	here, err := s.here(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
 	mx, err := s.o.Resolver.MX(ctx, domain)
 	switch {
 	case errors.Is(err, dns.ErrNoName):
 		r.add("MX", Red, nil, "The domain does not exist in DNS; nobody can send mail to it.")
+	case errors.Is(err, dns.ErrNotFound) && !here.hosts:
+		r.add("MX", Green, nil, "There is no MX record, so mail goes to the addresses of the domain's own name.")
+		s.dnsMailHost(ctx, r, dns.MX{Host: domain}, here)
 	case errors.Is(err, dns.ErrNotFound):
 		r.add("MX", Yellow, nil, "There is no MX record, so mail goes to the addresses of the domain's own name. Make one: %s. MX 10 %s.", domain, s.o.Hostname())
 		s.dnsMailHost(ctx, r, dns.MX{Host: domain}, here)
 	case err != nil:
 		r.add("MX", Yellow, nil, "The name servers could not say: %v. Ask again later; meanwhile mail waits at its senders.", err)
+	case len(mx.Records) == 1 && mx.Records[0].Host == "" && !here.hosts:
+		r.add("MX", Red, []string{"0 ."}, "The domain says that it takes no mail at all (null MX, RFC 7505); mail for it comes back to its sender at once.")
 	case len(mx.Records) == 1 && mx.Records[0].Host == "":
 		r.add("MX", Red, []string{"0 ."}, "The domain says that it takes no mail at all (null MX, RFC 7505). If it shall, replace the record by: %s. MX 10 %s.", domain, s.o.Hostname())
 	default:
@@ -199,11 +208,13 @@ type place struct {
 	name  string
 	addrs []netip.Addr
 	known bool // all addresses could be found out
+	hosts bool // mail for the domain asked about is taken here
 }
 
-func (s *Service) here(ctx context.Context) place {
+func (s *Service) here(ctx context.Context, domain string) (place, error) {
 	leads, err := s.o.Resolver.Addrs(ctx, s.o.Hostname())
-	return place{s.o.Hostname(), append(slices.Clone(s.o.Addresses()), leads.Records...), !errors.Is(err, dns.ErrTemporary)}
+	whose, failed := s.o.Directory.Resolve(ctx, mail.Address{Local: "anyone", Domain: domain})
+	return place{s.o.Hostname(), append(slices.Clone(s.o.Addresses()), leads.Records...), !errors.Is(err, dns.ErrTemporary), whose.Kind != directory.Elsewhere}, failed
 }
 
 func (s *Service) dnsMailHosts(ctx context.Context, r *DNSReport, hosts []dns.MX, here place) {
@@ -222,12 +233,17 @@ func (s *Service) dnsMailHosts(ctx context.Context, r *DNSReport, hosts []dns.MX
 	}
 	check := &r.Checks[at]
 	switch {
+	case us != "" && !here.hosts:
+		check.State = Red
+		check.Say = fmt.Sprintf("Mail for the domain comes to this server, as %s, but the domain is none of this server's and its mail is refused. Host it: posthorn domain add %s; or let its MX records name others.", us, r.Name)
 	case us == hosts[0].Host && us != "":
 		check.Say = fmt.Sprintf("Mail for the domain comes to this server, as %s.", us)
 	case us != "":
 		check.Say = fmt.Sprintf("Mail goes to %s first; this server (%s) is asked when that does not answer.", hosts[0].Host, us)
 	case !here.known:
 		check.State, check.Say = Yellow, "Whether mail comes here cannot be told now: the name servers did not answer for this server's own name."
+	case !here.hosts:
+		check.Say = "Mail for the domain goes to these servers, in this order. The domain is none of this server's."
 	default:
 		check.State = Yellow
 		check.Say = fmt.Sprintf("Mail for the domain goes to other servers, not here. If it shall come here: %s. MX 10 %s.", r.Name, here.name)

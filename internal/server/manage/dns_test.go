@@ -10,6 +10,7 @@ import (
 	mdns "github.com/miekg/dns"
 
 	"posthorn/internal/base/dns"
+	"posthorn/internal/state/store"
 	"posthorn/internal/testkit/authority"
 )
 
@@ -52,7 +53,19 @@ func onInternet(t *testing.T, name string, addrs ...string) (*Service, *authorit
 		own = append(own, netip.MustParseAddr(s))
 	}
 	r := dns.New(dns.Options{Servers: authority.Names("192.0.2.53:53"), Exchange: a.Exchange})
-	return New(Options{Resolver: r, Hostname: func() string { return name }, Addresses: func() []netip.Addr { return own }}), a
+	s := newOffice(t).Service
+	s.o.Resolver, s.o.Hostname, s.o.Addresses = r, func() string { return name }, func() []netip.Addr { return own }
+	return s, a
+}
+
+// hosting makes domains those of the server.
+func hosting(t *testing.T, s *Service, domains ...string) {
+	t.Helper()
+	for _, d := range domains {
+		if err := s.o.Directory.AddDomain(t.Context(), store.DomainRow{Name: d}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // summary is a report in a few words: "what=state what=state".
@@ -123,6 +136,7 @@ func TestTheWayOfMailForADomainIsShown(t *testing.T) {
 		{"gone.example.org", "MX=red", "does not exist"},
 	} {
 		s, _ := onInternet(t, "mail.example.org", "203.0.113.5")
+		hosting(t, s, c.domain)
 		r, err := s.dnsDomain(t.Context(), &DNSDomainInput{Name: c.domain})
 		if err != nil || summary(r) != c.want {
 			t.Errorf("%s: %s, %v; want %s", c.domain, summary(r), err, c.want)
@@ -140,5 +154,28 @@ func TestTheWayOfMailForADomainIsShown(t *testing.T) {
 	}
 	if r, err := s.dnsDomain(t.Context(), &DNSDomainInput{Name: "Bücher.example.org"}); err != nil || r.Name != "xn--bcher-kva.example.org" {
 		t.Errorf("%v, %v", r, err)
+	}
+}
+
+// Of a domain that others host nobody is told to change its records, unless
+// they lead mail here, where it is refused.
+func TestTheWayOfMailToADomainOfOthersIsNoFault(t *testing.T) {
+	t.Parallel()
+	s, _ := onInternet(t, "mail.example.org", "203.0.113.5")
+	for _, c := range []struct{ domain, want, say string }{
+		{"away.example.org", "MX=green mx.example.net=green", "none of this server's"},
+		{"bare.example.org", "MX=green bare.example.org=green", "the domain's own name."},
+		{"never.example.org", "MX=red", "comes back to its sender"},
+		{"alias.example.org", "MX=red other.example.org=green", "posthorn domain add alias.example.org"},
+		{"backup.example.org", "MX=red mx.example.net=green mail.example.org=green", "its mail is refused"},
+	} {
+		r, err := s.dnsDomain(t.Context(), &DNSDomainInput{Name: c.domain})
+		if err != nil || summary(r) != c.want {
+			t.Errorf("%s: %s, %v; want %s", c.domain, summary(r), err, c.want)
+			continue
+		}
+		if text, _ := json.Marshal(r); !strings.Contains(string(text), c.say) || strings.Contains(string(text), "MX 10 mail.example.org.") {
+			t.Errorf("%s: %q is not said, or a change is: %s", c.domain, c.say, text)
+		}
 	}
 }

@@ -8,6 +8,7 @@
 package manage
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -48,7 +49,7 @@ func declare[I, O any](id, method, path string, least Role, summary string, run 
 		}
 		out, err := run(s, ctx, in)
 		if err == nil && method != get {
-			s.o.Log.Log(event.AdminAction, slog.String("operation", id), slog.String("target", target(in)), slog.String("author", author(ctx, controlAuthor)))
+			s.o.Log.Log(event.AdminAction, slog.String("operation", id), slog.String("target", target(in)), slog.String("author", author(ctx, cmp.Or(claimed(in), controlAuthor))))
 		}
 		return out, err
 	}

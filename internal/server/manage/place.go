@@ -3,6 +3,7 @@ package manage
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -67,14 +68,62 @@ func (w places) of(field string) string {
 	return place
 }
 
-// target names what an operation was done to: the values in its path.
+// target names what an operation was done to: the values in its path, or those
+// fields of what it adds or selects by that name something.
 func target(in any) string {
 	v := reflect.ValueOf(in).Elem()
 	var all []string
-	for f, value := range v.Fields() {
+	walk(v, func(f reflect.StructField, value reflect.Value) {
 		if f.Tag.Get("path") != "" {
 			all = append(all, fmt.Sprint(value.Interface()))
 		}
+	})
+	if len(all) > 0 {
+		return strings.Join(all, " ")
 	}
+	walk(v, func(f reflect.StructField, value reflect.Value) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !slices.Contains(naming, name) || value.IsZero() {
+			return
+		}
+		switch value.Kind() {
+		case reflect.String:
+			all = append(all, value.String())
+		case reflect.Slice: // a list of one's addresses: the first is the primary one
+			all = append(all, fmt.Sprint(value.Index(0).Interface()))
+		case reflect.Map: // settings, without their values
+			for _, k := range value.MapKeys() {
+				all = append(all, k.String())
+			}
+			slices.Sort(all)
+		}
+	})
 	return strings.Join(all, " ")
+}
+
+// naming are the fields by which an input without a path says what it is about.
+var naming = []string{"name", "address", "addresses", "set", "sender", "recipient", "destination", "state"}
+
+// claimed is who the input says wants it.
+func claimed(in any) (who string) {
+	walk(reflect.ValueOf(in).Elem(), func(f reflect.StructField, value reflect.Value) {
+		if f.Name == "Author" && value.Kind() == reflect.String {
+			who = value.String()
+		}
+	})
+	return who
+}
+
+// walk visits the fields of an input and of the structs in it.
+func walk(v reflect.Value, visit func(reflect.StructField, reflect.Value)) {
+	if v.Kind() != reflect.Struct {
+		return
+	}
+	for f, value := range v.Fields() {
+		if f.Name == "Body" || f.Anonymous {
+			walk(value, visit)
+			continue
+		}
+		visit(f, value)
+	}
 }

@@ -62,13 +62,16 @@ func onMany(verb queueVerb) func(*Service, context.Context, *QueueManyInput) (Co
 	}
 }
 
+// errUnselected refuses to act on the whole queue by oversight.
+var errUnselected = said{"nothing is selected: name a message, a sender, a recipient, a destination or a state", ErrInput}
+
 func (s *Service) actOnMany(ctx context.Context, in *QueueManyInput, a queueAct) (Count, error) {
 	f, err := in.filter()
 	if err != nil {
 		return Count{}, err
 	}
 	if !f.Selects() {
-		return Count{}, said{"nothing is selected: name a message, a sender, a recipient, a destination or a state", ErrInput}
+		return Count{}, errUnselected
 	}
 	n, err := s.act(ctx, f, a, author(ctx, in.Author))
 	if errors.Is(err, store.ErrNotFound) {
@@ -86,6 +89,9 @@ func (s *Service) purge(ctx context.Context, in *QueuePurgeInput) (Count, error)
 	if err != nil {
 		return Count{}, err
 	}
+	if !f.Selects() {
+		return Count{}, errUnselected
+	}
 	messages, recipients := 0, 0
 	err = s.pages(ctx, f, func(page []store.QueueEntry) error {
 		messages += len(page)
@@ -94,10 +100,19 @@ func (s *Service) purge(ctx context.Context, in *QueuePurgeInput) (Count, error)
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil || messages == 0 {
 		return Count{}, err
 	}
-	return Count{}, said{fmt.Sprintf("this removes %d recipients of %d messages for good and tells nobody; confirm it (posthorn queue remove … --yes)", recipients, messages), ErrInput}
+	return Count{}, said{fmt.Sprintf("this removes %s of %s for good and tells nobody; confirm it (--yes at the prompt, confirm=true in a request)",
+		counted(recipients, "recipient"), counted(messages, "message")), ErrInput}
+}
+
+// counted writes "1 message", "2 messages".
+func counted(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
 }
 
 // pages calls f for everything selected, a thousand messages at a time.

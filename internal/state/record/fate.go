@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"posthorn/internal/base/ident"
 )
 
 // fate says for each recipient where the message is now.
@@ -15,14 +17,55 @@ func (p *printer) fate(b Biography) {
 		return
 	}
 	p.f("\nWhere it is now\n")
+	waits := false
 	for _, who := range affected(b.Events) {
-		e := last(b.Events, who)
+		at := last(b.Events, who)
+		e := &b.Events[at]
 		name := "the message"
 		if who != "" {
 			name = "<" + clean(who) + ">"
 		}
-		p.f("  %s: %s\n", name, p.now(e))
+		p.f("  %s: %s%s\n", name, p.now(e), told(b.Events[at:]))
+		waits = waits || inQueue(e.Kind)
 	}
+	if waits {
+		p.f("  Until when it is tried: posthorn queue show %s\n", b.id())
+	}
+}
+
+// id is the message's.
+func (b Biography) id() ident.ID {
+	if b.Attempt != nil {
+		return b.Attempt.ID
+	}
+	return b.Events[0].ID
+}
+
+// inQueue reports that after the event the mail lies in the queue.
+func inQueue(k EventKind) bool {
+	return k == Queued || k == Released || k == Delayed || k == Held
+}
+
+// told says by which notice the sender knows of the failure that events begin
+// with.
+func told(events []Event) string {
+	if k := events[0].Kind; k != Failed && k != Expired {
+		return ""
+	}
+	for i := range events {
+		if e := &events[i]; e.Kind == Bounced {
+			return "; the sender was told" + in(" by ", clean(e.Reply))
+		}
+	}
+	return ""
+}
+
+// in puts a text into a sentence, nothing where there is none.
+func in(before, text string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text
 }
 
 // affected lists the recipients events name, in order; all events that name
@@ -41,15 +84,12 @@ func affected(events []Event) []string {
 }
 
 // last is the event that decides where a recipient's mail is.
-func last(events []Event, who string) *Event {
-	var found *Event
+func last(events []Event, who string) int {
+	found := len(events) - 1
 	for i := range events {
 		if e := &events[i]; (e.Recipient == who || e.Recipient == "") && e.Kind != Replied && e.Kind != Bounced {
-			found = e
+			found = i
 		}
-	}
-	if found == nil {
-		found = &events[len(events)-1]
 	}
 	return found
 }
@@ -71,19 +111,26 @@ func (p *printer) now(e *Event) string {
 	case Redirected:
 		return fmt.Sprintf("redirected to <%s> at %s%s", clean(e.Place), at, by(e))
 	case Delayed:
-		return fmt.Sprintf("in the queue; at %s %s said: %s%s", at, host(e), orNone(e.Reply), p.next(e))
+		return fmt.Sprintf("in the queue; last attempt at %s%s%s", at, outcome(e), p.next(e))
 	case Held:
 		return "held in the queue since " + at + by(e)
 	case Delivered:
 		return fmt.Sprintf("taken over by %s at %s: %s", host(e), at, orNone(e.Reply))
 	case Failed:
-		return fmt.Sprintf("not delivered: at %s %s said: %s", at, host(e), orNone(e.Reply))
+		return fmt.Sprintf("not delivered, given up at %s%s", at, outcome(e))
 	case Expired:
-		return "not delivered: the time in the queue ran out at " + at
+		return fmt.Sprintf("not delivered, the time in the queue ran out at %s%s", at, outcome(e))
 	case Removed:
 		return "taken out of the queue at " + at + by(e)
 	}
 	return e.Kind.String() + " at " + at
+}
+
+// outcome is how an attempt ended: where, and with which reply. Replies to a host
+// that could not be reached, or would not do, are of this server's own making;
+// so nobody is said to have said them.
+func outcome(e *Event) string {
+	return in(", ", clean(e.Place)) + in(": ", clean(e.Reply))
 }
 
 func (p *printer) next(e *Event) string {
@@ -121,10 +168,15 @@ func (p *printer) later(events []Event) {
 
 // happened is an event in words.
 func (p *printer) happened(e *Event) string {
+	if words := failing[e.Kind]; words != "" {
+		if e.Recipient != "" {
+			words += " to <" + clean(e.Recipient) + ">"
+		}
+		return words + outcome(e) + p.next(e)
+	}
 	var b strings.Builder
 	b.WriteString(map[EventKind]string{
-		Filed: "filed into", Queued: "put into the queue", Delivered: "delivered to", Delayed: "delivery delayed by", Failed: "refused by",
-		Expired: "gave up after the time in the queue", Bounced: "the sender was told", Held: "held", Released: "released",
+		Filed: "filed into", Queued: "put into the queue", Delivered: "delivered to", Bounced: "the sender was told", Held: "held", Released: "released",
 		Redirected: "redirected to", Removed: "taken out of the queue", Replied: "an automatic reply was sent", Read: "read in", Moved: "moved to",
 		Deleted: "deleted from",
 	}[e.Kind])
@@ -140,6 +192,41 @@ func (p *printer) happened(e *Event) string {
 	}
 	b.WriteString(p.next(e))
 	return b.String()
+}
+
+// failing are the words of events that tell of an attempt without success.
+var failing = map[EventKind]string{Delayed: "not delivered yet", Failed: "not delivered", Expired: "the time in the queue ran out, not delivered"}
+
+// fates are the words a list has for where mail is after an event.
+var fates = map[EventKind]string{Filed: "in the mailbox", Moved: "in the mailbox", Read: "in the mailbox", Deleted: "deleted", Queued: "waits", Released: "waits",
+	Delayed: "waits", Held: "held", Delivered: "delivered", Failed: "not delivered", Expired: "not delivered", Removed: "removed", Redirected: "redirected"}
+
+// brief is where a message is, in a few words: for all recipients, or how many
+// of them share a fate, with the reply where one alone failed.
+func brief(events []Event) string {
+	var words []string
+	counts := map[string]int{}
+	reply := ""
+	for _, who := range affected(events) {
+		e := &events[last(events, who)]
+		word := fates[e.Kind]
+		if word == "" {
+			continue
+		}
+		if counts[word]++; counts[word] == 1 {
+			words = append(words, word)
+		}
+		if failing[e.Kind] != "" {
+			reply = in(": ", clean(e.Reply))
+		}
+	}
+	if len(words) == 1 {
+		return words[0] + reply
+	}
+	for i, w := range words {
+		words[i] = fmt.Sprintf("%d %s", counts[w], w)
+	}
+	return strings.Join(words, ", ")
 }
 
 // eventsSummary is what a list shows of a message without an attempt.

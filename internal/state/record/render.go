@@ -45,6 +45,9 @@ func (v View) Line(w io.Writer, b Biography) error {
 		}
 		p.f("  %s [%s]", clean(s.Reply), check)
 	}
+	if text := brief(b.Events); text != "" {
+		p.f("  (%s)", text)
+	}
 	p.f("\n")
 	return p.err
 }

@@ -87,6 +87,13 @@ func TestBiographiesReadWell(t *testing.T) {
 			{Time: day(10, 2), Kind: Failed, Recipient: "carol@example.test", Place: "mx.other.test", Reply: "550 5.1.1 unknown"},
 			{Time: day(10, 2), Kind: Bounced, Recipient: "carol@example.test"},
 		}},
+		"expired": {Attempt: story(t, Accepted, sent), Events: []Event{
+			{Time: day(10, 1), Kind: Queued, Recipient: "bob@away.test"},
+			{Time: day(10, 2), Kind: Delayed, Recipient: "bob@away.test", Place: "mx.away.test [192.0.2.9]", Reply: "451 4.4.1 mx.away.test [192.0.2.9] does not answer", Next: day(10, 7)},
+			{Time: day(14, 2), Kind: Bounced, Reply: "notice 06h04zqgpdr01fehbrd3x0wez8"},
+			{Time: day(15, 0), Kind: Expired, Recipient: "bob@away.test", Place: "mx.away.test [192.0.2.9]", Reply: "451 4.4.7 Delivery time expired"},
+			{Time: day(15, 0), Kind: Bounced, Reply: "notice 06h04ztzmxr0162swnthpmn6r8"},
+		}},
 		"own": {Events: []Event{{ID: id(t, "0003"), Time: day(10, 1), Kind: Expired, Recipient: "bob@away.test"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,243 @@
+package dkim
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"hash"
+	"strings"
+)
+
+// Canon is a canonical form (RFC 6376 §3.4).
+type Canon uint8
+
+// The canonical forms.
+const (
+	Simple Canon = iota
+	Relaxed
+	canons
+)
+
+var canonNames = [canons]string{"simple", "relaxed"}
+
+// String returns the word of c=.
+func (c Canon) String() string { return canonNames[min(c, canons-1)] }
+
+func parseCanon(s string) (Canon, bool) {
+	for c, name := range canonNames {
+		if strings.EqualFold(s, name) {
+			return Canon(c), true
+		}
+	}
+	return 0, false
+}
+
+var crlf = []byte("\r\n")
+
+// AppendField appends a header field in canonical form, without a CRLF at the
+// end (RFC 6376 §3.4.1, §3.4.2).
+func (c Canon) AppendField(dst, raw []byte) []byte {
+	raw = bytes.TrimSuffix(raw, crlf)
+	if c == Simple {
+		return append(dst, raw...)
+	}
+	name, value, _ := bytes.Cut(raw, []byte(":"))
+	for _, b := range bytes.TrimRight(name, " \t") {
+		if 'A' <= b && b <= 'Z' {
+			b |= 0x20
+		}
+		dst = append(dst, b)
+	}
+	dst = append(dst, ':')
+	start := len(dst)
+	for i := 0; i < len(value); i++ {
+		switch b := value[i]; {
+		case b == '\r' && i+1 < len(value) && value[i+1] == '\n':
+			i++ // unfolded
+		case b == ' ' || b == '\t':
+			if len(dst) > start && dst[len(dst)-1] != ' ' {
+				dst = append(dst, ' ')
+			}
+		default:
+			dst = append(dst, b)
+		}
+	}
+	if len(dst) > start && dst[len(dst)-1] == ' ' {
+		dst = dst[:len(dst)-1]
+	}
+	return dst
+}
+
+// whole is the limit of a hash over all of the body.
+const whole = -1
+
+// bodySum is the hash of a canonical body, or of its first octets.
+type bodySum struct {
+	limit int64
+	hash  hash.Hash
+}
+
+// body brings a body into canonical form as it streams by (RFC 6376 §3.4.3,
+// §3.4.4) and feeds the hashes asked for. Line ends wait until something
+// follows them, because empty lines at the end do not count.
+type body struct {
+	canon Canon
+	crlfs int64 // line ends that wait
+	cr    bool  // the last octet was a CR
+	space bool  // white space waits (relaxed)
+	total int64 // octets of the canonical form
+	sums  []*bodySum
+	out   []byte
+}
+
+// want returns the hash over the first limit octets.
+func (b *body) want(limit int64) *bodySum {
+	for _, s := range b.sums {
+		if s.limit == limit {
+			return s
+		}
+	}
+	s := &bodySum{limit: limit, hash: sha256.New()}
+	b.sums = append(b.sums, s)
+	return s
+}
+
+func (b *body) write(p []byte) {
+	if b.canon == Simple {
+		b.simple(p)
+	} else {
+		b.relaxed(p)
+	}
+}
+
+// simple passes everything on but the line ends at the end.
+func (b *body) simple(p []byte) {
+	if b.cr && len(p) > 0 {
+		b.cr = false
+		if p[0] == '\n' {
+			b.crlfs++
+			p = p[1:]
+		} else {
+			b.content(crlf[:1])
+		}
+	}
+	end, ends, cr := len(p), int64(0), false
+	if end > 0 && p[end-1] == '\r' {
+		cr = true
+		end--
+	}
+	for end >= 2 && p[end-2] == '\r' && p[end-1] == '\n' {
+		end -= 2
+		ends++
+	}
+	if end > 0 {
+		b.content(p[:end])
+	}
+	b.crlfs += ends
+	b.cr = b.cr || cr
+}
+
+// relaxed also drops white space before line ends, and makes one space of it
+// elsewhere.
+func (b *body) relaxed(p []byte) {
+	for len(p) > 0 {
+		switch c := p[0]; {
+		case b.cr:
+			b.cr = false
+			if c == '\n' {
+				b.crlfs++
+				b.space = false
+				p = p[1:]
+			} else {
+				b.spaced(crlf[:1])
+			}
+		case c == ' ' || c == '\t':
+			b.space = true
+			p = p[1:]
+		case c == '\r':
+			b.cr = true
+			p = p[1:]
+		default:
+			n := 1
+			for n < len(p) && p[n] != ' ' && p[n] != '\t' && p[n] != '\r' {
+				n++
+			}
+			b.spaced(p[:n])
+			p = p[n:]
+		}
+	}
+}
+
+// spaced appends octets after the space and the line ends that wait.
+func (b *body) spaced(p []byte) {
+	if b.crlfs == 1 { // the common case, without a call to the hash
+		b.out = append(b.out, crlf...)
+		b.crlfs = 0
+	} else if b.crlfs > 1 {
+		b.flush()
+		b.lineEnds()
+	}
+	if b.space {
+		b.out = append(b.out, ' ')
+		b.space = false
+	}
+	if len(b.out)+len(p) > outSize {
+		b.flush()
+	}
+	if len(p) > outSize {
+		b.hash(p)
+		return
+	}
+	b.out = append(b.out, p...)
+}
+
+// outSize is how much of the relaxed form is gathered for the hash.
+const outSize = 4 << 10
+
+func (b *body) flush() {
+	b.hash(b.out)
+	b.out = b.out[:0]
+}
+
+// content hashes octets after the line ends that wait.
+func (b *body) content(p []byte) {
+	b.lineEnds()
+	b.hash(p)
+}
+
+func (b *body) lineEnds() {
+	const many = "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n"
+	for b.crlfs > 0 {
+		n := min(b.crlfs, int64(len(many)/2))
+		b.hash([]byte(many[:2*n]))
+		b.crlfs -= n
+	}
+}
+
+// hash gives every hash what lies before its limit.
+func (b *body) hash(p []byte) {
+	for _, s := range b.sums {
+		part := p
+		if s.limit != whole {
+			part = p[:max(0, min(int64(len(p)), s.limit-b.total))]
+		}
+		s.hash.Write(part)
+	}
+	b.total += int64(len(p))
+}
+
+// end closes the body: it ends with one line end, but an empty relaxed one
+// stays empty.
+func (b *body) end() {
+	if b.cr {
+		b.cr = false
+		if b.canon == Simple {
+			b.content(crlf[:1])
+		} else {
+			b.spaced(crlf[:1])
+		}
+	}
+	b.flush()
+	if b.canon == Simple || b.total > 0 {
+		b.hash(crlf)
+	}
+}

@@ -32,6 +32,9 @@ func (c *conn) capabilities() []string {
 	names := append([]string(nil), always...)
 	if c.session != nil {
 		names = append(names, afterLogin...)
+		if c.set.Compress && !c.packed {
+			names = append(names, "COMPRESS=DEFLATE") // RFC 4978
+		}
 		return append(names, "APPENDLIMIT="+strconv.FormatInt(int64(c.set.MessageSize), 10)) // RFC 7889
 	}
 	if c.net.TLS() == nil && c.s.tlsConfig() != nil {

@@ -30,6 +30,7 @@ type conn struct {
 	guard    Guard
 	session  *session
 	closing  bool // a goodbye has been said
+	packed   bool // COMPRESS is on
 }
 
 // Serve implements listen.Server.

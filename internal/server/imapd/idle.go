@@ -31,8 +31,7 @@ func runIdle(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 
 // idle tells news until the client says DONE.
 func (c *conn) idle(ctx context.Context) error {
-	until := c.idleUntil()
-	for {
+	news := func() error {
 		c.tell(ctx, tellAll)
 		if err := c.enc.Flush(); err != nil {
 			return err
@@ -40,18 +39,21 @@ func (c *conn) idle(ctx context.Context) error {
 		if c.closing {
 			return io.EOF
 		}
-		if c.dec.Buffered() > 0 {
-			return c.dec.Done()
-		}
-		c.in.idle(until, c.set.CommandTime)
-		err := c.in.await()
-		if err == nil {
-			return c.dec.Done()
-		}
-		if !errors.Is(err, errWoken) {
+		return nil
+	}
+	if err := news(); err != nil {
+		return err
+	}
+	c.in.idle(c.idleUntil(), c.set.CommandTime)
+	c.in.listen(news)
+	defer c.in.listen(nil)
+	if c.dec.Buffered() == 0 && !c.packed {
+		// Here rather than below, where a deep stack would wait.
+		if err := c.in.attend(); err != nil {
 			return err
 		}
 	}
+	return c.dec.Done()
 }
 
 // endIdle answers an IDLE that did not end as it should.

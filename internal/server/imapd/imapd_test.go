@@ -46,11 +46,12 @@ func play(t *testing.T, dialogue string) {
 			Serve: w.serve,
 			TLS:   pool,
 			Commands: map[string]func(string) error{
-				"deliver": w.deliver,
-				"fail":    func(name string) error { w.faults.fail(failures[name]); return nil },
-				"secure":  func(string) error { w.offer.PlaintextWithoutTLS = false; return nil },
-				"hurry":   func(string) error { w.settings.SearchTime = -1; return nil },
-				"limit":   func(string) error { w.settings.MessageSize = 1000; return nil },
+				"deliver":      w.deliver,
+				"fail":         func(name string) error { w.faults.fail(failures[name]); return nil },
+				"secure":       func(string) error { w.offer.PlaintextWithoutTLS = false; return nil },
+				"hurry":        func(string) error { w.settings.SearchTime = -1; return nil },
+				"limit":        func(string) error { w.settings.MessageSize = 1000; return nil },
+				"uncompressed": func(string) error { w.settings.Compress = false; return nil },
 			},
 		})
 		if err != nil {

@@ -28,4 +28,7 @@ type Settings struct {
 	// SearchTime bounds one search that has to read message texts. A search
 	// that takes longer is answered with NO [LIMIT].
 	SearchTime time.Duration `default:"60s" min:"1s" max:"10m"`
+	// Compress offers to compress what is sent both ways (COMPRESS=DEFLATE, RFC
+	// 4978). A connection whose client wants it takes about 50 KB more.
+	Compress bool `default:"true"`
 }

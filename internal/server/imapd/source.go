@@ -16,19 +16,21 @@ var errWoken = errors.New("imapd: woken")
 const perOctet = time.Second / 500
 
 // source reads from a connection under two clocks: how long a client may be
-// silent between commands, and how long a command may take in all. While
-// nobody reads a command, wake interrupts the wait; that is how IDLE hears of
-// news without a goroutine of its own.
+// silent between commands, and how long a command may take in all. In IDLE,
+// wake interrupts the wait for the client; that is how the goroutine that
+// reads hears of news.
 type source struct {
 	conn net.Conn
 	// idleUntil bounds the wait for the first octet; busyUntil the rest.
 	idleUntil, busyUntil time.Time
 	command              time.Duration
 	busy                 bool
+	packed               bool  // a command begins with what is decompressed, not with what is received
+	err                  error // what ended reading, except a woken wait
 
 	ahead [1]byte // read by await
 	has   bool
-	err   error // what ended reading, except a woken wait
+	news  func() error // what a wake is for; nil except in IDLE
 
 	mu      sync.Mutex
 	waiting bool
@@ -40,8 +42,16 @@ func (s *source) idle(until time.Time, command time.Duration) {
 	s.idleUntil, s.command, s.busy = until, command, false
 }
 
+// listen sets what is called when a wake interrupts the wait for the client.
+func (s *source) listen(news func() error) { s.news = news }
+
 // Read implements io.Reader for the decoder.
-func (s *source) Read(p []byte) (int, error) {
+func (s *source) Read(p []byte) (n int, err error) {
+	if s.news != nil && !s.busy {
+		if s.err = s.attend(); s.err != nil {
+			return 0, s.err
+		}
+	}
 	if s.has {
 		s.has = false
 		p[0] = s.ahead[0]
@@ -54,7 +64,7 @@ func (s *source) Read(p []byte) (int, error) {
 	if err := s.conn.SetReadDeadline(until); err != nil {
 		return 0, err
 	}
-	n, err := s.conn.Read(p)
+	n, err = s.conn.Read(p)
 	s.received(n)
 	s.err = err
 	return n, err
@@ -64,14 +74,35 @@ func (s *source) received(n int) {
 	if n == 0 {
 		return
 	}
-	if !s.busy {
-		s.busy, s.busyUntil = true, time.Now().Add(s.command)
+	if !s.packed {
+		s.begin()
 	}
 	s.busyUntil = s.busyUntil.Add(time.Duration(n) * perOctet)
 }
 
-// await waits until the client sends something, which stays to be read. It
-// returns errWoken if wake was called since the last await returned.
+// begin starts the clock of a command, unless it runs.
+func (s *source) begin() {
+	if !s.busy {
+		s.busy, s.busyUntil = true, time.Now().Add(s.command)
+	}
+}
+
+// attend waits until the client sends something, which stays to be read, and
+// tells news meanwhile. An error in telling ends it.
+func (s *source) attend() error {
+	for {
+		err := s.await()
+		if !errors.Is(err, errWoken) {
+			return err
+		}
+		if err := s.news(); err != nil {
+			return err
+		}
+	}
+}
+
+// await waits until the client sends something. It returns errWoken if wake
+// was called since the last await returned.
 func (s *source) await() error {
 	if s.has {
 		return nil

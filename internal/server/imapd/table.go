@@ -86,6 +86,7 @@ var commands = []command{
 	{"SETQUOTA", loggedIn, false, tellAll, runSetQuota},
 	{"APPEND", loggedIn, false, tellAll, runAppend},
 	{"IDLE", loggedIn, false, tellAll, runIdle},
+	{"COMPRESS", loggedIn, false, tellNothing, runCompress},
 
 	{"CHECK", selected, false, tellAll, runNoop},
 	{"CLOSE", selected, false, tellNothing, runClose},

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -115,4 +118,36 @@ func TestAProgramUsesTheAPI(t *testing.T) {
 		t.Fatal(err, out)
 	}
 	contains(t, call("GET", "http", "/api/v1/status", token.Secret, 401), "token")
+}
+
+// The API's description is valid by the schema of OpenAPI 3.1 itself.
+func TestTheAPIsDescriptionIsValidOpenAPI(t *testing.T) {
+	t.Parallel()
+	folder, err := filepath.Abs("../setup/node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "node_modules")); err != nil {
+		missing(t, "what test/setup/node names")
+	}
+	d := daemon.Start(t, daemon.Options{Listen: []string{"http"}})
+	resp, err := http.Get("http://" + d.Addr("http") + "/api/v1/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		text  string
+		valid bool
+	}{{string(text), true}, {strings.Replace(string(text), `"responses"`, `"answers"`, 1), false}} {
+		validate := exec.CommandContext(t.Context(), need(t, "node"), "openapi.js")
+		validate.Dir, validate.Stdin = folder, strings.NewReader(c.text)
+		if out, err := validate.CombinedOutput(); (err == nil) != c.valid {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
 }

@@ -115,12 +115,17 @@ func (s *site) drained() {
 	}
 }
 
-// drain waits until the queue holds nothing for mailboxes here.
+// drain waits until the queue holds nothing; a minute in which nothing of it
+// moves is too long.
 func (s *site) drain() error {
+	before := ""
 	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		out, err := s.d.Run("", "queue", "list")
 		if err == nil && strings.HasPrefix(out, "The queue is empty") {
 			return nil
+		}
+		if out != before {
+			before, end = out, time.Now().Add(time.Minute)
 		}
 		if time.Now().After(end) {
 			return fmt.Errorf("the queue does not drain: %w\n%s", err, out)

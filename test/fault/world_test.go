@@ -2,9 +2,9 @@ package fault
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -118,17 +118,21 @@ func (s *site) drained() {
 // drain waits until the queue holds nothing; a minute in which nothing of it
 // moves is too long.
 func (s *site) drain() error {
-	before := ""
+	var before int64
 	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		out, err := s.d.Run("", "queue", "list")
-		if err == nil && strings.HasPrefix(out, "The queue is empty") {
+		var page struct{ Messages int64 }
+		out, err := s.d.Run("", "queue", "list", "--json")
+		if err == nil {
+			err = json.Unmarshal([]byte(out), &page)
+		}
+		if err == nil && page.Messages == 0 {
 			return nil
 		}
-		if out != before {
-			before, end = out, time.Now().Add(time.Minute)
+		if page.Messages != before {
+			before, end = page.Messages, time.Now().Add(time.Minute)
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("the queue does not drain: %w\n%s", err, out)
+			return fmt.Errorf("the queue does not drain: %d messages, %w", page.Messages, err)
 		}
 	}
 }

@@ -47,9 +47,15 @@ func (c *conn) idle(ctx context.Context) error {
 	c.in.idle(c.idleUntil(), c.set.CommandTime)
 	c.in.listen(news)
 	defer c.in.listen(nil)
-	if c.dec.Buffered() == 0 && !c.packed {
-		// Here rather than below, where a deep stack would wait.
-		if err := c.in.attend(); err != nil {
+	for c.dec.Buffered() == 0 && !c.packed { // attend, with less on the stack
+		err := c.in.await()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errWoken) {
+			return err
+		}
+		if err := news(); err != nil {
 			return err
 		}
 	}

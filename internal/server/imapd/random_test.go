@@ -175,7 +175,7 @@ func (a *actor) step() error {
 // by CONDSTORE or QRESYNC, some speak IMAP4rev2.
 var actorKinds = []string{"", "CONDSTORE", "QRESYNC", "IMAP4rev2", "IMAP4rev2 QRESYNC", "UTF8=ACCEPT", "IMAP4rev2 CONDSTORE", "QRESYNC UTF8=ACCEPT"}
 
-// actors makes a client of each kind, with the inbox selected.
+// actors makes a client of each kind, with the inbox selected; some compress.
 func actors(t *testing.T, w *world, seed uint64) []*actor {
 	var out []*actor
 	for i, kind := range actorKinds {
@@ -193,6 +193,11 @@ func actors(t *testing.T, w *world, seed uint64) []*actor {
 		}
 		if a.condStore { // the mod-sequences of what it has heard of already
 			if _, _, err := a.do("FETCH 1:* (UID FLAGS) (CHANGEDSINCE 1)"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%3 > 0 {
+			if err := a.compress([]func() func([]byte) []byte{syncFlush, partialFlush}[i%3-1]()); err != nil {
 				t.Fatal(err)
 			}
 		}

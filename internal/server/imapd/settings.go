@@ -29,6 +29,6 @@ type Settings struct {
 	// that takes longer is answered with NO [LIMIT].
 	SearchTime time.Duration `default:"60s" min:"1s" max:"10m"`
 	// Compress offers to compress what is sent both ways (COMPRESS=DEFLATE, RFC
-	// 4978). A connection whose client wants it takes about 50 KB more.
+	// 4978). A connection whose client wants it takes up to 50 KB more.
 	Compress bool `default:"true"`
 }

@@ -63,6 +63,17 @@ func (w *Where) flags() string {
 	return ""
 }
 
+// start is the command that starts the server a command was about.
+func (w *Where) start() string {
+	switch {
+	case w.Config != "":
+		return "posthorn serve" + w.flags()
+	case w.Data == "" && exists(ConfigFile):
+		return "posthorn serve"
+	}
+	return "posthorn quickstart" + w.flags() + " for a trial, posthorn serve" + w.flags()
+}
+
 func exists(name string) bool {
 	_, err := os.Stat(name)
 	return !errors.Is(err, fs.ErrNotExist)
@@ -82,7 +93,7 @@ func (w *Where) with(ctx context.Context, s *Streams, f func(manage.Caller) erro
 		return f(remote)
 	}
 	if !exists(c.Data) {
-		return fmt.Errorf("no server runs on %s and the folder does not exist; start one (posthorn quickstart), or name another with --data DIR or --config FILE", c.Data)
+		return fmt.Errorf("no server runs on %s and the folder does not exist; start one (%s), or name another with --data DIR or --config FILE", c.Data, w.start())
 	}
 	if w.Data == "" && w.Config == "" {
 		fmt.Fprintf(s.Err, "posthorn: no server runs on %s; this is about the data there (another: --data DIR or --config FILE)\n", c.Data)

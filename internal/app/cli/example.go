@@ -39,7 +39,8 @@ func (c *settingSetCmd) Help() string {
 
     posthorn setting set policy.size.inbound=30MB --comment 'slides'
     posthorn setting set policy.size.inbound=
-    posthorn setting set smtp.idle_timeout=2m --trial 10m`
+    posthorn setting set smtp.idle_timeout=2m --trial 10m
+    posthorn setting set relay.user=me relay.password --stdin < password.txt`
 }
 
 // Help implements kong.HelpProvider.

@@ -31,12 +31,12 @@ var wrongs = []struct {
 // as far as it was.
 func misread(err error, node *kong.Node) string {
 	text := err.Error()
-	if strings.HasPrefix(text, "expected one of ") {
-		var verbs []string
-		for _, child := range node.Children {
-			verbs = append(verbs, child.Name)
-		}
-		return "say what to do: " + strings.Join(verbs, ", ")
+	word, unknown := strings.CutPrefix(text, "unexpected argument ")
+	switch unknown = unknown && !strings.Contains(word, "did you mean"); {
+	case strings.HasPrefix(text, "expected one of "):
+		return "say what to do: " + verbs(node)
+	case unknown && len(node.Children) > 0:
+		return fmt.Sprintf("%s is no command here; there are: %s", word, verbs(node))
 	}
 	for _, w := range wrongs {
 		if w.is.MatchString(text) {
@@ -44,6 +44,15 @@ func misread(err error, node *kong.Node) string {
 		}
 	}
 	return text
+}
+
+// verbs lists the commands below a noun.
+func verbs(node *kong.Node) string {
+	var names []string
+	for _, child := range node.Children {
+		names = append(names, child.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // explain writes the error of a command for the terminal: what the server said
@@ -54,7 +63,7 @@ func explain(err error) string {
 		text = strings.Replace(text, refused.Error(), "the server refused "+refused.Verb+": "+clean(refused.Reply.String()), 1)
 	}
 	if name := (x509.HostnameError{}); errors.As(err, &name) {
-		text = fmt.Sprintf("the server's certificate is not for %s, its name by the setting server.hostname, but for %s; one of the server's own making is made anew at the next start",
+		text = fmt.Sprintf("the server's certificate is not for %s, its name by the setting server.hostname, but for %s. Restart the server: a certificate of its own making is then made anew; one of yours (tls.certificate in posthorn.toml) has to name it",
 			name.Host, strings.Join(name.Certificate.DNSNames, ", "))
 	}
 	if before, _, ok := strings.Cut(text, " already: listen "); ok && errors.Is(err, syscall.EADDRINUSE) {

@@ -27,6 +27,7 @@ func TestMistakesAreNamedWithTheirRemedy(t *testing.T) {
 		{"queue list --state lost", `--state: "lost" is none of "queued", "held"`, "queue list --help"},
 		{"policy try --client 192.0.2.1 --rcpt a@example.test --message /nowhere", "--message: the file /nowhere does not exist", "policy try --help"},
 		{"acount list", `did you mean "account"?`, "--help"},
+		{"account password a@example.test", "password is no command here; there are: add, list, show, set, remove", "account --help"},
 		{"account lst", `did you mean one of "list", "set"?`, "account --help"},
 	} {
 		var out, err bytes.Buffer

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -259,9 +258,7 @@ func (b *bench) call(role manage.Role, method, path, body string) (int, string) 
 
 // prompt runs a command on the bench's data folder.
 func (b *bench) prompt(line string) (int, string) {
-	var out, errs bytes.Buffer
-	code := Run(b.t.Context(), append(strings.Fields(line), "--data", b.dir), Streams{In: strings.NewReader(""), Out: &out, Err: &errs})
-	return code, out.String() + errs.String()
+	return b.say("", line)
 }
 
 // Every operation is called once well by each door, and once badly: an unknown

@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"posthorn/internal/server/manage"
+	"posthorn/internal/state/setting"
 )
 
 type queueCmd struct {
@@ -38,7 +40,8 @@ type queueListCmd struct {
 
 func (c *queueListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	in := manage.QueueListInput{QueueSelection: c.input(), Paging: manage.Paging{Limit: c.Limit}}
-	return show(ctx, w, s, "queue-list", in, func(p manage.QueuePage) error {
+	paused := false
+	return showPaused(ctx, w, s, "queue-list", in, &paused, func(p manage.QueuePage) error {
 		switch {
 		case p.Messages == 0:
 			_, err := fmt.Fprintln(s.Out, "The queue is empty: nothing waits to be delivered.")
@@ -54,19 +57,57 @@ func (c *queueListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 				if i > 0 {
 					id, old, size, from = "", "", "", ""
 				}
-				t.row(id, old, size, from, r.Address, r.State, via(r), next(r), why(r))
+				t.row(id, old, size, from, r.Address, r.State, via(r), next(r, paused), why(r, paused))
 			}
 		}
 		if err := t.end(); err != nil {
 			return err
 		}
-		shown := ""
-		if n := int64(len(p.Items)); n < p.Messages {
-			shown = fmt.Sprintf("%d shown of ", n)
+		return c.foot(s, p, paused)
+	})
+}
+
+// foot says how much there is, and what can be asked next.
+func (c *queueListCmd) foot(s *Streams, p manage.QueuePage, paused bool) error {
+	shown := ""
+	if n := int64(len(p.Items)); n < p.Messages {
+		shown = fmt.Sprintf("%d shown of ", n)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s%s for %s in the queue.\n", shown, plural(p.Messages, "message"), plural(p.Recipients, "recipient"))
+	if p.Next != "" {
+		fmt.Fprintf(&b, "There are more of these: --limit %d (at most 1000), or ask for less with --from, --to, --destination, --state.\n", 10*c.Limit)
+	}
+	if paused {
+		b.WriteString("Nothing goes out: " + pausedNote + "\n")
+	}
+	b.WriteString("One of them in full: posthorn queue show ID. What happened to it so far: posthorn trace ID\n")
+	_, err := io.WriteString(s.Out, b.String())
+	return err
+}
+
+// pausedNote says how a paused queue goes on.
+const pausedNote = "delivery to other servers is paused; go on: posthorn setting set queue.paused=false"
+
+// showPaused is show, and learns for the renderer whether delivery to other
+// servers is paused.
+func showPaused[O any](ctx context.Context, w *Where, s *Streams, id string, in any, paused *bool, render func(O) error) error {
+	var out O
+	err := w.with(ctx, s, func(c manage.Caller) (err error) {
+		if out, err = manage.Invoke[O](ctx, c, id, in); err != nil || w.JSON {
+			return err
 		}
-		_, err := fmt.Fprintf(s.Out, "\n%s%s for %s in the queue.\n", shown, plural(p.Messages, "message"), plural(p.Recipients, "recipient"))
+		i, err := manage.Invoke[setting.Info](ctx, c, "setting-explain", manage.SettingInput{Name: "queue.paused"})
+		*paused = i.Value == "true"
 		return err
 	})
+	switch {
+	case err != nil:
+		return err
+	case w.JSON:
+		return printJSON(s.Out, out)
+	}
+	return render(out)
 }
 
 // age writes how long ago.
@@ -87,10 +128,12 @@ func brief(d time.Duration) string {
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
-func next(r manage.QueueRecipient) string {
+func next(r manage.QueueRecipient, paused bool) string {
 	switch d := time.Until(r.NextTry); {
 	case r.State == "held":
 		return "when released"
+	case paused && !r.Local:
+		return "paused"
 	case d <= 0:
 		return "now"
 	case d < 24*time.Hour:
@@ -110,12 +153,14 @@ func via(r manage.QueueRecipient) string {
 	return none(r.Route, "-")
 }
 
-func why(r manage.QueueRecipient) string {
+func why(r manage.QueueRecipient, paused bool) string {
 	switch {
 	case r.LastError != "":
 		return r.LastError
 	case r.State == "held":
 		return "held by an administrator"
+	case r.Attempts == 0 && !(paused && !r.Local) && !r.NextTry.After(time.Now()):
+		return "the first attempt is due or under way"
 	case r.Attempts == 0:
 		return "not tried yet"
 	}
@@ -127,21 +172,30 @@ type queueShowCmd struct {
 }
 
 func (c *queueShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return show(ctx, w, s, "queue-show", manage.QueueShowInput{ID: c.ID}, func(m manage.QueueItem) error {
-		if err := facts(s.Out, "Message", m.ID, "From", none(m.Sender, "<> (notification)"), "Came from", none(m.Client, "-"), "Size", human(m.Size),
-			"Accepted", when(m.Accepted)+" ("+age(m.Accepted)+" ago)", "Tried until", when(m.Expires),
-			"Envelope", envelope(m), "Envelope id", none(m.EnvelopeID, "-")); err != nil {
+	paused := false
+	return showPaused(ctx, w, s, "queue-show", manage.QueueShowInput{ID: c.ID}, &paused, func(m manage.QueueItem) error {
+		head := []string{"Message", m.ID, "From", none(m.Sender, "<> (notification)"), "Came from", none(m.Client, "this server"), "Size", human(m.Size),
+			"Accepted", when(m.Accepted) + " (" + age(m.Accepted) + " ago)", "Tried until", when(m.Expires), "Envelope", envelope(m)}
+		if m.EnvelopeID != "" {
+			head = append(head, "Envelope id", m.EnvelopeID)
+		}
+		if err := facts(s.Out, head...); err != nil {
 			return err
 		}
 		for _, r := range m.Recipients {
 			if _, err := fmt.Fprintln(s.Out); err != nil {
 				return err
 			}
-			if err := facts(s.Out, recipientFacts(r)...); err != nil {
+			if err := facts(s.Out, recipientFacts(r, paused)...); err != nil {
 				return err
 			}
 		}
-		return nil
+		advice := "Try it now: posthorn queue retry " + m.ID
+		if paused {
+			advice = "Nothing goes out: " + pausedNote
+		}
+		_, err := fmt.Fprintf(s.Out, "\n%s\nWhat happened to it so far: posthorn trace %s\n", advice, m.ID)
+		return err
 	})
 }
 
@@ -160,15 +214,15 @@ func envelope(m manage.QueueItem) string {
 	return strings.Join(words, " ")
 }
 
-func recipientFacts(r manage.QueueRecipient) []string {
-	list := []string{"To", r.Address, "State", r.State, "Attempts", fmt.Sprint(r.Attempts), "Next try", next(r), "Via", via(r)}
+func recipientFacts(r manage.QueueRecipient, paused bool) []string {
+	list := []string{"To", r.Address, "State", r.State, "Attempts", fmt.Sprint(r.Attempts), "Next try", next(r, paused), "Via", via(r)}
 	if r.Route != "" {
 		list = append(list, "Route", r.Route)
 	}
 	if !r.LastTry.IsZero() {
 		list = append(list, "Last try", when(r.LastTry)+" ("+age(r.LastTry)+" ago)")
 	}
-	list = append(list, "Why it waits", why(r))
+	list = append(list, "Why it waits", why(r, paused))
 	if r.Original != "" {
 		list = append(list, "Sender wrote", r.Original)
 	}
@@ -190,6 +244,10 @@ type target struct {
 // act runs an operation and says what came of it.
 func (c *target) act(ctx context.Context, w *Where, s *Streams, verb, done string, confirmed bool) error {
 	say := func(n manage.Count) error {
+		if n.Count == 0 {
+			_, err := fmt.Fprintln(s.Out, "Nothing was done: nothing in the queue matches. What waits: posthorn queue list")
+			return err
+		}
 		where := ""
 		if c.ID != "" {
 			where = " of message " + c.ID
@@ -199,6 +257,12 @@ func (c *target) act(ctx context.Context, w *Where, s *Streams, verb, done strin
 	}
 	many := manage.QueueManyInput{QueueSelection: c.input(), Author: author()}
 	switch {
+	case c.ID == "" && c.selection == selection{}:
+		all := "queued: all that is not held"
+		if verb == "release" {
+			all = "held: all that is held"
+		}
+		return fmt.Errorf("nothing is selected: give the identifier of a message, or --from, --to, --destination or --state (posthorn queue %s --state %s)", verb, all)
 	case c.ID == "" && verb == "remove":
 		return show(ctx, w, s, "queue-remove-many", manage.QueuePurgeInput{QueueManyInput: many, Confirm: confirmed}, say)
 	case c.ID == "":

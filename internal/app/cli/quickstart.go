@@ -40,7 +40,7 @@ func (c *quickstartCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		return err
 	}
 	t := trial{c: c, domain: c.Domain}
-	o := app.ServeOptions{Open: app.OpenOptions{Log: s.Err, Version: Version()}, Sockets: sockets, Prepare: t.prepare, KeepOutgoing: !c.Send}
+	o := app.ServeOptions{Open: app.OpenOptions{Log: s.Err, Version: Version()}, Sockets: sockets, Prepare: t.prepare}
 	o.Ready = func(h *app.House, open []manage.Listener) error {
 		if w.JSON {
 			return announce(s.Out, open)
@@ -131,9 +131,11 @@ func (t *trial) remember(h *app.House) error {
 	return h.SaveTrial(t.passwords)
 }
 
-// settings takes the trial profile at the first start (PROF-01).
+// settings takes the trial profile at the first start (PROF-01). Nothing leaves
+// a trial unless it is told to; the setting that says so explains itself in
+// what the queue shows.
 func (t *trial) settings(ctx context.Context, h *app.House) error {
-	want := map[string]string{"login.plaintext_needs_tls": fmt.Sprint(!t.c.PlaintextLogin)}
+	want := map[string]string{"login.plaintext_needs_tls": fmt.Sprint(!t.c.PlaintextLogin), "queue.paused": fmt.Sprint(!t.c.Send)}
 	if h.Settings.Registry().Version() == 0 {
 		want["profile"] = string(setting.Trial)
 		want["server.hostname"] = "mx." + t.domain
@@ -191,6 +193,9 @@ func (t *trial) print(w io.Writer, h *app.House, data string, open []manage.List
 	}
 	b.WriteString("\n")
 	t.curl(&b, h, at, demo, admin)
+	if !t.c.Send {
+		fmt.Fprintf(&b, "Mail to other domains waits in the queue; to send it, start with --send.\n")
+	}
 	fmt.Fprintf(&b, "See what happened and why:  posthorn trace%s --to %s\nStop with Ctrl-C.\n", where, admin)
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -99,24 +100,60 @@ func author() string {
 
 type settingSetCmd struct {
 	Values []string `arg:"" help:"NAME=VALUE; NAME= alone returns to the default."`
+	Stdin  bool     `help:"Read the value of the one NAME that is given without =VALUE from standard input: arguments, and so passwords among them, are seen by all users of the machine."`
 	saving
 }
 
 func (c *settingSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	change := c.change()
 	change.Set = map[string]string{}
+	piped := ""
 	for _, v := range c.Values {
 		name, value, ok := strings.Cut(v, "=")
 		switch {
+		case !ok && c.Stdin && piped == "":
+			piped = name
+		case !ok && c.Stdin:
+			return fmt.Errorf("standard input has one value, not one for %s and one for %s", piped, v)
 		case !ok:
-			return fmt.Errorf("%q has no value; write %s=VALUE, or %s= for the default", v, v, v)
+			return fmt.Errorf("%q has no value; write %s=VALUE, %s= for the default, or pipe the value in with --stdin", v, v, v)
 		case value == "":
 			change.Unset = append(change.Unset, name)
 		default:
 			change.Set[name] = value
 		}
 	}
+	if c.Stdin {
+		value, err := c.read(s, piped)
+		if err != nil {
+			return err
+		}
+		change.Set[piped] = value
+	}
 	return show(ctx, w, s, "setting-change", manage.SettingChangeInput{Body: change}, c.tell(s))
+}
+
+// maxPiped bounds a value from standard input.
+const maxPiped = 1 << 20
+
+// read takes the value of a setting from standard input, without the end of its
+// last line.
+func (c *settingSetCmd) read(s *Streams, name string) (string, error) {
+	if name == "" {
+		return "", errors.New("--stdin: name the setting it is for, without = (posthorn setting set relay.password --stdin)")
+	}
+	text, err := io.ReadAll(io.LimitReader(s.In, maxPiped+1))
+	if err != nil {
+		return "", fmt.Errorf("--stdin: %w", err)
+	}
+	value := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	switch {
+	case len(text) > maxPiped:
+		return "", fmt.Errorf("--stdin: more than %s", human(int64(maxPiped)))
+	case value == "":
+		return "", fmt.Errorf("--stdin: nothing came; pipe the value in, or write %s= for the default", name)
+	}
+	return value, nil
 }
 
 // tell says what a change did.
@@ -150,9 +187,22 @@ type settingExplainCmd struct {
 
 func (c *settingExplainCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return show(ctx, w, s, "setting-explain", manage.SettingInput{Name: c.Name}, func(i setting.Info) error {
-		_, err := fmt.Fprintf(s.Out, "%s\n\nChange it: posthorn setting set %s=VALUE\n", strings.TrimRight(i.String(), "\n"), i.Name)
+		_, err := fmt.Fprintf(s.Out, "%s\n\nChange it: posthorn setting set %s\n", strings.TrimRight(i.String(), "\n"), assignment(i))
 		return err
 	})
+}
+
+// assignment is how a setting of this type is given a value.
+func assignment(i setting.Info) string {
+	switch {
+	case i.Secret:
+		return i.Name + " --stdin <FILE   (the file has the value alone)"
+	case strings.HasPrefix(i.Type, "list of"):
+		return i.Name + "=VALUE,VALUE"
+	case len(i.OneOf) > 0:
+		return i.Name + "=" + strings.Join(i.OneOf, "|")
+	}
+	return i.Name + "=VALUE"
 }
 
 type settingExportCmd struct {

@@ -11,7 +11,8 @@ import (
 type statusCmd struct{}
 
 func (c *statusCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return show(ctx, w, s, "status", manage.None{}, func(x manage.Status) error {
+	paused := false
+	return showPaused(ctx, w, s, "status", manage.None{}, &paused, func(x manage.Status) error {
 		state := "not running; this is what its data folder says"
 		if x.Running {
 			state = "running since " + when(x.Since)
@@ -25,6 +26,9 @@ func (c *statusCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		}
 		pairs = append(pairs, "Queue", plural(x.Queue, "message")+" for "+plural(x.Recipients, "recipient"),
 			"Disk", human(x.Free)+" free of "+human(x.Total))
+		if paused {
+			pairs = append(pairs, "", pausedNote)
+		}
 		if x.Records.Dropped > 0 {
 			pairs = append(pairs, "Decision records", fmt.Sprintf("%d kept, %d dropped because they came too fast", x.Records.Kept, x.Records.Dropped))
 		}

@@ -243,7 +243,7 @@ func (s *Service) dnsMailHosts(ctx context.Context, r *DNSReport, hosts []dns.MX
 	case !here.known:
 		check.State, check.Say = Yellow, "Whether mail comes here cannot be told now: the name servers did not answer for this server's own name."
 	case !here.hosts:
-		check.Say = "Mail for the domain goes to these servers, in this order. The domain is none of this server's."
+		check.Say = "Mail for the domain goes to other servers; it is none of this server's domains."
 	default:
 		check.State = Yellow
 		check.Say = fmt.Sprintf("Mail for the domain goes to other servers, not here. If it shall come here: %s. MX 10 %s.", r.Name, here.name)

@@ -163,7 +163,7 @@ func TestTheWayOfMailToADomainOfOthersIsNoFault(t *testing.T) {
 	t.Parallel()
 	s, _ := onInternet(t, "mail.example.org", "203.0.113.5")
 	for _, c := range []struct{ domain, want, say string }{
-		{"away.example.org", "MX=green mx.example.net=green", "none of this server's"},
+		{"away.example.org", "MX=green mx.example.net=green", "none of this server's domains"},
 		{"bare.example.org", "MX=green bare.example.org=green", "the domain's own name."},
 		{"never.example.org", "MX=red", "comes back to its sender"},
 		{"alias.example.org", "MX=red other.example.org=green", "posthorn domain add alias.example.org"},

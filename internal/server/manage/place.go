@@ -89,20 +89,24 @@ func target(in any) string {
 		switch value.Kind() {
 		case reflect.String:
 			all = append(all, value.String())
-		case reflect.Slice: // a list of one's addresses: the first is the primary one
-			all = append(all, fmt.Sprint(value.Index(0).Interface()))
-		case reflect.Map: // settings, without their values
-			for _, k := range value.MapKeys() {
-				all = append(all, k.String())
+		case reflect.Slice:
+			for i := range value.Len() {
+				all = append(all, fmt.Sprint(value.Index(i).Interface()))
 			}
-			slices.Sort(all)
+		case reflect.Map: // settings, without their values
+			var names []string
+			for _, k := range value.MapKeys() {
+				names = append(names, k.String())
+			}
+			slices.Sort(names)
+			all = append(all, names...)
 		}
 	})
 	return strings.Join(all, " ")
 }
 
 // naming are the fields by which an input without a path says what it is about.
-var naming = []string{"name", "address", "addresses", "set", "sender", "recipient", "destination", "state"}
+var naming = []string{"name", "address", "addresses", "set", "unset", "sender", "recipient", "destination", "state"}
 
 // claimed is who the input says wants it.
 func claimed(in any) (who string) {

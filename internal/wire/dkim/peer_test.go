@@ -1,0 +1,247 @@
+package dkim_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	msgauth "github.com/emersion/go-msgauth/dkim"
+	"pgregory.net/rapid"
+
+	"posthorn/internal/testkit/need"
+	"posthorn/internal/wire/dkim"
+)
+
+// python has dkimpy do a task.
+func python(t testing.TB, task map[string]any, result any) {
+	t.Helper()
+	if _, err := os.Stat("/usr/lib/python3/dist-packages/dkim"); err != nil {
+		need.Missing(t, "python3-dkim")
+	}
+	told, err := json.Marshal(task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "-B", "testdata/dkimpy.py")
+	cmd.Stdin = bytes.NewReader(told)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("dkimpy: %v\n%s", err, stderr.String())
+	}
+	if err := json.Unmarshal(out, result); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dkimpyKey writes a private key as dkimpy reads it.
+func dkimpyKey(t testing.TB, algorithm string) string {
+	t.Helper()
+	if algorithm == "ed25519-sha256" {
+		return base64.StdEncoding.EncodeToString(ring().ed.Seed())
+	}
+	pem, err := os.ReadFile("testdata/rsa2048.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem)
+}
+
+func TestMailSignedByDkimpyPasses(t *testing.T) {
+	t.Parallel()
+	z := zone{"s._domainkey.example.org": {record(ring().rsa, "")}, "ed._domainkey.example.org": {record(ring().ed, "")}}
+	for _, c := range []struct {
+		algorithm, selector string
+		canon               []string
+		length              bool
+		body                string
+		status              dkim.Status
+	}{
+		{"rsa-sha256", "s", []string{"relaxed", "simple"}, false, "", dkim.Pass},
+		{"rsa-sha256", "s", []string{"simple", "simple"}, false, "", dkim.Pass},
+		{"rsa-sha256", "s", []string{"simple", "relaxed"}, false, " \r\n\tspaces  \t \r\n \r\n\r\n", dkim.Pass},
+		{"rsa-sha256", "s", []string{"relaxed", "relaxed"}, true, "", dkim.Pass},
+		{"ed25519-sha256", "ed", []string{"relaxed", "relaxed"}, false, "", dkim.Pass},
+		{"rsa-sha1", "s", []string{"relaxed", "relaxed"}, false, "", dkim.PermError},
+	} {
+		text := sample + c.body
+		var field string
+		python(t, map[string]any{"do": "sign", "message": text, "selector": c.selector, "domain": "example.org",
+			"key": dkimpyKey(t, c.algorithm), "canon": c.canon, "algorithm": c.algorithm, "length": c.length}, &field)
+		if r := one(t, z, field+text); r.Status != c.status {
+			t.Errorf("%+v: %+v\n%s", c, r, field)
+		}
+		if r := one(t, z, strings.Replace(field+text, "lost", "won", 1)); r.Status == dkim.Pass {
+			t.Errorf("%+v, changed: %+v", c, r)
+		}
+		if r := one(t, z, field+text+"Buy!\r\n"); r.Status == dkim.Pass || c.length && r.Status != dkim.Neutral {
+			t.Errorf("%+v, more: %+v", c, r)
+		}
+	}
+}
+
+func TestDkimpyVerifiesWhatIsSigned(t *testing.T) {
+	t.Parallel()
+	rsa, ed := signer(), signer()
+	ed.Key, ed.Selector = ring().ed, "ed"
+	rsa.Header, rsa.Body = dkim.Simple, dkim.Simple
+	text := sign(t, ed, sign(t, rsa, sign(t, signer(), sample)))
+	var passed []bool
+	python(t, map[string]any{"do": "verify", "message": text, "zone": map[string]string{
+		"s._domainkey.example.org":  record(ring().rsa, ""),
+		"ed._domainkey.example.org": record(ring().ed, ""),
+	}}, &passed)
+	if len(passed) != 3 || !passed[0] || !passed[1] || !passed[2] {
+		t.Errorf("dkimpy says %v of\n%s", passed, text)
+	}
+}
+
+// tester is what a *testing.T and a *rapid.T have in common here.
+type tester interface {
+	Helper()
+	Context() context.Context
+}
+
+// msgauthPasses asks go-msgauth.
+func msgauthPasses(t tester, z zone, text string) []bool {
+	t.Helper()
+	results, err := msgauth.VerifyWithOptions(strings.NewReader(text), &msgauth.VerifyOptions{
+		LookupTXT: func(name string) ([]string, error) { return z.LookupTXT(t.Context(), name) },
+	})
+	if err != nil {
+		return nil
+	}
+	var passed []bool
+	for _, r := range results {
+		passed = append(passed, r.Err == nil)
+	}
+	return passed
+}
+
+func TestGoMsgauthPassesTheExamplesToo(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{rfc6376Message, rfc8463Message} {
+		if passed := msgauthPasses(t, rfcZone(), wire(text)); len(passed) == 0 || !passed[0] || !passed[len(passed)-1] {
+			t.Errorf("got %v", passed)
+		}
+	}
+}
+
+// What the record of the decision says of go-msgauth; when this test fails,
+// docs/decisions/0009-dkim-engine.md is to be read again.
+func TestWhyTheEngineIsOurOwn(t *testing.T) {
+	t.Parallel()
+	signed := sign(t, signer(), sample)
+	length := byHand(t, "v=1; a=rsa-sha256; d=example.org; s=s; l=3; h=From; bh=BH", "From: a@example.org\r\n", "x\r\n")
+	for name, c := range map[string]struct {
+		text   string
+		theirs bool
+		ours   dkim.Status
+	}{
+		"a bare LF in the body is a line end": {strings.Replace(signed, "Hi.\r\n", "Hi.\n", 1), true, dkim.Fail},
+		"a bare LF ends a header field":       {strings.Replace(signed, "Received:", "X: y\nFrom: boss@example.org\r\nReceived:", 1), false, dkim.PermError},
+		"a bare LF hides a header field":      {strings.Replace(signed, "Received:", "X: y\nReply-To: boss@example.org\r\nReceived:", 1), true, dkim.PermError},
+		"l= fails even where all is signed":   {length, false, dkim.Pass},
+	} {
+		if p := msgauthPasses(t, orgZone(), c.text); len(p) != 1 || p[0] != c.theirs {
+			t.Errorf("go-msgauth, %s: %v, no longer %v", name, p, c.theirs)
+		}
+		if r := one(t, orgZone(), c.text); r.Status != c.ours {
+			t.Errorf("we, %s: %+v", name, r)
+		}
+	}
+}
+
+// scene draws a message, its signer, and a change on the way.
+func scene(t *rapid.T) (s dkim.Signer, text string, change func(string) string) {
+	word := rapid.SampledFrom([]string{"a", "  ", "\t", "\r\n", "word", "From", ":", "=", "\r\n\r\n", "ü", ";"})
+	lines := func(label string, most int) string {
+		return strings.Join(rapid.SliceOfN(word, 0, most).Draw(t, label), "")
+	}
+	field := func(name string) string {
+		v := strings.ReplaceAll(strings.ReplaceAll(lines(name, 8), "\r\n\r\n", " "), "\r\n", "\r\n ")
+		return name + rapid.SampledFrom([]string{":", " :", ": "}).Draw(t, "colon") + v + "z\r\n"
+	}
+	keys := []crypto.Signer{ring().rsa, ring().ed}
+	s = dkim.Signer{Domain: "example.org", Selector: "s", Key: rapid.SampledFrom(keys).Draw(t, "key"),
+		Header: rapid.SampledFrom([]dkim.Canon{dkim.Simple, dkim.Relaxed}).Draw(t, "header"),
+		Body:   rapid.SampledFrom([]dkim.Canon{dkim.Simple, dkim.Relaxed}).Draw(t, "body")}
+	for _, name := range rapid.SliceOfN(rapid.SampledFrom([]string{"Subject", "X-A", "To", "Received"}), 0, 6).Draw(t, "fields") {
+		text += field(name)
+	}
+	text += field("From") + field("Subject") + "\r\n" + lines("content", 20) + "z\r\n"
+	at := rapid.IntRange(0, 4000).Draw(t, "at")
+	with := rapid.SampledFrom([]string{"", "", "x", " ", "\r\n", " \r\n", "\t"}).Draw(t, "with")
+	cut := rapid.IntRange(0, 2).Draw(t, "cut")
+	change = func(signed string) string {
+		if with == "" && cut == 0 {
+			return signed
+		}
+		i := at % len(signed)
+		return signed[:i] + with + signed[min(len(signed), i+cut):]
+	}
+	return s, text, change
+}
+
+// comparable leaves out what the libraries judge differently by intention:
+// bare CR and LF, several From fields, lines that are no fields, a body that
+// does not end in CRLF.
+func comparable(text string) bool {
+	plain := strings.ReplaceAll(text, "\r\n", "")
+	head, _, _ := strings.Cut(text, "\r\n\r\n")
+	low := "\n" + strings.ToLower(head)
+	froms := strings.Count(low, "\nfrom:") + strings.Count(low, "\nfrom :") + strings.Count(low, "\nfrom\t:")
+	return !strings.ContainsAny(plain, "\r\n") && froms == 1 && strings.HasSuffix(text, "\r\n")
+}
+
+func TestWeAgreeWithGoMsgauth(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) { agree(t, msgauthPasses) })
+}
+
+func FuzzWeAgreeWithGoMsgauth(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { agree(t, msgauthPasses) }))
+}
+
+// agree signs a message, changes it, and compares what we say with another
+// library.
+func agree(t *rapid.T, other func(tester, zone, string) []bool) {
+	s, text, change := scene(t)
+	m := dkim.NewMessage(s.Body)
+	if _, err := m.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	field, err := s.Sign(m, now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := zone{"s._domainkey.example.org": {record(s.Key, "")}}
+	changed := change(string(field) + text)
+	if !comparable(changed) {
+		t.Skip("judged differently by intention")
+	}
+	m = dkim.NewMessage()
+	if _, err := m.Write([]byte(changed)); err != nil {
+		t.Fatal(err)
+	}
+	results := m.Verify(t.Context(), dkim.NewKeys(z, 0), now())
+	if m.Malformed() != "" {
+		t.Skip("judged differently by intention")
+	}
+	theirs := other(t, z, changed)
+	if len(results) != len(theirs) {
+		t.Fatalf("%d results, they have %d\n%q", len(results), len(theirs), changed)
+	}
+	for i, r := range results {
+		if (r.Status == dkim.Pass) != theirs[i] {
+			t.Fatalf("%+v, they say %v\n%q", r, theirs[i], changed)
+		}
+	}
+}

@@ -224,14 +224,14 @@ func powerCuts(t *testing.T, binary string, cycles int) error {
 	stop := s.load(ledger.Load{Connections: 8, Sizes: []int{2000, 6000, 90_000}, Pairs: 5})
 	defer func() {
 		s.d.Kill()
-		unmount(t, dir)
+		unmount(t, dir, image)
 	}()
 	for range cycles {
 		time.Sleep(700 * time.Millisecond)
 		freeze(t, s.d)
 		fsShutdown(t, dir)
 		s.d.Kill()
-		unmount(t, dir)
+		unmount(t, dir, image)
 		remount(t, dir, "-o", "loop", image)
 		d, err := daemon.Try(t, again(o, s.d.Data))
 		if err != nil {
@@ -258,16 +258,22 @@ func again(o daemon.Options, data string) daemon.Options {
 	return o
 }
 
-// unmount waits until nothing holds the file system any more.
-func unmount(t *testing.T, dir string) {
+// unmount waits until nothing holds the file system any more. While another
+// mount namespace does (a test of networks makes one), mounting the image again
+// would bring the dead file system back.
+func unmount(t *testing.T, dir, image string) {
 	t.Helper()
 	var out []byte
 	var err error
-	for range 100 {
-		if out, err = exec.Command("umount", dir).CombinedOutput(); err == nil {
+	for end, mounted := time.Now().Add(2*time.Minute), true; time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if mounted {
+			out, err = exec.Command("umount", dir).CombinedOutput()
+			mounted = err != nil
+			continue
+		}
+		if out, err = exec.Command("losetup", "--associated", image).CombinedOutput(); err == nil && len(out) == 0 {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatalf("umount: %v %s", err, out)
 }

@@ -25,7 +25,7 @@ type queueCmd struct {
 type selection struct {
 	From        string `help:"Only from this address or domain." placeholder:"SENDER" aliases:"sender"`
 	To          string `help:"Only to this address or domain." placeholder:"RECIPIENT" aliases:"recipient"`
-	Destination string `help:"Only what last went this way: a domain, or a relay host as list shows it." placeholder:"ROUTE"`
+	Destination string `help:"Only what last went this way: a domain, or a relay host, as show tells it under Route." placeholder:"ROUTE"`
 	State       string `help:"Only recipients in this state." enum:",queued,held" default:"" placeholder:"queued|held"`
 }
 
@@ -47,7 +47,7 @@ func (c *queueListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			_, err := fmt.Fprintln(s.Out, "The queue is empty: nothing waits to be delivered.")
 			return err
 		case len(p.Items) == 0:
-			_, err := fmt.Fprintf(s.Out, "None of the %s in the queue matches. All of them: posthorn queue list\n", plural(p.Messages, "message"))
+			_, err := fmt.Fprintf(s.Out, "Nothing in the queue matches. All of it (%s): posthorn queue list\n", plural(p.Messages, "message"))
 			return err
 		}
 		t := newTable(s.Out, "ID", "AGE", "SIZE", "FROM", "TO", "STATE", "VIA", "NEXT TRY", "WHY IT WAITS")

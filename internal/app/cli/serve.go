@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"posthorn/internal/app"
 	"posthorn/internal/app/boot"
@@ -72,6 +73,9 @@ func (c *serveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		c.User = config.User
 	}
 	if _, err := (listen.Identity{User: c.User, Data: config.Data, AllowRoot: c.AllowRoot}).Assume(); err != nil {
+		if errors.Is(err, listen.ErrRoot) {
+			err = fmt.Errorf(`%w; the same in posthorn.toml: user = "posthorn"`, err)
+		}
 		return err
 	}
 	o := app.ServeOptions{Open: app.OpenOptions{Log: s.Err, Version: Version()}, Sockets: sockets}
@@ -81,7 +85,15 @@ func (c *serveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		}
 		return nil
 	}
-	return app.Serve(ctx, config, o)
+	return noFolder(app.Serve(ctx, config, o), config.Data, c.User)
+}
+
+// noFolder tells how to make the data folder where the server's user may not.
+func noFolder(err error, data, user string) error {
+	if !errors.Is(err, fs.ErrPermission) || exists(data) {
+		return err
+	}
+	return fmt.Errorf("%w; make it and give it to the server's user: install -d -m 700 -o %s %s", err, none(user, "USER"), shellQuote(data))
 }
 
 // announce tells programs where the server listens: a line a listener, then

@@ -27,25 +27,6 @@ func TestAnIdleConnectionIsSmall(t *testing.T) {
 	t.Run("compressed", func(t *testing.T) { idleIsSmall(t, packedIdler, 80) })
 }
 
-// packedIdler is an idler behind COMPRESS.
-func packedIdler(addr string) (net.Conn, *bufio.Reader, error) {
-	conn, in, err := idler(addr)
-	if err != nil {
-		return nil, nil, err
-	}
-	fmt.Fprintf(conn, "DONE\r\nt COMPRESS DEFLATE\r\n")
-	for line := ""; !strings.HasPrefix(line, "t OK"); {
-		if line, err = in.ReadString('\n'); err != nil {
-			return nil, nil, err
-		}
-	}
-	conn = packed(conn, partialFlush())
-	in = bufio.NewReaderSize(conn, 256)
-	fmt.Fprintf(conn, "t IDLE\r\n")
-	_, err = in.ReadString('\n')
-	return conn, in, err
-}
-
 func idleIsSmall(t *testing.T, dial func(string) (net.Conn, *bufio.Reader, error), bar float64) {
 	const clients = 1500
 	cmd := exec.Command(os.Args[0], "-test.run=^TestAnIdleConnectionIsSmall$")

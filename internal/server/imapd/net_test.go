@@ -55,6 +55,59 @@ func idler(addr string) (net.Conn, *bufio.Reader, error) {
 	return conn, in, nil
 }
 
+// packedIdler is an idler behind COMPRESS.
+func packedIdler(addr string) (net.Conn, *bufio.Reader, error) {
+	conn, in, err := idler(addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	fmt.Fprintf(conn, "DONE\r\nt COMPRESS DEFLATE\r\n")
+	for line := ""; !strings.HasPrefix(line, "t OK"); {
+		if line, err = in.ReadString('\n'); err != nil {
+			return nil, nil, err
+		}
+	}
+	conn = packed(conn, partialFlush())
+	in = bufio.NewReaderSize(conn, 256)
+	fmt.Fprintf(conn, "t IDLE\r\n")
+	_, err = in.ReadString('\n')
+	return conn, in, err
+}
+
+// TestAStopSaysGoodbyeBehindCOMPRESS: the compressed stream ends in order, in
+// IDLE and between commands.
+func TestAStopSaysGoodbyeBehindCOMPRESS(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	w := newWorld(t)
+	defer w.close()
+	addr, group := w.open()
+	var readers []*bufio.Reader
+	for i := range 2 {
+		conn, in, err := packedIdler(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if i == 1 {
+			fmt.Fprintf(conn, "DONE\r\n")
+			if line, err := in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "t OK") {
+				t.Fatal(line, err)
+			}
+		}
+		readers = append(readers, in)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if cut := group.Stop(ctx); cut != 0 {
+		t.Errorf("%d sessions had to be cut", cut)
+	}
+	for i, in := range readers {
+		if line, err := in.ReadString('\n'); err != nil || line != "* BYE [UNAVAILABLE] Server is shutting down\r\n" {
+			t.Errorf("client %d heard %q, %v", i, line, err)
+		}
+	}
+}
+
 func TestAStopSaysGoodbyeToEverybody(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	w := newWorld(t)

@@ -52,6 +52,7 @@ var siblings = map[string]string{
 	"state/setting -> state/store":   "versions of settings are rows like everything else",
 	"state/store -> state/blob":      "bodies lie in segments beside the database; a commit names both",
 	"wire/authres -> wire/mime":      "fields are found in a header section the way the message parser finds them",
+	"wire/arc -> wire/dkim":          "an ARC set is signed like DKIM: octets, canonical forms and keys are the same",
 	"wire/imap -> wire/mime":         "ENVELOPE and BODYSTRUCTURE are written from a parsed message",
 	"wire/imap -> wire/sasl":         "AUTHENTICATE carries SASL exchanges",
 	"wire/pop3 -> wire/sasl":         "AUTH carries SASL exchanges",

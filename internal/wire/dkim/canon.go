@@ -140,29 +140,45 @@ func (b *body) simple(p []byte) {
 // elsewhere.
 func (b *body) relaxed(p []byte) {
 	for len(p) > 0 {
-		switch c := p[0]; {
-		case b.cr:
+		if b.cr {
 			b.cr = false
-			if c == '\n' {
+			if p[0] == '\n' {
 				b.crlfs++
 				b.space = false
 				p = p[1:]
-			} else {
-				b.spaced(crlf[:1])
+				continue
 			}
-		case c == ' ' || c == '\t':
+			b.spaced(crlf[:1])
+		}
+		line, rest, cr := bytes.Cut(p, crlf[:1])
+		if smooth(line) {
+			b.spaced(line)
+		} else {
+			b.words(line)
+		}
+		b.cr, p = cr, rest
+	}
+}
+
+// smooth reports a line, not empty, that is canonical as it is: most are.
+func smooth(line []byte) bool {
+	return len(line) > 0 && line[0] != ' ' && line[len(line)-1] != ' ' &&
+		bytes.IndexByte(line, '\t') < 0 && !bytes.Contains(line, []byte("  "))
+}
+
+// words passes on what lies between white space in a line.
+func (b *body) words(line []byte) {
+	for i := 0; i < len(line); {
+		start := i
+		for i < len(line) && line[i] != ' ' && line[i] != '\t' {
+			i++
+		}
+		if i > start {
+			b.spaced(line[start:i])
+		}
+		if i < len(line) {
 			b.space = true
-			p = p[1:]
-		case c == '\r':
-			b.cr = true
-			p = p[1:]
-		default:
-			n := 1
-			for n < len(p) && p[n] != ' ' && p[n] != '\t' && p[n] != '\r' {
-				n++
-			}
-			b.spaced(p[:n])
-			p = p[n:]
+			i++
 		}
 	}
 }

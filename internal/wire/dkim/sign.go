@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,14 +119,19 @@ func (s *Signer) Complete(text []byte, digest [sha256.Size]byte) ([]byte, error)
 	return append(f.text, crlf...), nil
 }
 
+// SignedFields returns a copy of Fields, or those that nil means.
+func (s *Signer) SignedFields() []string {
+	if s.Fields == nil {
+		return slices.Clone(defaultFields)
+	}
+	return slices.Clone(s.Fields)
+}
+
 // names returns h=.
 func (s *Signer) names(m *Message) []string {
-	sealed, fields := s.Sealed, s.Fields
+	sealed, fields := s.Sealed, s.SignedFields()
 	if sealed == nil {
 		sealed = defaultSealed
-	}
-	if fields == nil {
-		fields = defaultFields
 	}
 	if !has(sealed, "from") {
 		sealed = append([]string{"From"}, sealed...)

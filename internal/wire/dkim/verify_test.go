@@ -413,3 +413,24 @@ func TestTheValueOfTheSignatureIsLeftOut(t *testing.T) {
 		}
 	}
 }
+
+func FuzzVerify(f *testing.F) {
+	f.Add(wire(rfc6376Message))
+	f.Add(wire(rfc8463Message))
+	f.Add(sign(f, signer(), sample))
+	f.Add("DKIM-Signature: v=1; l=1\r\n\tb=;;\r\nFrom : x\r\n\r\n\r\r\n")
+	z := rfcZone()
+	for name, records := range orgZone() {
+		z[name] = records
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, r := range verify(t, z, text) {
+			if (r.Status == dkim.Pass) != (r.Reason == "") || r.Status == dkim.Pass && (r.Domain == "" || r.Bits < dkim.MinRSABits && r.Algorithm == "rsa-sha256") {
+				t.Fatalf("%q: %+v", text, r)
+			}
+			if strings.ContainsFunc(r.Reason+r.Identity+r.Algorithm+r.Mark, func(c rune) bool { return c < ' ' || c >= 0x7f }) {
+				t.Fatalf("%q: %+v", text, r)
+			}
+		}
+	})
+}

@@ -109,11 +109,11 @@ func (w *writer) put(separator, piece string) {
 }
 
 // value writes what may stand without quotes as it is: a token, or an address
-// or part of one.
+// or part of one. Spaces go, as semicolons do in escaped.
 func value(s string) string {
 	local, domain, at := strings.Cut(s, "@")
 	if len(s) > maxValue || s == "" || !isToken(local) && !(at && local == "") || at && !isToken(domain) {
-		return quoted(s)
+		return quoted(strings.ReplaceAll(s, " ", "?"))
 	}
 	return s
 }
@@ -123,7 +123,8 @@ func quoted(s string) string { return `"` + escaped(s, `"\`) + `"` }
 func comment(s string) string { return "(" + escaped(s, `()\`) + ")" }
 
 // escaped bounds a text, replaces what would harm a header section, and puts a
-// backslash before the special characters.
+// backslash before the special characters. Semicolons go as well: some readers
+// know no quotes and would take what follows for another result.
 func escaped(s, special string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -131,7 +132,7 @@ func escaped(s, special string) string {
 			break
 		}
 		switch {
-		case r == utf8.RuneError || unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
+		case r == ';' || r == utf8.RuneError || unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
 			r = '?'
 		case strings.ContainsRune(special, r):
 			b.WriteByte('\\')

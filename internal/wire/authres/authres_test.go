@@ -110,6 +110,7 @@ func TestForgedFieldsAreFound(t *testing.T) {
 		"Authentication-Results: \"mx.te\\st\"; spf=pass\r\n",
 		"Authentication-Results: mx.test.; none\r\n",
 		"Authentication-Results:mx.test\r\n",
+		"Authentication-Results: mx.test/1; spf=pass\r\n",
 		"authentication-results: mx.test(x);dkim=pass\n",
 		"Authentication-Results: other.test (mx.test; dkim=pass\r\n",
 		"Authentication-Results: \"mx.te\r\n st.test\"; x=\"mx.test\r\n",

@@ -123,7 +123,10 @@ func (s *scanner) id() string {
 	}
 	from := s.i
 	id := s.atom("=/")
-	if next := s.peek(); next == '=' || next == '/' {
+	if s.take('/') {
+		s.atom("=") // the version of a method; some write that of the id so
+	}
+	if s.peek() == '=' {
 		s.i = from
 		return ""
 	}

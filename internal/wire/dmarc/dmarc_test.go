@@ -233,6 +233,29 @@ func TestSeveralAuthorsFareAsTheWorst(t *testing.T) {
 	}
 }
 
+func TestTreeWalkAsksNothingForStrangersSignatures(t *testing.T) {
+	t.Parallel()
+	z := &counter{zone: zone{"_dmarc.a.test": {"v=DMARC1; p=reject"}}}
+	m := Message{Authors: []string{"a.test"}}
+	for i := range MaxIdentities {
+		m.DKIM = append(m.DKIM, passed(fmt.Sprintf("x%d.b.c.d.e.test", i)))
+	}
+	if o := (&Checker{Resolver: z, TreeWalk: true}).Check(context.Background(), m); o.Result != Fail || z.n != 2 {
+		t.Errorf("%+v after %d look-ups", o, z.n)
+	}
+}
+
+func TestOwnRecordDecidesWhileTheParentIsDown(t *testing.T) {
+	t.Parallel()
+	z := zone{"_dmarc.a.test": {"v=DMARC1; p=reject"}, "_dmarc.test": {"SERVFAIL"}}
+	for signer, want := range map[string]Result{"a.test": Pass, "x.a.test": TempError} {
+		o := (&Checker{Resolver: z, TreeWalk: true}).Check(context.Background(), Message{Authors: []string{"a.test"}, DKIM: []Identity{passed(signer)}})
+		if o.Result != want || o.Publisher != "a.test" {
+			t.Errorf("signed by %s: %+v, want %s", signer, o, want)
+		}
+	}
+}
+
 func TestTreeWalkFindsRecordAndOrganization(t *testing.T) {
 	t.Parallel()
 	z := zone{
@@ -255,7 +278,7 @@ func TestTreeWalkFindsRecordAndOrganization(t *testing.T) {
 			t.Errorf("%s: %d look-ups", author, counted.n)
 		}
 	}
-	for signer, want := range map[string]Result{"y.a.test": Pass, "a.test": Pass, "dept.a.test": Fail, "own.bank": Fail, "x.down.test": TempError} {
+	for signer, want := range map[string]Result{"y.a.test": Pass, "a.test": Pass, "dept.a.test": Fail, "own.bank": Fail, "x.down.test": Fail} {
 		o := (&Checker{Resolver: z, TreeWalk: true}).Check(context.Background(), Message{Authors: []string{"x.a.test"}, DKIM: []Identity{passed(signer)}})
 		if o.Result != want {
 			t.Errorf("signed by %s: %+v, want %s", signer, o, want)

@@ -102,11 +102,12 @@ func listed(domain string) string {
 // policyByTree takes the author domain's record, else that of the
 // organisational domain, else that of the public suffix above it.
 func (f *finder) policyByTree(author string) (rec *Record, publisher, org string, err error) {
-	if got := f.at(author); got.err != nil {
-		return nil, author, author, got.err
+	own := f.at(author)
+	if own.err != nil {
+		return nil, author, author, own.err
 	}
 	names, org, err := f.walk(author)
-	if err != nil {
+	if err != nil && own.rec == nil {
 		return nil, "", author, err
 	}
 	for _, domain := range append([]string{author, org}, names...) {
@@ -155,16 +156,19 @@ func path(domain string) []string {
 }
 
 // sameOrganization compares organisational domains.
-func (f *finder) sameOrganization(a, b string) (bool, error) {
+func (f *finder) sameOrganization(domain, author string) (bool, error) {
 	if !f.tree {
-		return listed(a) == listed(b), nil
+		return listed(domain) == listed(author), nil
 	}
-	_, orgA, err := f.walk(a)
+	_, org, err := f.walk(author)
 	if err != nil {
 		return false, err
 	}
-	_, orgB, err := f.walk(b)
-	return orgA == orgB, err
+	if domain != org && !strings.HasSuffix(domain, "."+org) {
+		return false, nil // and who signs with many domains gets no look-ups
+	}
+	_, other, err := f.walk(domain)
+	return other == org, err
 }
 
 // wish returns the policy for the author domain: p for the publisher itself,

@@ -13,7 +13,7 @@ import (
 // eighty to one; what packs far better is no report.
 const (
 	MaxPacked  = 16 << 20 // octets
-	maxPlain   = 64 << 20
+	maxPlain   = 32 << 20
 	maxRatio   = 300
 	free       = 1 << 20 // for which the ratio is not looked at
 	maxEntries = 8

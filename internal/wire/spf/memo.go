@@ -62,7 +62,9 @@ func (m *memo) LookupTXT(ctx context.Context, name string) ([]string, error) {
 		rec.domain = key
 		if err != nil {
 			own[0] = unreadable
-			m.broken = errors.Join(m.broken, err)
+			if m.broken == nil {
+				m.broken = err
+			}
 		}
 		m.records[key] = rec
 	}

@@ -78,8 +78,8 @@ type Client struct {
 	Now time.Time
 }
 
-// Outcome is a judgement. Only Mechanism, Explanation and Err come from the
-// judged domain or the network; they are printable ASCII of bounded length.
+// Outcome is a judgement. Mechanism and Explanation are the words of the judged
+// domain: printable ASCII of bounded length, otherwise unchecked.
 type Outcome struct {
 	Result   Result
 	Identity Identity

@@ -139,6 +139,7 @@ func TestGoMsgauthPassesTheExamplesToo(t *testing.T) {
 func TestWhyTheEngineIsOurOwn(t *testing.T) {
 	t.Parallel()
 	signed := sign(t, signer(), sample)
+	plain := byHand(t, "v=1; a=rsa-sha256; d=example.org; s=s; h=From; bh=BH", "From: a@example.org\r\n", "x\r\n")
 	length := byHand(t, "v=1; a=rsa-sha256; d=example.org; s=s; l=3; h=From; bh=BH", "From: a@example.org\r\n", "x\r\n")
 	for name, c := range map[string]struct {
 		text   string
@@ -148,6 +149,7 @@ func TestWhyTheEngineIsOurOwn(t *testing.T) {
 		"a bare LF in the body is a line end": {strings.Replace(signed, "Hi.\r\n", "Hi.\n", 1), true, dkim.Fail},
 		"a bare LF ends a header field":       {strings.Replace(signed, "Received:", "X: y\nFrom: boss@example.org\r\nReceived:", 1), false, dkim.PermError},
 		"a bare LF hides a header field":      {strings.Replace(signed, "Received:", "X: y\nReply-To: boss@example.org\r\nReceived:", 1), true, dkim.PermError},
+		"a second From may go unsigned":       {"From: boss@example.org\r\n" + plain, true, dkim.PermError},
 		"l= fails even where all is signed":   {length, false, dkim.Pass},
 	} {
 		if p := msgauthPasses(t, orgZone(), c.text); len(p) != 1 || p[0] != c.theirs {

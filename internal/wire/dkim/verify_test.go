@@ -434,3 +434,39 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// RFC 8616 §4.
+func TestDomainsMayBeWrittenInULabels(t *testing.T) {
+	t.Parallel()
+	text := byHand(t, "v=1; a=rsa-sha256; d=bücher.example; i=ü@post.bücher.example; s=s; h=From; bh=BH", "From: a@bücher.example\r\n", "x\r\n")
+	r := one(t, zone{"s._domainkey.xn--bcher-kva.example": {record(ring().rsa, "")}}, text)
+	if r.Status != dkim.Pass || r.Domain != "xn--bcher-kva.example" {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestWhatCannotBeSignedIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*dkim.Signer)
+		text   string
+		want   error
+	}{
+		"no From":          {func(*dkim.Signer) {}, "To: a\r\n\r\n", dkim.ErrUnsignable},
+		"two From":         {func(*dkim.Signer) {}, "From: a\r\nFrom: b\r\n\r\n", dkim.ErrUnsignable},
+		"malformed header": {func(*dkim.Signer) {}, "From: a\nb\r\n\r\n", dkim.ErrUnsignable},
+		"other body form":  {func(s *dkim.Signer) { s.Body = dkim.Simple }, sample, dkim.ErrUnsignable},
+		"no domain":        {func(s *dkim.Signer) { s.Domain = "" }, sample, dkim.ErrName},
+		"no selector":      {func(s *dkim.Signer) { s.Selector = "a;b" }, sample, dkim.ErrName},
+	} {
+		s := signer()
+		c.change(&s)
+		m := dkim.NewMessage(dkim.Relaxed)
+		if _, err := m.Write([]byte(c.text)); err != nil {
+			t.Fatal(err)
+		}
+		if field, err := s.Sign(m, now()); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, %s", name, err, field)
+		}
+	}
+}

@@ -175,7 +175,7 @@ func (v saving) tell(s *Streams) func(manage.SettingOutcome) error {
 		case o.ConfirmBy != nil:
 			_, err = fmt.Fprintf(s.Out, "Saved as version %d, on trial until %s. Keep it: posthorn setting confirm %d\n", o.Version, when(*o.ConfirmBy), o.Version)
 		default:
-			_, err = fmt.Fprintf(s.Out, "Saved as version %d, in force for new sessions. Take it back: posthorn setting undo %d\n", o.Version, o.Version)
+			_, err = fmt.Fprintf(s.Out, "Saved as version %d and in force; open sessions keep what they began with. Take it back: posthorn setting undo %d\n", o.Version, o.Version)
 		}
 		return err
 	}

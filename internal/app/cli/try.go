@@ -160,6 +160,9 @@ func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		}
 	}
 	if err := client.Auth(sasl.Credentials{Name: c.From, Password: secret}, true); err != nil {
+		if refused := (*smtp.RefusedError)(nil); errors.As(err, &refused) {
+			err = fmt.Errorf("%w; which accounts there are: posthorn account list; another password: posthorn account set %s --password-stdin", err, c.From)
+		}
 		return fmt.Errorf("login as %s: %w", c.From, err)
 	}
 	sent, err := client.Send(smtp.Simple(from, bytes.NewReader(c.message(from, to)), to))

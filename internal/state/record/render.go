@@ -61,7 +61,7 @@ func (v View) Text(w io.Writer, b Biography) error {
 		p.head(b.Attempt)
 		p.verdict(b.Attempt)
 	} else {
-		p.f("Of this message only later events are known: it was made here, or its arrival is no longer on record.\n")
+		p.f("Of this message only later events are known: it was made here, as notices are, or its arrival is no longer on record.\n")
 	}
 	p.fate(b)
 	if b.Attempt != nil {

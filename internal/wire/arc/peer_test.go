@@ -12,15 +12,18 @@ import (
 	"posthorn/internal/wire/arc"
 )
 
-// python has dkimpy do a task.
-func python(t testing.TB, task map[string]any, result any) {
+// task is one for dkimpy.
+type task map[string]any
+
+// python has dkimpy do tasks, all of which result in text.
+func python(t testing.TB, tasks ...task) (results []string) {
 	t.Helper()
 	for name, folder := range map[string]string{"python3-dkim": "dkim", "python3-authres": "authres"} {
 		if _, err := os.Stat("/usr/lib/python3/dist-packages/" + folder); err != nil {
 			need.Missing(t, name)
 		}
 	}
-	told, err := json.Marshal(task)
+	told, err := json.Marshal(tasks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,9 +35,10 @@ func python(t testing.TB, task map[string]any, result any) {
 	if err != nil {
 		t.Fatalf("dkimpy: %v\n%s", err, stderr.String())
 	}
-	if err := json.Unmarshal(out, result); err != nil {
+	if err := json.Unmarshal(out, &results); err != nil {
 		t.Fatal(err)
 	}
+	return results
 }
 
 // dkimpySeals adds a set by dkimpy, which takes what it found from the message.
@@ -45,19 +49,21 @@ func dkimpySeals(t *testing.T, domain, text, found string) string {
 		t.Fatal(err)
 	}
 	text = "Authentication-Results: " + domain + "; " + found + "\r\n" + text
-	var set string
-	python(t, map[string]any{"do": "seal", "message": text, "selector": "s", "domain": domain, "server": domain, "key": string(pem), "algorithm": "rsa-sha256"}, &set)
+	set := python(t, task{"do": "seal", "message": text, "selector": "s", "domain": domain, "server": domain, "key": string(pem), "algorithm": "rsa-sha256"})[0]
 	if set == "" {
 		t.Fatal("dkimpy adds no set")
 	}
 	return set + text
 }
 
-func dkimpySays(t *testing.T, text string) (cv, reason string) {
+// dkimpySays begins each answer with cv= of the chain.
+func dkimpySays(t *testing.T, texts ...string) []string {
 	t.Helper()
-	var says struct{ CV, Reason string }
-	python(t, map[string]any{"do": "chain", "message": text, "zone": keys()}, &says)
-	return says.CV, says.Reason
+	var tasks []task
+	for _, text := range texts {
+		tasks = append(tasks, task{"do": "chain", "message": text, "zone": keys()})
+	}
+	return python(t, tasks...)
 }
 
 func TestChainsOfDkimpyAndOursAreOne(t *testing.T) {
@@ -67,26 +73,25 @@ func TestChainsOfDkimpyAndOursAreOne(t *testing.T) {
 		t.Fatalf("dkimpy's first: %+v\n%s", c, text)
 	}
 	text = seal(t, "a.example", text, reworded)
-	if cv, reason := dkimpySays(t, text); cv != "pass" {
-		t.Fatalf("ours on top: dkimpy says %s, %s\n%s", cv, reason, text)
-	}
 	text = dkimpySeals(t, "a.example", text, "arc=pass")
 	c := verify(t, keys(), text)
 	if c.Status != arc.Pass || len(c.Sets) != 3 || c.OldestPass != 2 {
 		t.Fatalf("dkimpy's on top: %+v\n%s", c, text)
 	}
-	for name, changed := range map[string]string{
-		"body":    strings.Replace(text, "lost", "won", 1),
-		"header":  reworded(text),
-		"results": strings.Replace(text, "spf=pass", "spf=fail", 1),
-		"set 1":   drop(text, 1),
-		"seal 2":  without("ARC-Seal: i=2")(text),
-		"cv=":     strings.Replace(text, "cv=none", "cv=pass", 1),
-		"twice":   twice("ARC-Seal: i=3")(text),
-	} {
-		cv, _ := dkimpySays(t, changed)
-		if c := verify(t, keys(), changed); c.Status != arc.Fail || cv == "pass" {
-			t.Errorf("%s: %+v, dkimpy says %s", name, c, cv)
+	text = seal(t, "a.example", text, same)
+	changed := []string{
+		text,
+		strings.Replace(text, "lost", "won", 1),
+		reworded(text),
+		strings.Replace(text, "spf=pass", "spf=fail", 1),
+		drop(text, 1),
+		without("ARC-Seal: i=2")(text),
+		strings.Replace(text, "cv=none", "cv=pass", 1),
+		twice("ARC-Seal: i=3")(text),
+	}
+	for i, says := range dkimpySays(t, changed...) {
+		if c := verify(t, keys(), changed[i]); (c.Status == arc.Pass) != (i == 0) || strings.HasPrefix(says, "pass ") != (i == 0) {
+			t.Errorf("%d: %v, %s; dkimpy says %s\n%s", i, c.Status, c.Reason, says, changed[i])
 		}
 	}
 }

@@ -193,12 +193,27 @@ func (p *printer) decisions(steps []Step, own bool) {
 		told[s.Reply+s.Reason] = true
 		p.decision(s)
 	}
+	if s := refusing(steps); own && len(told) == 0 && s != nil {
+		p.decision(s)
+	}
+}
+
+// refusing is the last step that was answered with a refusal; nil for none.
+func refusing(steps []Step) *Step {
+	for i := len(steps) - 1; i >= 0; i-- {
+		if s := &steps[i]; strings.HasPrefix(s.Reply, "4") || strings.HasPrefix(s.Reply, "5") {
+			return s
+		}
+	}
+	return nil
 }
 
 // decision explains one step that a check decided.
 func (p *printer) decision(s *Step) {
 	p.f("\n  %s was answered\n      %s\n", said(s), orNone(s.Reply))
-	p.f("  because %s.\n", strings.TrimSuffix(clean(s.Reason), "."))
+	if s.Reason != "" {
+		p.f("  because %s.\n", strings.TrimSuffix(clean(s.Reason), "."))
+	}
 	switch {
 	case s.Check == "":
 		p.f("  No check decided that; it is the server's own doing.\n")
@@ -212,7 +227,7 @@ func (p *printer) decision(s *Step) {
 }
 
 // deciding is the last step that a check decided; where none did and the
-// attempt failed, the last that the server itself could not take.
+// attempt failed, the last that the server itself could not or did not take.
 func (a *Attempt) deciding() *Step {
 	var own *Step
 	for i := len(a.Steps) - 1; i >= 0; i-- {
@@ -223,6 +238,9 @@ func (a *Attempt) deciding() *Step {
 		if own == nil && s.Reason != "" && a.Outcome != Accepted {
 			own = s
 		}
+	}
+	if own == nil && a.Outcome >= Deferred {
+		own = refusing(a.Steps)
 	}
 	return own
 }

@@ -73,7 +73,7 @@ func TestBiographiesReadWell(t *testing.T) {
 		"aborted":    {Attempt: story(t, Aborted)},
 		"broken": {Attempt: story(t, Deferred, Step{After: 6 * time.Second, Verb: "content",
 			Reply: "451 4.3.0 Temporary problem, try again later", Reason: "the disk failed"})},
-		"faulty": {Attempt: story(t, Refused, Step{After: 6 * time.Second, Verb: "content", Reply: "550 5.6.11 Content has bare CR or bare LF; lines must end in CRLF"})},
+		"faulty":    {Attempt: story(t, Refused, Step{After: 6 * time.Second, Verb: "content", Reply: "550 5.6.11 Content has bare CR or bare LF; lines must end in CRLF"})},
 		"untouched": {Attempt: story(t, Accepted, sent)},
 		"accepted": {Attempt: story(t, Accepted, refused, sent), Events: []Event{
 			{Time: day(10, 1), Kind: Filed, Recipient: "bob@example.test", Place: "INBOX"},

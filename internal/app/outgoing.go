@@ -51,12 +51,8 @@ func (h *House) router() func(*store.QueueMessage, *store.QueueRecipient) route.
 	}
 }
 
-// run delivers until ctx ends. A trial keeps mail for elsewhere in the queue.
-func (q *queues) run(ctx context.Context, keep bool) {
-	if keep {
-		<-ctx.Done()
-		return
-	}
+// run delivers to other servers until ctx ends.
+func (q *queues) run(ctx context.Context) {
 	q.remote.Run(ctx)
 	q.sender.Close()
 }

@@ -39,8 +39,6 @@ type ServeOptions struct {
 	// Prepare, if not nil, runs when the house stands and before any door
 	// opens: quickstart makes its domain and accounts here.
 	Prepare func(context.Context, *House) error
-	// KeepOutgoing leaves mail to other servers in the queue.
-	KeepOutgoing bool
 	// Ready is told where the server listens.
 	Ready func(h *House, listeners []manage.Listener) error
 }
@@ -182,7 +180,7 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 	queues, stopQueues := context.WithCancel(work)
 	defer stopQueues()
 	workers.Go(d.alive("queue of local mail", func() { d.queues.local.Run(queues) }))
-	workers.Go(d.alive("queue of mail to other servers", func() { d.queues.run(queues, o.KeepOutgoing) }))
+	workers.Go(d.alive("queue of mail to other servers", func() { d.queues.run(queues) }))
 	workers.Go(func() { d.pop3.Purge(work) })
 	watch := logins{group: d.group, people: d.h.Store.Directory(), log: d.h.Log, version: -1}
 	workers.Go(d.alive("end of sessions whose login ended", func() { watch.run(work) }))

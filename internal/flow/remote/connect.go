@@ -261,7 +261,7 @@ func (a *attempt) startTLS(c *connection) *problem {
 
 func (a *attempt) tlsProblem(c *connection, err error) *problem {
 	if errors.Is(err, errCertificate) {
-		return a.secure(passing(reply.E(4, 7, 5), "the certificate of %s is not accepted", c.key.hop).because(err))
+		return a.secure(passing(reply.E(4, 7, 5), "the certificate of %s is not accepted: %s", c.key.hop, objection(err)).because(err))
 	}
 	p := passing(reply.E(4, 7, 5), "the TLS handshake with %s failed", c.key.hop).because(err)
 	p.alarm, p.message = a.job.To.Relay != nil, a.need.requireTLS

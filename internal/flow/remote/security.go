@@ -142,3 +142,21 @@ func (c *connection) security() string {
 	}
 	return tls.VersionName(c.tls.state.Version) + " unverified"
 }
+
+// objection says in words of our own what speaks against a certificate.
+func objection(err error) string {
+	_, name := errors.AsType[x509.HostnameError](err)
+	_, signer := errors.AsType[x509.UnknownAuthorityError](err)
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	switch {
+	case name:
+		return "it is for another name"
+	case signer:
+		return "no authority known here has signed it"
+	case ok && invalid.Reason == x509.Expired:
+		return "it has expired, or is not valid yet"
+	case ok:
+		return "it is not valid for a server"
+	}
+	return "it is another than the one expected"
+}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -294,3 +296,18 @@ var _ store.Body = memBody{}
 var _ interface {
 	Deliver(context.Context, queue.Job) ([]queue.Result, error)
 } = (*Deliverer)(nil)
+
+func TestObjectionsToACertificateAreInWords(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"it is for another name":                x509.HostnameError{Certificate: &x509.Certificate{}, Host: "far.test"},
+		"no authority known here has signed it": x509.UnknownAuthorityError{},
+		"it has expired, or is not valid yet":   x509.CertificateInvalidError{Reason: x509.Expired},
+		"it is not valid for a server":          x509.CertificateInvalidError{Reason: x509.IncompatibleUsage},
+		"it is another than the one expected":   errors.New("its fingerprint is ab"),
+	} {
+		if got := objection(errors.Join(errHandshake, errCertificate, err)); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}

@@ -42,6 +42,7 @@ func streamed(c Canon, text string, limit int64, piece int) ([sha256.Size]byte, 
 	for len(text) > 0 {
 		n := min(piece, len(text))
 		b.write([]byte(text[:n]))
+		b.write(nil)
 		text = text[n:]
 	}
 	b.end()

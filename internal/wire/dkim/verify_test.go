@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -329,20 +330,44 @@ func TestOnlySoManySignaturesAreVerifiedAndEachKeyIsAskedForOnce(t *testing.T) {
 
 func TestDifferentBodyLengthsAreBounded(t *testing.T) {
 	t.Parallel()
-	var text strings.Builder
+	const header, body = "From: a@example.org\r\n", "0123456789\r\n"
+	var fields strings.Builder
 	for l := range dkim.MaxSignatures {
-		fmt.Fprintf(&text, "DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=s; h=From; l=%d; bh=AAAA; b=AAAA\r\n", l)
+		tags := fmt.Sprintf("v=1; a=rsa-sha256; d=example.org; s=s; h=From; l=%d; bh=BH", l)
+		field, _, _ := strings.Cut(byHand(t, tags, header, body[:l]), "\r\n")
+		fields.WriteString(field + "\r\n")
 	}
-	text.WriteString("From: a@example.org\r\n\r\n0123456789\r\n")
-	left := 0
-	for _, r := range verify(t, zone{}, text.String()) {
-		if r.Status == dkim.Pass {
-			t.Errorf("got %+v", r)
+	judged, left := 0, 0
+	for _, r := range verify(t, orgZone(), fields.String()+header+"\r\n"+body) {
+		switch {
+		case strings.Contains(r.Reason, "too many different body lengths"):
+			left++
+		case strings.Contains(r.Reason, "octets of the body are signed"):
+			judged++
 		}
-		left++
 	}
-	if left != dkim.MaxSignatures {
-		t.Errorf("%d results", left)
+	if judged != 8 || left != dkim.MaxSignatures-8 {
+		t.Errorf("%d judged, %d left out", judged, left)
+	}
+}
+
+func TestLookUpsAreBounded(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	keys := dkim.NewKeys(lookupFunc(func(context.Context, string) ([]string, error) {
+		asked.Add(1)
+		return nil, dns.ErrNotFound
+	}), 0)
+	var claims []dkim.Claim
+	for i := range 300 {
+		claims = append(claims, dkim.Claim{Domain: fmt.Sprintf("d%d.example", i), Selector: "s", Algorithm: "rsa-sha256"})
+	}
+	keys.Fetch(t.Context(), claims)
+	if asked.Load() != 100 {
+		t.Errorf("%d look-ups", asked.Load())
+	}
+	if r := keys.Verify(t.Context(), claims[299], [32]byte{}); r.Status != dkim.Neutral && r.Status != dkim.PermError {
+		t.Errorf("got %+v", r)
 	}
 }
 

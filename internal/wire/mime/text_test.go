@@ -122,4 +122,3 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
-

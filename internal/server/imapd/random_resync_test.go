@@ -36,13 +36,19 @@ func (a *actor) move(place string) error {
 }
 
 // leave remembers the mailbox. After NOOP everything up to the greatest
-// mod-sequence that was told has been told.
+// mod-sequence that was told has been told; after FETCH it need not be, for
+// expunges wait there (RFC 9051 §7.5.1).
 func (a *actor) leave() error {
-	if r, _, err := a.do("NOOP"); err != nil || !strings.HasPrefix(r, "OK") {
-		return fmt.Errorf("NOOP: %s %v", r, err)
-	}
-	if err := a.learn(); err != nil {
-		return err
+	for {
+		if err := a.learn(); err != nil {
+			return err
+		}
+		if r, _, err := a.do("NOOP"); err != nil || !strings.HasPrefix(r, "OK") {
+			return fmt.Errorf("NOOP: %s %v", r, err)
+		}
+		if !slices.ContainsFunc(a.box, func(t told) bool { return t.uid == 0 || !t.known }) {
+			break
+		}
 	}
 	m := &memory{validity: a.validity, modSeq: a.highest, messages: map[store.UID]told{}}
 	for _, t := range a.box {

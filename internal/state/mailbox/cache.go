@@ -71,3 +71,18 @@ func (c *Cache[V]) put(k messageKey, x cached[V]) {
 	}
 	c.young[k] = x
 }
+
+// Forget drops what is remembered of messages, for they are gone: what is left
+// of them would only wait for younger ones to fill the bound.
+func (c *Cache[V]) Forget(account store.AccountID, ids []store.MessageID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		k := messageKey{account, id}
+		if x, ok := c.young[k]; ok {
+			c.size -= x.cost
+			delete(c.young, k)
+		}
+		delete(c.old, k)
+	}
+}

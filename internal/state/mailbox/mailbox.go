@@ -100,6 +100,7 @@ func (m *Mailbox) read(ctx context.Context) (*Snapshot, error) {
 	case c.Cursor == old.Cursor && !c.Gone && len(c.Keywords) <= len(old.Keywords):
 		return old, nil
 	}
+	m.metas.Forget(m.account.ID(), old.messages(c.Expunged))
 	return old.apply(c), nil
 }
 

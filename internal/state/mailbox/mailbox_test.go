@@ -421,3 +421,26 @@ func TestStructuresAreReadOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestStructuresOfExpungedMessagesAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, Options{}, 0)
+		defer h.close()
+		h.append(40)
+		m, release := h.open()
+		defer release()
+		if _, err := m.Metas(t.Context(), entriesOf(m.Snapshot())); err != nil {
+			t.Fatal(err)
+		}
+		full := m.metas.size
+		if _, _, err := h.account.Expunge(t.Context(), h.inbox.ID, []store.UIDRange{{First: 1, Last: 39}}, false); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(m.metas.young) + len(m.metas.old); n != 1 || m.metas.size != full/40 {
+			t.Errorf("%d structures, %d of %d octets are kept", n, m.metas.size, full)
+		}
+	})
+}

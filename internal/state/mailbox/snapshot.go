@@ -210,6 +210,17 @@ func without(entries []store.Entry, uids []store.UID) []store.Entry {
 	return out
 }
 
+// messages are those of the UIDs that are in the snapshot.
+func (s *Snapshot) messages(uids []store.UID) []store.MessageID {
+	var ids []store.MessageID
+	for _, uid := range uids {
+		if i := s.Lower(uid); i < s.Len() && s.At(i).UID == uid {
+			ids = append(ids, s.At(i).Message)
+		}
+	}
+	return ids
+}
+
 // apply returns the snapshot after the changes the store told.
 func (s *Snapshot) apply(c store.Changes) *Snapshot {
 	next := s.branch()

@@ -11,6 +11,7 @@ import (
 
 	"posthorn/internal/testkit/daemon"
 	"posthorn/internal/testkit/ledger"
+	"posthorn/internal/testkit/need"
 )
 
 // soak reports whether the long figures are asked for (make soak).
@@ -28,10 +29,7 @@ func pick(short, long int) int {
 func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("this test needs root")
-		}
-		t.Skip("needs root (mount, strace)")
+		need.Missing(t, "root (mount, strace)")
 	}
 }
 

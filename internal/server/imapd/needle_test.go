@@ -40,7 +40,7 @@ func FuzzContainsFold(f *testing.F) {
 	f.Add("\x80K\x00", "k")
 	f.Fuzz(func(t *testing.T, text, needle string) {
 		if !isASCII(needle) {
-			t.Skip()
+			return // needles are ASCII
 		}
 		lower := func(s string) string {
 			b := []byte(s)

@@ -1,0 +1,1 @@
+-- Version 4: relay domains, relay rules and forwarding.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Macro letters (RFC 7208 §7.2); those of explanations tell more.
@@ -15,77 +14,17 @@ const (
 	explanationLetters = mechanismLetters + "crt"
 )
 
-// maxExpanded bounds the expansion of one string, in octets. A name is cut
-// down after that, an explanation dropped.
+// maxExpanded bounds the expansion of one macro-string, in octets. Names are
+// shorter by far.
 const maxExpanded = 4096
 
-// values are what macros stand for.
-type values struct {
-	ip       netip.Addr
-	helo     string
-	sender   string
-	receiver string
-	now      time.Time
-	domain   string               // %{d}
-	name     func() (host string) // %{p}
-}
+// template is a parsed macro-string (RFC 7208 §7.1).
+type template []piece
 
-// local and senderDomain split the sender at its last @.
-func (v *values) local() string { return v.sender[:max(0, strings.LastIndexByte(v.sender, '@'))] }
-func (v *values) senderDomain() string {
-	return v.sender[strings.LastIndexByte(v.sender, '@')+1:]
-}
-
-// of returns what a letter stands for, in lower case.
-func (v *values) of(letter byte) string {
-	switch letter {
-	case 's':
-		return v.sender
-	case 'l':
-		return v.local()
-	case 'o':
-		return v.senderDomain()
-	case 'd':
-		return v.domain
-	case 'i':
-		return dotted(v.ip)
-	case 'p':
-		return v.name()
-	case 'v':
-		if v.ip.Is4() {
-			return "in-addr"
-		}
-		return "ip6"
-	case 'h':
-		return v.helo
-	case 'c':
-		return v.ip.String()
-	case 'r':
-		if v.receiver != "" {
-			return v.receiver
-		}
-		return "unknown"
-	}
-	return strconv.FormatInt(v.now.Unix(), 10) // t
-}
-
-// dotted is the form of %{i}: IPv6 as 32 hexadecimal digits with dots.
-func dotted(ip netip.Addr) string {
-	if ip.Is4() {
-		return ip.String()
-	}
-	var b strings.Builder
-	for i, octet := range ip.As16() {
-		if i > 0 {
-			b.WriteByte('.')
-		}
-		fmt.Fprintf(&b, "%x.%x", octet>>4, octet&0xf)
-	}
-	return b.String()
-}
-
-// macro is one %{…}.
-type macro struct {
+// piece is text or, where letter is not 0, a macro.
+type piece struct {
+	text       string
+	literal    bool // the text stands for itself; that of %% %_ %- does not
 	letter     byte // lower case
 	escape     bool // the letter was upper case
 	keep       int  // how many parts at the right stay, 0 for all
@@ -93,131 +32,167 @@ type macro struct {
 	delimiters string
 }
 
-// isMacroString reports visible ASCII with correct macros of these letters.
-func isMacroString(s, letters string) bool {
+// parseTemplate reads visible ASCII with macros of these letters; spaces only
+// stand in explanations.
+func parseTemplate(s, letters string) (template, bool) {
 	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
+		if s[i] < ' ' || s[i] > '~' {
+			return nil, false
 		}
 	}
-	ok := true
-	walk(s, func(string) bool { return true }, func(m macro) bool {
-		ok = strings.IndexByte(letters, m.letter) >= 0
-		return ok
-	}, func() { ok = false })
-	return ok
-}
-
-// expand replaces the macros of s; ok is false if one is wrong or the result
-// too long.
-func (v *values) expand(s, letters string) (out string, ok bool) {
-	var b strings.Builder
-	ok = true
-	walk(s, func(text string) bool {
-		b.WriteString(text)
-		ok = b.Len() <= maxExpanded
-		return ok
-	}, func(m macro) bool {
-		if ok = strings.IndexByte(letters, m.letter) >= 0; ok {
-			b.WriteString(m.of(v))
-			ok = b.Len() <= maxExpanded
-		}
-		return ok
-	}, func() { ok = false })
-	return b.String(), ok
-}
-
-// walk calls text and subst for the pieces of s until one returns false, or
-// wrong for a % that begins nothing.
-func walk(s string, text func(string) bool, subst func(macro) bool, wrong func()) {
+	var t template
 	for s != "" {
 		at := strings.IndexByte(s, '%')
-		if at < 0 {
-			text(s)
-			return
-		}
-		if at > 0 && !text(s[:at]) {
-			return
-		}
-		s = s[at+1:]
-		if s == "" {
-			wrong()
-			return
-		}
-		more := true
-		switch s[0] {
-		case '%':
-			more = text("%")
-		case '_':
-			more = text(" ")
-		case '-':
-			more = text("%20")
-		case '{':
-			body, _, closed := strings.Cut(s[1:], "}")
-			m, ok := parseMacro(body)
-			if !closed || !ok {
-				wrong()
-				return
+		if at != 0 {
+			if at < 0 {
+				at = len(s)
 			}
-			more = subst(m)
-			s = s[1+len(body):]
-		default:
-			wrong()
-			return
+			t = append(t, piece{text: s[:at], literal: true})
+			s = s[at:]
+			continue
 		}
-		if !more {
-			return
+		p, rest, ok := cutMacro(s[1:], letters)
+		if !ok {
+			return nil, false
 		}
-		s = s[1:]
+		t, s = append(t, p), rest
 	}
+	return t, true
 }
 
-// parseMacro reads what stands between the braces (RFC 7208 §7.1).
-func parseMacro(body string) (m macro, ok bool) {
+// cutMacro reads what follows a "%".
+func cutMacro(s, letters string) (p piece, rest string, ok bool) {
+	if s == "" {
+		return p, "", false
+	}
+	switch s[0] {
+	case '%':
+		return piece{text: "%"}, s[1:], true
+	case '_':
+		return piece{text: " "}, s[1:], true
+	case '-':
+		return piece{text: "%20"}, s[1:], true
+	case '{':
+		body, rest, closed := strings.Cut(s[1:], "}")
+		p, ok = parseMacro(body)
+		return p, rest, ok && closed && strings.IndexByte(letters, p.letter) >= 0
+	}
+	return p, "", false
+}
+
+// parseMacro reads what stands between the braces.
+func parseMacro(body string) (p piece, ok bool) {
 	if body == "" || !isAlpha(body[0]) {
-		return m, false
+		return p, false
 	}
-	m.letter, m.escape = body[0]|0x20, body[0] < 'a'
+	p.letter, p.escape = body[0]|0x20, body[0] < 'a'
 	body = body[1:]
-	digits := 0
-	for digits < len(body) && isDigit(body[digits]) {
-		digits++
-	}
-	if digits > 0 {
+	if digits := len(body) - len(strings.TrimLeft(body, "0123456789")); digits > 0 {
 		n, err := strconv.Atoi(body[:digits])
-		if err != nil || n == 0 {
-			return m, false
+		if err != nil || n == 0 { // RFC 7208 §7.3: nonzero
+			return p, false
 		}
-		m.keep = n
+		p.keep, body = n, body[digits:]
 	}
-	body = body[digits:]
 	if body != "" && body[0]|0x20 == 'r' {
-		m.reverse, body = true, body[1:]
+		p.reverse, body = true, body[1:]
 	}
-	for i := range len(body) {
-		if strings.IndexByte(".-+,/_=", body[i]) < 0 {
-			return m, false
-		}
-	}
-	m.delimiters = body
-	return m, true
+	p.delimiters = body
+	return p, strings.Trim(body, ".-+,/_=") == ""
 }
 
-// of applies the macro's transformers to its value (RFC 7208 §7.3).
-func (m macro) of(v *values) string {
-	delimiters := m.delimiters
+// expand writes out a macro-string of a record of domain.
+func (e *evaluation) expand(t template, domain string) (string, error) {
+	if len(t) == 1 && t[0].letter == 0 {
+		return t[0].text, nil
+	}
+	var b strings.Builder
+	for _, p := range t {
+		text := p.text
+		if p.letter != 0 {
+			value, err := e.value(p.letter, domain)
+			if err != nil {
+				return "", err
+			}
+			text = p.transform(value)
+		}
+		if b.Len()+len(text) > maxExpanded {
+			return "", fmt.Errorf("%w: a macro expands to over %d octets", ErrSyntax, maxExpanded)
+		}
+		b.WriteString(text)
+	}
+	return b.String(), nil
+}
+
+// value returns what a letter stands for. Only that of p can fail: it takes
+// look-ups.
+func (e *evaluation) value(letter byte, domain string) (string, error) {
+	local, host := cutSender(e.sender)
+	switch letter {
+	case 's':
+		return e.sender, nil
+	case 'l':
+		return local, nil
+	case 'o':
+		return host, nil
+	case 'd':
+		return domain, nil
+	case 'i':
+		return dotted(e.ip), nil
+	case 'p':
+		return e.validatedName(domain)
+	case 'v':
+		if e.ip.Is4() {
+			return "in-addr", nil
+		}
+		return "ip6", nil
+	case 'h':
+		return e.helo, nil
+	case 'c':
+		return e.ip.String(), nil
+	case 'r':
+		return e.receiver, nil
+	}
+	return strconv.FormatInt(e.now.Unix(), 10), nil // t
+}
+
+// cutSender splits a sender at its last "@".
+func cutSender(sender string) (local, domain string) {
+	at := strings.LastIndexByte(sender, '@')
+	return sender[:max(0, at)], sender[at+1:]
+}
+
+// dotted is the form of %{i}: IPv6 as 32 hexadecimal digits with dots.
+func dotted(ip netip.Addr) string {
+	if ip.Is4() {
+		return ip.String()
+	}
+	const digits = "0123456789abcdef"
+	b := make([]byte, 0, 63)
+	for i, octet := range ip.As16() {
+		if i > 0 {
+			b = append(b, '.')
+		}
+		b = append(b, digits[octet>>4], '.', digits[octet&0xf])
+	}
+	return string(b)
+}
+
+// transform applies a macro's transformers to its value (RFC 7208 §7.3).
+func (p piece) transform(value string) string {
+	delimiters := p.delimiters
 	if delimiters == "" {
 		delimiters = "."
 	}
-	parts := split(v.of(m.letter), delimiters)
-	if m.reverse {
+	parts := split(value, delimiters)
+	if p.reverse {
 		slices.Reverse(parts)
 	}
-	if m.keep > 0 && m.keep < len(parts) {
-		parts = parts[len(parts)-m.keep:]
+	if p.keep > 0 && p.keep < len(parts) {
+		parts = parts[len(parts)-p.keep:]
 	}
 	out := strings.Join(parts, ".")
-	if m.escape {
+	if p.escape {
 		out = escape(out)
 	}
 	return out

@@ -7,35 +7,45 @@ import (
 	"strings"
 )
 
-// record is a parsed SPF record (RFC 7208 §4.6.1).
-type record struct {
-	domain     string // whose record it is
-	directives []string
-	redirect   string // a domain-spec, "" if there is none
-	exp        string // a domain-spec, "" if there is none
-}
-
 // maxRecord bounds what is read of one record, in octets.
 const maxRecord = 16 << 10
 
+// record is a parsed SPF record (RFC 7208 §4.6.1).
+type record struct {
+	domain     string // whose record it is
+	directives []directive
+	redirect   template // nil if there is none
+	exp        template // nil if there is none
+}
+
+// directive is one mechanism with what it means when it matches.
+type directive struct {
+	text      string // as the domain wrote it
+	result    Result
+	mechanism string       // lower case
+	spec      template     // nil stands for the record's domain
+	network   netip.Prefix // ip4, ip6
+	bits4     int          // a, mx
+	bits6     int          // a, mx
+}
+
+// isRecord tells SPF records from other TXT records (RFC 7208 §4.5).
+func isRecord(text string) bool {
+	const version = "v=spf1"
+	return len(text) >= len(version) && strings.EqualFold(text[:len(version)], version) &&
+		(len(text) == len(version) || text[len(version)] == ' ')
+}
+
 // parseRecord reads a record that isRecord. It checks every term, so that an
-// error is one whoever the client is. The record is never nil.
-func parseRecord(text string) (*record, error) {
-	r := &record{}
+// error is one whoever the client is (RFC 7208 §4.6).
+func parseRecord(domain, text string) (*record, error) {
 	if len(text) > maxRecord {
-		return r, fmt.Errorf("%w: over %d octets", ErrSyntax, maxRecord)
+		return nil, fmt.Errorf("%w: over %d octets", ErrSyntax, maxRecord)
 	}
-	for i := range len(text) {
-		if text[i] < ' ' || text[i] > '~' {
-			return r, fmt.Errorf("%w: octet %#x", ErrSyntax, text[i])
-		}
-	}
+	r := &record{domain: domain}
 	for i, term := range strings.Split(text, " ") {
-		if i == 0 || term == "" {
-			continue
-		}
-		if !r.add(term) {
-			return r, fmt.Errorf("%w: term %.80q", ErrSyntax, term)
+		if i > 0 && term != "" && !r.add(term) {
+			return nil, fmt.Errorf("%w: term %.80q", ErrSyntax, term)
 		}
 	}
 	return r, nil
@@ -43,25 +53,24 @@ func parseRecord(text string) (*record, error) {
 
 // add reads one term; false means that it is none.
 func (r *record) add(term string) bool {
-	if name, value, ok := cutModifier(term); ok {
-		switch {
-		case strings.EqualFold(name, "redirect"):
-			ok = r.redirect == "" && isDomainSpec(value)
-			r.redirect = value
-		case strings.EqualFold(name, "exp"):
-			ok = r.exp == "" && isDomainSpec(value)
-			r.exp = value
-		default:
-			ok = isMacroString(value, mechanismLetters)
-		}
+	name, value, ok := cutModifier(term)
+	if !ok {
+		d, ok := parseDirective(term)
+		r.directives = append(r.directives, d)
 		return ok
 	}
-	r.directives = append(r.directives, term)
-	mechanism := term
-	if strings.IndexByte("+-?~", term[0]) >= 0 {
-		mechanism = term[1:]
+	spec, isSpec := parseDomainSpec(value)
+	switch {
+	case strings.EqualFold(name, "redirect"):
+		ok = r.redirect == nil && isSpec // RFC 7208 §6: at most once
+		r.redirect = spec
+	case strings.EqualFold(name, "exp"):
+		ok = r.exp == nil && isSpec
+		r.exp = spec
+	default:
+		_, ok = parseTemplate(value, mechanismLetters)
 	}
-	return isMechanism(mechanism)
+	return ok
 }
 
 // cutModifier splits name=value; the name is a letter and then letters,
@@ -79,64 +88,101 @@ func cutModifier(term string) (name, value string, ok bool) {
 	return name, value, true
 }
 
-func isMechanism(s string) bool {
-	end := strings.IndexAny(s, ":/")
-	if end < 0 {
-		end = len(s)
+func parseDirective(term string) (d directive, ok bool) {
+	d = directive{text: term, result: Pass, bits4: 32, bits6: 128}
+	switch term[0] {
+	case '-':
+		d.result = Fail
+	case '~':
+		d.result = SoftFail
+	case '?':
+		d.result = Neutral
 	}
-	name, arg := strings.ToLower(s[:end]), s[end:]
-	switch name {
+	if strings.IndexByte("+-?~", term[0]) >= 0 {
+		term = term[1:]
+	}
+	end := strings.IndexAny(term, ":/")
+	if end < 0 {
+		end = len(term)
+	}
+	d.mechanism = strings.ToLower(term[:end])
+	return d, d.argue(term[end:])
+}
+
+// argue reads what follows the mechanism's name.
+func (d *directive) argue(arg string) (ok bool) {
+	switch d.mechanism {
 	case "all":
 		return arg == ""
-	case "include", "exists":
-		return strings.HasPrefix(arg, ":") && isDomainSpec(arg[1:])
-	case "ptr":
-		return arg == "" || arg[0] == ':' && isDomainSpec(arg[1:])
-	case "a", "mx":
-		arg = cutCIDR(arg)
-		return arg == "" || arg[0] == ':' && isDomainSpec(arg[1:])
 	case "ip4", "ip6":
-		return strings.HasPrefix(arg, ":") && isNetwork(arg[1:], name == "ip4")
-	}
-	return false
-}
-
-// cutCIDR takes a dual-cidr-length from the end of s. What is none stays, and
-// is then no domain-spec.
-func cutCIDR(s string) string {
-	if i := strings.LastIndex(s, "//"); i >= 0 && isLength(s[i+2:], 128) {
-		s = s[:i]
-	}
-	if i := strings.LastIndexByte(s, '/'); i >= 0 && isLength(s[i+1:], 32) {
-		s = s[:i]
-	}
-	return s
-}
-
-// isLength reports a prefix length up to most, without leading zeros.
-func isLength(s string, most int) bool {
-	n, err := strconv.Atoi(s)
-	return err == nil && n <= most && strconv.Itoa(n) == s && n >= 0
-}
-
-func isNetwork(s string, v4 bool) bool {
-	addr, length, cut := strings.Cut(s, "/")
-	ip, err := netip.ParseAddr(addr)
-	return err == nil && ip.Zone() == "" && ip.Is4() == v4 && (!cut || isLength(length, ip.BitLen()))
-}
-
-// isDomainSpec reports a macro-string that ends with a macro or with a label
-// that can be a top-level domain (RFC 7208 §7.1).
-func isDomainSpec(s string) bool {
-	if !isMacroString(s, mechanismLetters) {
+		d.network, ok = parseNetwork(strings.TrimPrefix(arg, ":"), d.mechanism == "ip4")
+		return ok && arg[0] == ':'
+	case "include", "exists":
+		if arg == "" {
+			return false
+		}
+	case "a", "mx":
+		arg = d.cutLengths(arg)
+	case "ptr":
+	default:
 		return false
 	}
-	if strings.HasSuffix(s, "}") && strings.Contains(s, "%{") || strings.HasSuffix(s, "%%") || strings.HasSuffix(s, "%_") || strings.HasSuffix(s, "%-") {
+	if arg == "" {
 		return true
 	}
-	s = strings.TrimSuffix(s, ".")
-	dot := strings.LastIndexByte(s, '.')
-	return dot >= 0 && isTopLabel(s[dot+1:])
+	d.spec, ok = parseDomainSpec(arg[1:])
+	return ok && arg[0] == ':'
+}
+
+// cutLengths takes a dual-cidr-length from the end of arg. What is none stays,
+// and can only be part of a domain-spec.
+func (d *directive) cutLengths(arg string) string {
+	if i := strings.LastIndex(arg, "//"); i >= 0 {
+		if n, ok := parseLength(arg[i+2:], 128); ok {
+			arg, d.bits6 = arg[:i], n
+		}
+	}
+	if i := strings.LastIndexByte(arg, '/'); i >= 0 {
+		if n, ok := parseLength(arg[i+1:], 32); ok {
+			arg, d.bits4 = arg[:i], n
+		}
+	}
+	return arg
+}
+
+// parseLength reads a prefix length up to most, without leading zeros.
+func parseLength(s string, most int) (n int, ok bool) {
+	n, err := strconv.Atoi(s)
+	return n, err == nil && 0 <= n && n <= most && strconv.Itoa(n) == s
+}
+
+func parseNetwork(s string, v4 bool) (netip.Prefix, bool) {
+	addr, length, cut := strings.Cut(s, "/")
+	ip, err := netip.ParseAddr(addr)
+	if err != nil || ip.Zone() != "" || ip.Is4() != v4 {
+		return netip.Prefix{}, false
+	}
+	bits, ok := ip.BitLen(), true
+	if cut {
+		bits, ok = parseLength(length, bits)
+	}
+	return netip.PrefixFrom(ip, bits), ok
+}
+
+// parseDomainSpec reads a macro-string that ends with a macro or with a label
+// that can be a top-level domain (RFC 7208 §7.1).
+func parseDomainSpec(s string) (template, bool) {
+	t, ok := parseTemplate(s, mechanismLetters)
+	if !ok || len(t) == 0 {
+		return nil, false
+	}
+	last := t[len(t)-1]
+	if last.literal {
+		name := strings.TrimSuffix(last.text, ".")
+		dot := strings.LastIndexByte(name, '.')
+		ok = dot >= 0 && isTopLabel(name[dot+1:])
+	}
+	return t, ok
 }
 
 // isTopLabel reports letters, digits and inner hyphens, not digits alone.

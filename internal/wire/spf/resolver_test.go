@@ -34,7 +34,7 @@ $ORIGIN 2.0.192.in-addr.arpa.
 		a.Behave("down.a.test.", authority.Behaviour{Rcode: mdns.RcodeServerFailure})
 		a.Behave("lost.a.test.", authority.Behaviour{Drop: true})
 		a.Behave("gone.test.", authority.Behaviour{Rcode: mdns.RcodeRefused})
-		r := dns.New(dns.Options{Servers: authority.Names("192.0.2.53:53"), Exchange: a.Exchange}).Net()
+		r := dns.New(dns.Options{Servers: authority.Names("192.0.2.53:53"), Exchange: a.Exchange})
 		for _, c := range []struct {
 			ip, sender  string
 			result      Result

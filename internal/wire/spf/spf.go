@@ -3,23 +3,23 @@
 // into the Received-SPF and Authentication-Results fields and, as half of an
 // alignment, to DMARC.
 //
-// Records are evaluated by a library. What it leaves out stands here: errors
-// anywhere in a record, the term that matched, the explanation of the domain.
+//	domain ─► TXT ─► record ─► directives in order ─┬ one matches: its result
+//	            ▲                                   ├ include, a, mx, ptr, exists: look-ups, counted
+//	            └───────────── redirect= ◄──────────┴ none: neutral
+//	fail ─► exp= ─► TXT ─► Explanation
 //
 // The package has no sockets and does not know what follows from a result.
 package spf
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
 
-	"blitiri.com.ar/go/spf"
-
+	"posthorn/internal/base/dns"
 	"posthorn/internal/base/mail"
 )
 
@@ -49,14 +49,15 @@ const (
 // DefaultTimeout bounds a whole check; RFC 7208 §4.6.4 wants 20 seconds or more.
 const DefaultTimeout = 20 * time.Second
 
-// Resolver looks up names; base/dns.Net is one. Absence of a name or of the
-// records is a *net.DNSError with IsNotFound, every other error a failure that
-// makes the result temperror.
+// Resolver looks up records; a *dns.Resolver is one. Errors are those of
+// base/dns: what does not match dns.ErrNotFound is a failure that makes the
+// result temperror. Names in answers have no final dot.
 type Resolver interface {
-	LookupTXT(ctx context.Context, name string) ([]string, error)
-	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
-	LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error)
-	LookupAddr(ctx context.Context, addr string) ([]string, error)
+	TXT(ctx context.Context, name string) (dns.Answer[string], error)
+	MX(ctx context.Context, domain string) (dns.Answer[dns.MX], error)
+	A(ctx context.Context, host string) (dns.Addrs, error)
+	AAAA(ctx context.Context, host string) (dns.Addrs, error)
+	PTR(ctx context.Context, ip netip.Addr) (dns.Answer[string], error)
 }
 
 // Checker judges clients. It has no state; all of its methods may be called
@@ -102,6 +103,8 @@ var (
 	ErrNoDomain = errors.New("spf: no domain name to judge")
 	ErrNoRecord = errors.New("spf: the domain has no record")
 	ErrSyntax   = errors.New("spf: bad record")
+	ErrSeveral  = errors.New("spf: a domain has several records")
+	ErrDangling = errors.New("spf: the record leads to a domain without one")
 	ErrTooMany  = errors.New("spf: the record needs too many look-ups")
 	ErrClient   = errors.New("spf: the client has no IP address")
 )
@@ -129,13 +132,17 @@ func (c *Checker) CheckHelo(ctx context.Context, client Client) Outcome {
 	return c.check(ctx, client, Outcome{Identity: Helo, Sender: "postmaster@" + domain, Domain: domain})
 }
 
+// maxHelo bounds what macros see of a HELO argument, in octets; no name is longer.
+const maxHelo = 255
+
 func (c *Checker) check(ctx context.Context, client Client, o Outcome) Outcome {
 	ip := client.IP.Unmap().WithZone("")
+	domain, ok := judged(o.Domain)
 	switch {
 	case !ip.IsValid():
 		o.Result, o.Err = None, ErrClient
 		return o
-	case !judged(o.Domain):
+	case !ok:
 		o.Result, o.Err, o.Domain = None, ErrNoDomain, ""
 		return o
 	}
@@ -145,61 +152,23 @@ func (c *Checker) check(ctx context.Context, client Client, o Outcome) Outcome {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	e := &evaluation{ctx: ctx, memo: newMemo(c.Resolver), values: values{
-		ip: ip, helo: client.Helo, sender: o.Sender, receiver: c.Receiver, now: client.Now,
-	}}
-	e.domain, _ = lookupName(o.Domain)
-	result, err := e.run(e.memo)
-	o.Result, o.Err = e.translate(result, err)
-	if o.Err != nil {
+	e := &evaluation{ctx: ctx, dns: c.Resolver, ip: ip, helo: client.Helo[:min(len(client.Helo), maxHelo)],
+		sender: o.Sender, receiver: cmp.Or(c.Receiver, "unknown"), now: client.Now}
+	d, err := e.judge(domain)
+	if err != nil {
+		o.Result, o.Err = resultOf(err), err
 		return o
 	}
-	var last *record
-	if last, o.Mechanism = e.decider(); last != nil && o.Result == Fail {
-		o.Explanation = e.explain(last)
+	o.Result, o.Mechanism = d.result, d.mechanism[:min(len(d.mechanism), maxShown)]
+	if o.Result == Fail {
+		o.Explanation = e.explain(d.record)
 	}
 	return o
 }
 
-// judged reports a domain that can have a record: a name of several labels, no
-// address literal (RFC 7208 §4.3).
-func judged(domain string) bool {
-	name, ok := lookupName(domain)
-	return ok && strings.Contains(name, ".") && !mail.IsLiteral(name)
-}
-
-// evaluation is one run of check_host().
-type evaluation struct {
-	ctx    context.Context
-	memo   *memo
-	values values
-	domain string // the one judged
-}
-
-// run evaluates the domain's record with what the resolver tells.
-func (e *evaluation) run(r spf.DNSResolver) (spf.Result, error) {
-	// The library takes what follows the first @ for the domain.
-	local := strings.ReplaceAll(e.values.local(), "@", "_")
-	sender := local + "@" + e.domain
-	return spf.CheckHostWithSender(net.IP(e.values.ip.AsSlice()), e.values.helo, sender, spf.WithContext(e.ctx), spf.WithResolver(r))
-}
-
-// translate puts the library's answer in our words. A failed look-up wins over
-// everything: half of the facts decide nothing.
-func (e *evaluation) translate(result spf.Result, err error) (Result, error) {
-	switch result {
-	case spf.Pass, spf.Fail, spf.SoftFail, spf.Neutral:
-		return Result(result), nil
-	case spf.None:
-		return None, ErrNoRecord
-	case spf.TempError:
-		return TempError, fmt.Errorf("spf: %w", err)
-	}
-	switch {
-	case errors.Is(err, spf.ErrLookupLimitReached), errors.Is(err, spf.ErrVoidLookupLimitReached), errors.Is(err, spf.ErrTooManyMXRecords):
-		return PermError, fmt.Errorf("%w: %w", ErrTooMany, err)
-	case e.memo.broken != nil:
-		return PermError, e.memo.broken
-	}
-	return PermError, fmt.Errorf("%w: %w", ErrSyntax, err)
+// judged returns the name of a domain that can have a record: no address
+// literal, and not cut to fit (RFC 7208 §4.3).
+func judged(domain string) (name string, ok bool) {
+	name, ok = lookupName(domain)
+	return name, ok && isDomain(name) && len(strings.TrimSuffix(domain, ".")) <= maxName && !mail.IsLiteral(name)
 }

@@ -3,7 +3,6 @@ package spf
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -14,22 +13,9 @@ import (
 	"posthorn/internal/base/mail"
 )
 
-var _ Resolver = dns.Net{}
+var _ Resolver = (*dns.Resolver)(nil)
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-func texts(pairs ...string) zone {
-	z := zone{}
-	for i := 0; i < len(pairs); i += 2 {
-		r := z[pairs[i]]
-		if r == nil {
-			r = &records{}
-			z[pairs[i]] = r
-		}
-		r.txt = append(r.txt, pairs[i+1])
-	}
-	return z
-}
 
 func ask(r Resolver, ip, sender string) Outcome {
 	c := Checker{Resolver: r, Receiver: "mx.receiver.test"}
@@ -50,7 +36,7 @@ func TestOutcomeTellsTheDirectiveThatDecided(t *testing.T) {
 		"r.test", "v=spf1 ip4:192.0.2.1 redirect=a.test",
 		"n.test", "v=spf1 ip4:192.0.2.1",
 		"s.test", "v=spf1 redirect=b.test", "w.test", "v=spf1 -exists:%{o}.x.test", "v.test", "v=spf1 redirect=w.test")
-	z["v.test.x.test"] = &records{ip: []net.IPAddr{{IP: net.ParseIP("127.0.0.2")}}}
+	z.hosts("v.test.x.test", "127.0.0.2")
 	for _, c := range []struct {
 		ip, domain, mechanism string
 		result                Result
@@ -76,7 +62,7 @@ func TestOutcomeTellsTheDirectiveThatDecided(t *testing.T) {
 func TestNullSenderIsJudgedByTheHeloName(t *testing.T) {
 	t.Parallel()
 	z := texts("helo.a.test", "v=spf1 -exists:%{l}.%{o}.x.test +all")
-	z["postmaster.helo.a.test.x.test"] = &records{ip: []net.IPAddr{{IP: net.ParseIP("127.0.0.2")}}}
+	z.hosts("postmaster.helo.a.test.x.test", "127.0.0.2")
 	o := ask(z, "192.0.2.1", "")
 	if o.Result != Fail || o.Identity != Helo || o.Sender != "postmaster@helo.a.test" || o.Domain != "helo.a.test" {
 		t.Errorf("%+v", o)
@@ -95,17 +81,84 @@ func TestHeloThatIsNoDomainIsNotJudged(t *testing.T) {
 
 func TestLookupsAreLimited(t *testing.T) {
 	t.Parallel()
-	ten := "v=spf1" + strings.Repeat(" exists:hit.test", 10)
-	z := texts("ten.test", ten+" -all", "eleven.test", ten+" exists:hit.test -all",
+	ten := "v=spf1" + strings.Repeat(" a:hit.test", 10)
+	z := texts("ten.test", ten+" -all", "eleven.test", ten+" a:hit.test -all",
 		"void2.test", "v=spf1 a:no1.test a:no2.test -all", "void3.test", "v=spf1 a:no1.test a:no2.test a:no3.test -all",
 		"loop.test", "v=spf1 include:loop.test -all", "turn.test", "v=spf1 redirect=turn.test")
-	z["hit.test"] = &records{ip: []net.IPAddr{{IP: net.ParseIP("2001:db8::1")}}} // exists needs IPv4
+	z.hosts("hit.test", "192.0.2.2")
 	for domain, want := range map[string]Result{"ten.test": Fail, "eleven.test": PermError, "void2.test": Fail, "void3.test": PermError,
 		"loop.test": PermError, "turn.test": PermError} {
 		o := ask(z, "192.0.2.1", "u@"+domain)
 		if o.Result != want || (want == PermError) != errors.Is(o.Err, ErrTooMany) {
 			t.Errorf("%s: %+v, want %s", domain, o, want)
 		}
+	}
+}
+
+// A record made for IPv4 is not broken because a client has IPv6.
+func TestHostsWithoutIPv6AreNoVoidLookups(t *testing.T) {
+	t.Parallel()
+	z := texts("a.test", "v=spf1 a:h1.test a:h2.test a:h3.test -all", "b.test", "v=spf1 a:no1.test a:no2.test a:no3.test -all").
+		hosts("h1.test", "192.0.2.1", "h2.test", "192.0.2.2", "h3.test", "192.0.2.3")
+	if o := ask(z, "2001:db8::1", "u@a.test"); o.Result != Fail {
+		t.Errorf("hosts with IPv4: %+v", o)
+	}
+	if o := ask(z, "2001:db8::1", "u@b.test"); !errors.Is(o.Err, ErrTooMany) {
+		t.Errorf("no hosts: %+v", o)
+	}
+}
+
+// A client's kind of address is the only one asked for: a name server that
+// cannot answer for the other does no harm.
+func TestOnlyTheClientsKindOfAddressMatters(t *testing.T) {
+	t.Parallel()
+	z := texts("a.test", "v=spf1 a:h.test mx:m.test -all").hosts("h.test", "192.0.2.1")
+	z.at("m.test").mx = []dns.MX{{Host: "h.test"}}
+	if o := ask(deaf{z}, "192.0.2.1", "u@a.test"); o.Result != Pass {
+		t.Errorf("%+v", o)
+	}
+	if o := ask(deaf{z}, "2001:db8::1", "u@a.test"); o.Result != TempError {
+		t.Errorf("%+v", o)
+	}
+}
+
+// deaf cannot answer for IPv6.
+type deaf struct{ zone }
+
+func (deaf) AAAA(context.Context, string) (dns.Addrs, error) { return dns.Addrs{}, dns.ErrTemporary }
+
+func TestUnusualNamesAreJudged(t *testing.T) {
+	t.Parallel()
+	label := strings.Repeat("x", 63)
+	long := strings.Join([]string{label, label, label, strings.Repeat("y", 56), "test"}, ".") // 253 octets
+	z := texts("_spf.under_score.test", "v=spf1 ip4:192.0.2.1 -all", "u.test", "v=spf1 include:_spf.under_score.test -all",
+		"xn--bcher-kva.test", "v=spf1 include:%{o}.x.test -all", "xn--bcher-kva.test.x.test", "v=spf1 ip4:192.0.2.1 -all",
+		"idn.test", "v=spf1 include:b\xc3\xbccher.test -all", long, "v=spf1 ip4:192.0.2.1 -all",
+		"i.test", "v=spf1 include:%{l}.test ip4:192.0.2.1 -all", "one.test", "v=spf1 include:%{l} -all", "turn.test", "v=spf1 redirect=%{l}.test")
+	for _, c := range []struct {
+		sender string
+		result Result
+		err    error
+	}{
+		{"u@u.test", Pass, nil},
+		{"u@b\u00fccher.test", Pass, nil},    // asked for in A-labels
+		{"u@idn.test", PermError, ErrSyntax}, // RFC 7208 §4.3: A-labels in records
+		{"\u00fc@i.test", Pass, nil},         // RFC 8616 §4: no match, no error
+		{"\u00fc@turn.test", PermError, ErrDangling},
+		{"test@one.test", PermError, ErrDangling}, // one label
+	} {
+		if o := ask(z, "192.0.2.1", c.sender); o.Result != c.result || !errors.Is(o.Err, c.err) {
+			t.Errorf("%s: %+v", c.sender, o)
+		}
+	}
+	c := Checker{Resolver: z}
+	client := Client{IP: netip.MustParseAddr("192.0.2.1"), Helo: long, Now: noon}
+	if o := c.CheckHelo(context.Background(), client); o.Result != Pass {
+		t.Errorf("253 octets: %+v", o)
+	}
+	client.Helo = "z" + long
+	if o := c.CheckHelo(context.Background(), client); o.Result != None || !errors.Is(o.Err, ErrNoDomain) {
+		t.Errorf("254 octets: %+v", o)
 	}
 }
 
@@ -150,25 +203,25 @@ type broken struct {
 
 func (b broken) fails() bool { *b.n--; return *b.n < 0 }
 
-func (b broken) LookupTXT(ctx context.Context, name string) ([]string, error) {
+func (b broken) TXT(ctx context.Context, name string) (dns.Answer[string], error) {
 	if b.fails() {
-		return nil, b.err
+		return dns.Answer[string]{}, b.err
 	}
-	return b.zone.LookupTXT(ctx, name)
+	return b.zone.TXT(ctx, name)
 }
 
-func (b broken) LookupIPAddr(ctx context.Context, name string) ([]net.IPAddr, error) {
+func (b broken) A(ctx context.Context, name string) (dns.Addrs, error) {
 	if b.fails() {
-		return nil, b.err
+		return dns.Addrs{}, b.err
 	}
-	return b.zone.LookupIPAddr(ctx, name)
+	return b.zone.A(ctx, name)
 }
 
 func TestFailureOfDNSIsNeverFinal(t *testing.T) {
 	t.Parallel()
 	z := texts("a.test", "v=spf1 a:h.test include:b.test -all exp=why.test", "b.test", "v=spf1 -all", "why.test", "because")
-	z["h.test"] = &records{ip: []net.IPAddr{{IP: net.ParseIP("192.0.2.9")}}}
-	for _, err := range []error{errors.New("anything"), &net.DNSError{Err: "SERVFAIL"}, context.DeadlineExceeded} {
+	z.hosts("h.test", "192.0.2.9")
+	for _, err := range []error{errors.New("anything"), dns.ErrTemporary, context.DeadlineExceeded} {
 		for n := range 3 {
 			left := n
 			if o := ask(broken{z, &left, err}, "192.0.2.1", "u@a.test"); o.Result != TempError || o.Explanation != "" || o.Mechanism != "" || !errors.Is(o.Err, err) {
@@ -185,9 +238,9 @@ func TestFailureOfDNSIsNeverFinal(t *testing.T) {
 // silent never answers.
 type silent struct{ zone }
 
-func (silent) LookupTXT(ctx context.Context, _ string) ([]string, error) {
+func (silent) TXT(ctx context.Context, _ string) (dns.Answer[string], error) {
 	<-ctx.Done()
-	return nil, ctx.Err()
+	return dns.Answer[string]{}, ctx.Err()
 }
 
 func TestSilentServersEndTheCheckAtItsTimeout(t *testing.T) {
@@ -237,12 +290,8 @@ func FuzzRecord(f *testing.F) {
 		if !isRecord(text) {
 			return
 		}
-		rec, err := parseRecord(text)
-		if rec == nil {
-			t.Fatal("no record")
-		}
-		z := texts("a.test", text)
-		z["h.test"] = &records{ip: []net.IPAddr{{IP: net.ParseIP("192.0.2.1")}}, txt: []string{"%{c} %{h}"}}
+		_, err := parseRecord("a.test", text)
+		z := texts("a.test", text, "h.test", "%{c} %{h}").hosts("h.test", "192.0.2.1")
 		c := Checker{Resolver: z}
 		client := Client{IP: netip.MustParseAddr("192.0.2.1"), Helo: helo, Now: noon}
 		o := c.CheckMail(context.Background(), client, mail.Address{Local: local, Domain: "a.test"})

@@ -15,8 +15,23 @@ type DomainRow struct {
 	// Separator divides a subaddress from the local part ("+"); "" switches it off.
 	Separator string
 	Disabled  bool
-	Created   time.Time
+	// Forwarding says whether its accounts may forward mail (M-GEN-05).
+	Forwarding Choice
+	Created    time.Time
 }
+
+// Choice is a yes or no that may be left to the level above.
+type Choice uint8
+
+// The choices.
+const (
+	Inherit Choice = iota
+	Yes
+	No
+)
+
+// Of returns the choice, or what the level above says.
+func (c Choice) Of(above bool) bool { return c == Yes || c == Inherit && above }
 
 // AccountRow is a person's login. Addresses are in order; the first is the
 // primary address and the display name of the login. All of them log in
@@ -31,7 +46,13 @@ type AccountRow struct {
 	Admin                      bool
 	Disabled                   bool
 	QuotaBytes, QuotaMessages  int64 // 0: no limit
-	Created                    time.Time
+	// Forward are addresses that mail for the account goes on to; with
+	// ForwardOnly no copy stays here. Forwarding says whether it may, Inherit
+	// asks the domain of the primary address.
+	Forward     []mail.Address
+	ForwardOnly bool
+	Forwarding  Choice
+	Created     time.Time
 	Version                    int64 // for ErrConflict
 }
 
@@ -53,10 +74,12 @@ type AddressOwner struct {
 	Disabled bool // the account is
 	// Unlimited: the account has no quota, so nobody need ask for its usage.
 	Unlimited bool
-	Alias     *AliasRow
+	// Forwards: the account has addresses to forward to.
+	Forwards bool
+	Alias    *AliasRow
 }
 
-// Directory keeps domains, accounts, aliases and groups. Address keys are
+// Directory keeps domains, accounts, aliases, groups and relays. Address keys are
 // unique over accounts and aliases. state/directory puts rules and a cache on
 // top of it.
 type Directory interface {
@@ -95,6 +118,8 @@ type Directory interface {
 	Owner(ctx context.Context, addr mail.Address) (AddressOwner, error)
 	// GroupsOf lists the aliases that name the address as a target.
 	GroupsOf(ctx context.Context, addr mail.Address) ([]AliasRow, error)
+
+	Relays
 }
 
 // SettingRow is the stored value of one setting; absent rows have defaults.

@@ -47,10 +47,10 @@ func (d *directory) change(ctx context.Context, write func(context.Context, func
 	return nil
 }
 
-const domainColumns = `name, catch_all, separator, disabled, created`
+const domainColumns = `name, catch_all, separator, disabled, created, forwarding`
 
 func scanDomain(r row) (store.DomainRow, error) {
-	d := store.DomainRow{Name: r.text(0), Separator: r.text(2), Disabled: boolAt(r, 3), Created: timeAt(r, 4)}
+	d := store.DomainRow{Name: r.text(0), Separator: r.text(2), Disabled: boolAt(r, 3), Created: timeAt(r, 4), Forwarding: store.Choice(r.int(5))}
 	var err error
 	d.CatchAll, err = parseStored(r.text(1))
 	return d, err
@@ -87,10 +87,13 @@ func (d *directory) Domain(ctx context.Context, name string) (dom store.DomainRo
 // PutDomain implements store.Directory.
 func (d *directory) PutDomain(ctx context.Context, dom store.DomainRow) error {
 	return d.change(ctx, d.s.write, "put domain "+dom.Name, func(t *txn) error {
-		return t.put(`INSERT INTO domain (name, catch_all, separator, disabled, created) VALUES (?, ?, ?, ?, ?)
+		if err := notRelayed(t, dom.Name); err != nil {
+			return err
+		}
+		return t.put(`INSERT INTO domain (name, catch_all, separator, disabled, created, forwarding) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (name) DO UPDATE SET catch_all = excluded.catch_all, separator = excluded.separator,
-			disabled = excluded.disabled, created = excluded.created`,
-			dom.Name, dom.CatchAll.String(), dom.Separator, dom.Disabled, dom.Created)
+			disabled = excluded.disabled, created = excluded.created, forwarding = excluded.forwarding`,
+			dom.Name, dom.CatchAll.String(), dom.Separator, dom.Disabled, dom.Created, uint8(dom.Forwarding))
 	})
 }
 
@@ -117,11 +120,12 @@ func (d *directory) Owner(ctx context.Context, addr mail.Address) (o store.Addre
 	key := addr.Key()
 	err = d.s.read(ctx, func(t tx) error {
 		o = store.AddressOwner{}
-		found, err := one(t, `SELECT a.account_id, c.disabled, c.quota_bytes + c.quota_messages FROM address a LEFT JOIN account c ON c.id = a.account_id WHERE a.address_key = ?`,
+		found, err := one(t, `SELECT a.account_id, c.disabled, c.quota_bytes + c.quota_messages, c.forward FROM address a LEFT JOIN account c ON c.id = a.account_id WHERE a.address_key = ?`,
 			[]any{key}, func(r row) error {
 				o.Account = store.AccountID(r.int(0))
 				o.Disabled = !r.null(1) && boolAt(r, 1)
 				o.Unlimited = !r.null(2) && r.int(2) == 0
+				o.Forwards = !r.null(3) && r.text(3) != ""
 				return nil
 			})
 		if err != nil || found && o.Account != 0 {

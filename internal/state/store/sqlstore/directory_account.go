@@ -3,22 +3,56 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"iter"
+	"strings"
 
 	"posthorn/internal/base/mail"
 	"posthorn/internal/state/store"
 )
 
 const (
-	accountColumns = `a.id, a.full_name, a.password, a.scram256, a.scram1, a.admin, a.disabled, a.quota_bytes, a.quota_messages, a.created, a.version`
+	accountColumns = `a.id, a.full_name, a.password, a.scram256, a.scram1, a.admin, a.disabled, a.quota_bytes, a.quota_messages, a.created, a.version,
+		a.forward, a.forward_only, a.forwarding`
 	// listMostAccounts bounds a page of ListAccounts and ListAliases.
 	listMostAccounts = 1000
 )
 
-func scanAccount(r row) store.AccountRow {
-	return store.AccountRow{
+func scanAccount(r row) (store.AccountRow, error) {
+	a := store.AccountRow{
 		ID: store.AccountID(r.int(0)), FullName: r.text(1), Password: r.text(2), Scram256: r.text(3), Scram1: r.text(4),
 		Admin: boolAt(r, 5), Disabled: boolAt(r, 6), QuotaBytes: r.int(7), QuotaMessages: r.int(8), Created: timeAt(r, 9), Version: r.int(10),
+		ForwardOnly: boolAt(r, 12), Forwarding: store.Choice(r.int(13)),
 	}
+	for text := range lines(r.text(11)) {
+		addr, err := parseStored(text)
+		if err != nil {
+			return a, err
+		}
+		a.Forward = append(a.Forward, addr)
+	}
+	return a, nil
+}
+
+// lines are the items of a list stored as text.
+func lines(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for text != "" {
+			item, rest, _ := strings.Cut(text, "\n")
+			if !yield(item) {
+				return
+			}
+			text = rest
+		}
+	}
+}
+
+// listed is a list as text.
+func listed[T fmt.Stringer](items []T) string {
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = item.String()
+	}
+	return strings.Join(texts, "\n")
 }
 
 // AddAccount implements store.Directory.
@@ -32,9 +66,10 @@ func (d *directory) AddAccount(ctx context.Context, a store.AccountRow) (id stor
 			return err
 		}
 		id = store.AccountID(n)
-		err = t.put(`INSERT INTO account (id, full_name, password, scram256, scram1, admin, disabled, quota_bytes, quota_messages, created, version)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
-			id, a.FullName, a.Password, a.Scram256, a.Scram1, a.Admin, a.Disabled, a.QuotaBytes, a.QuotaMessages, a.Created)
+		err = t.put(`INSERT INTO account (id, full_name, password, scram256, scram1, admin, disabled, quota_bytes, quota_messages, created, version,
+			forward, forward_only, forwarding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)`,
+			id, a.FullName, a.Password, a.Scram256, a.Scram1, a.Admin, a.Disabled, a.QuotaBytes, a.QuotaMessages, a.Created,
+			listed(a.Forward), a.ForwardOnly, uint8(a.Forwarding))
 		if err != nil {
 			return err
 		}
@@ -73,8 +108,9 @@ func (d *directory) SetAccount(ctx context.Context, a store.AccountRow) error {
 			}
 		}
 		n, err := t.exec(`UPDATE account SET full_name = ?, password = ?, scram256 = ?, scram1 = ?, admin = ?, disabled = ?,
-			quota_bytes = ?, quota_messages = ?, created = ?, version = version + 1 WHERE id = ? AND version = ?`,
-			a.FullName, a.Password, a.Scram256, a.Scram1, a.Admin, a.Disabled, a.QuotaBytes, a.QuotaMessages, a.Created, a.ID, a.Version)
+			quota_bytes = ?, quota_messages = ?, created = ?, forward = ?, forward_only = ?, forwarding = ?, version = version + 1 WHERE id = ? AND version = ?`,
+			a.FullName, a.Password, a.Scram256, a.Scram1, a.Admin, a.Disabled, a.QuotaBytes, a.QuotaMessages, a.Created,
+			listed(a.Forward), a.ForwardOnly, uint8(a.Forwarding), a.ID, a.Version)
 		if err != nil {
 			return err
 		}
@@ -145,7 +181,7 @@ func (d *directory) RemoveAccount(ctx context.Context, id store.AccountID) error
 // GetAccount implements store.Directory.
 func (d *directory) GetAccount(ctx context.Context, id store.AccountID) (a store.AccountRow, err error) {
 	err = d.s.read(ctx, func(t tx) error {
-		found, err := one(t, `SELECT `+accountColumns+` FROM account a WHERE a.id = ?`, []any{id}, func(r row) error { a = scanAccount(r); return nil })
+		found, err := one(t, `SELECT `+accountColumns+` FROM account a WHERE a.id = ?`, []any{id}, func(r row) (err error) { a, err = scanAccount(r); return err })
 		if err != nil {
 			return err
 		}
@@ -185,7 +221,11 @@ func (d *directory) ListAccounts(ctx context.Context, domain, after string, limi
 	)
 	err = d.s.read(ctx, func(t tx) error {
 		out = nil
-		add := func(r row) error { out = append(out, scanAccount(r)); return nil }
+		add := func(r row) error {
+			a, err := scanAccount(r)
+			out = append(out, a)
+			return err
+		}
 		if domain == "" {
 			err = t.query(from+page, []any{keyOf(after), pageSize(limit)}, add)
 		} else {

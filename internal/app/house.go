@@ -51,6 +51,7 @@ type House struct {
 	networks  []netip.Prefix
 	node      string // the name of this data folder among all nodes
 	box       *seal.Box
+	sources   policy.Sources
 	handles   handles
 	stop      context.CancelFunc
 	ended     chan struct{}
@@ -149,8 +150,9 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	h.networks = machineNetworks()
 	h.Pipeline = policy.NewPipeline(h.handles.policy.Get().Rules(h.networks...))
 	h.Resolver = h.newResolver()
+	h.sources = h.newSources()
 	h.Service = manage.New(manage.Options{Store: h.Store, Settings: h.Settings, Directory: h.Directory, Records: h.Records,
-		Pipeline: h.Pipeline, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Log: h.Log, Version: o.Version})
+		Pipeline: h.Pipeline, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Sources: h.looking(), Log: h.Log, Version: o.Version})
 	h.follow()
 	return nil
 }

@@ -119,7 +119,7 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 	door := accept.New(h.Store, accept.Options{Filed: h.filed, Lifetime: h.lifetime})
 	d.queues = h.newQueues(door, idents)
 	smtp := smtpd.New(smtpd.Deps{Settings: h.handles.smtp.Get, Hostname: h.handles.hostname, Policy: h.Pipeline, Directory: h.Directory,
-		Usage: h, Senders: h.Directory, Store: h.Store, Door: door,
+		Sources: h.sources, Store: h.Store, Door: door,
 		Idents: idents, Offer: func(listen.Info) sasl.Offer { return who.Offer() }, TLS: tlsFor(cert.SMTP), Tight: memory.Tight, Recorder: h.Records, Log: h.Log,
 		Guard: func(client netip.Addr, listener string, log *event.Logger) smtpd.Guard {
 			return who.Guard(client, listener, log)
@@ -159,8 +159,9 @@ func (h *House) exempt(client netip.Addr) bool {
 	if client.IsLoopback() {
 		return true
 	}
-	_, trust := h.Pipeline.Classify("smtp", client)
-	return trust != policy.Untrusted
+	f := &policy.Facts{Listener: "smtp", Client: client}
+	h.Pipeline.Classify(f)
+	return f.Trust != policy.Untrusted
 }
 
 // run opens the doors and waits for the end.

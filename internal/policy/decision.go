@@ -22,6 +22,8 @@ type Decision struct {
 	Reason, Setting string
 	// Delay is how long to hold the reply back.
 	Delay time.Duration
+	// Effects are what becomes of the message if it is accepted.
+	Effects Effects
 	// Results lists the checks asked or skipped, in order. It is valid until
 	// the next Judge with the same facts.
 	Results []Result
@@ -32,8 +34,12 @@ type Result struct {
 	Verdict
 	Entry *Entry
 	Mode  Mode
-	// Skipped says why the check was not asked, "" when it was.
+	// Skipped says why the check was not asked, or why its verdict does not
+	// count; "" when it does.
 	Skipped string
+	// Missing names the answer that a record does not have, so that nobody can
+	// say what the check would have done (Replay).
+	Missing string
 	// Cost is how long the check took.
 	Cost time.Duration
 }

@@ -16,7 +16,11 @@ type Entry struct {
 	Worst Action
 	// Exempt says who is not asked at all.
 	Exempt Exemption
-	// AtOnce gives a refusal of stage Connect, Helo or Mail where it occurs.
+	// Test is what allow rules call the check; 0: they cannot lift it. What the
+	// check finds is recorded even then, unless it is Costly.
+	Test   Tests
+	Costly bool
+	// AtOnce gives a refusal of stages Connect to Mail where it occurs.
 	// Otherwise it is held until RCPT, so that the record names sender and
 	// recipient and postmaster stays reachable (ORD-02).
 	AtOnce bool
@@ -92,7 +96,7 @@ func applying(stage Stage, f *Facts) Exemption {
 }
 
 // because returns why the entry is not asked, "" when it is.
-func (e *Entry) because(applies Exemption, skips []Skip) string {
+func (e *Entry) because(applies Exemption) string {
 	if e.Mode == Off {
 		return "switched off"
 	}
@@ -101,14 +105,6 @@ func (e *Entry) because(applies Exemption, skips []Skip) string {
 			if hit&(1<<i) != 0 {
 				return text
 			}
-		}
-	}
-	if e.Fixed {
-		return ""
-	}
-	for i := range skips {
-		if skips[i].Check == e.Name {
-			return skips[i].Because
 		}
 	}
 	return ""

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"context"
 	"net/netip"
 	"strings"
 	"time"
@@ -58,10 +57,12 @@ type Facts struct {
 	Port     uint16
 	Kind     Kind
 	Trust    Trust
-	TLS      bool
-	// Skips names checks that an allow rule lifts for this attempt.
-	Skips []Skip
-	// Hostname is the verified reverse name, "" unknown.
+	// Class is the connection class; ClassBy says which rule gave it, "" for none.
+	Class   Class
+	ClassBy string
+	TLS     bool
+	// Hostname is the verified reverse name, "" when there is none or nobody
+	// has asked yet (Reverse).
 	Hostname string
 	// SpokeFirst: input was waiting before the greeting (B1G-LIM-01).
 	// ForbiddenInput counts commands behind which input was waiting although
@@ -102,18 +103,20 @@ type Facts struct {
 	FromBroken  bool           // From cannot be read, or there are several
 	BareCRLF    bool           // a bare CR or LF stood in the content
 
-	// Usage answers how full an account is.
-	Usage UsageReader
-	// Senders answers who owns an address.
-	Senders SenderOwner
+	// Content is the message, from stage Content on.
+	Content *Message
+
 	// Room is the free space of the store, looked up at MAIL.
 	Room store.Room
 
-	ledger ledger
-}
+	// Sources answer everything else.
+	Sources
+	// Recorded, when not nil, answers in place of the sources (Replay).
+	Recorded Recorded
 
-// Skip lifts one check for one attempt.
-type Skip struct{ Check, Because string }
+	judging Stage
+	ledger  ledger
+}
 
 // Saw notes a value the running check looked at, for the decision record. It
 // is the one thing a check may call that changes the facts.
@@ -148,17 +151,4 @@ func (f *Facts) ForPostmaster() bool {
 // MailParams are the parameters of MAIL that policy looks at.
 type MailParams struct {
 	SMTPUTF8, RequireTLS bool
-}
-
-// UsageReader reads an account's usage against its quota.
-type UsageReader interface {
-	Usage(ctx context.Context, id store.AccountID) (store.Usage, error)
-}
-
-// SenderOwner answers questions of M-GEN-03.
-type SenderOwner interface {
-	// OwnsSender reports whether the account may send as the address.
-	OwnsSender(ctx context.Context, account store.AccountID, addr mail.Address) (bool, error)
-	// IsLocalSender reports whether some local account owns the address.
-	IsLocalSender(ctx context.Context, addr mail.Address) (bool, error)
 }

@@ -3,13 +3,13 @@ package policy
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"
 	"posthorn/internal/base/unit"
+	"posthorn/internal/state/access"
 )
 
 // Rules are the house rules as the settings stood at one moment. They never
@@ -17,8 +17,12 @@ import (
 type Rules struct {
 	// Table lists all checks; within a stage they are asked in this order.
 	Table []Entry
-	// Classify says what a client of a listener is before it has said a word.
-	Classify func(listener string, client netip.Addr) (Kind, Trust)
+	// Classify says what a client of a listener is before it has said a word,
+	// from memory: it sets Kind, Trust, Class and ClassBy.
+	Classify func(f *Facts)
+	// Listed does the same with what DNS lists say, for clients that no subnet
+	// rule names; it may wait for them (B1G-BL).
+	Listed func(ctx context.Context, f *Facts)
 	// Limits returns the limits to announce to a session.
 	Limits func(kind Kind, trust Trust) Limits
 }
@@ -67,9 +71,15 @@ func (p *Pipeline) Replace(r Rules) {
 // Rules returns the rules in force.
 func (p *Pipeline) Rules() Rules { return p.rules.Load().Rules }
 
-// Classify says what a client of a listener is before it has said a word.
-func (p *Pipeline) Classify(listener string, client netip.Addr) (Kind, Trust) {
-	return p.rules.Load().Classify(listener, client)
+// Classify says what the client is, from memory. Call it before Judge.
+func (p *Pipeline) Classify(f *Facts) { p.of(f).Classify(f) }
+
+// Listed says what the client is by DNS lists. Call it between the stages
+// Connect, which sends away whom it need not ask about, and Greeting.
+func (p *Pipeline) Listed(ctx context.Context, f *Facts) {
+	if of := p.of(f); of.Listed != nil {
+		of.Listed(ctx, f)
+	}
 }
 
 // Limits returns the limits of the session the facts describe.
@@ -84,11 +94,12 @@ const maxDelay = 2 * time.Minute
 // refusal at Connect, Helo or Mail is held until RCPT unless its check
 // demands an earlier point (ORD-02). Judge never panics and keeps nothing of f.
 func (p *Pipeline) Judge(ctx context.Context, stage Stage, f *Facts) Decision {
-	if stage == Connect || stage == Helo || f.ledger.rules == nil {
+	if stage == Connect || stage == Helo && f.Recorded == nil || f.ledger.rules == nil {
 		f.ledger.rules = p.rules.Load()
 	}
 	l := &f.ledger
 	l.begin(stage, f)
+	l.rulesOf.find(stage, f)
 	applies := applying(stage, f)
 	d := Decision{Stage: stage}
 	if stage == Rcpt && applies&ToPostmaster == 0 {
@@ -100,23 +111,34 @@ func (p *Pipeline) Judge(ctx context.Context, stage Stage, f *Facts) Decision {
 	for i := 0; i < len(entries) && d.Action < Reject; i++ {
 		e := entries[i]
 		r := l.result(e)
-		if r.Skipped = e.because(applies, f.Skips); r.Skipped != "" {
+		if r.Skipped = e.because(applies); r.Skipped != "" {
 			continue
 		}
 		mark := len(l.inputs)
+		if rule := l.rulesOf.lifted(ctx, stage, e.Test, f); rule != nil {
+			r.Skipped = "skipped by " + rule.Describe()
+			if l.hit(f, rule); e.Costly {
+				continue
+			}
+		}
+		l.missing = ""
 		ask(ctx, e, f, &r.Verdict)
+		r.Missing = l.missing
 		if own := l.inputs[mark:]; len(own) > 0 {
 			r.Inputs = append(own[:len(own):len(own)], r.Inputs...)
 		}
 		now := time.Since(last)
 		r.Cost, spent = now-spent, now
-		if e.Mode == Enforce {
+		if e.Mode == Enforce && r.Skipped == "" {
 			d.Delay = min(d.Delay+r.Delay, maxDelay)
+			if r.Effects != nil {
+				d.Effects.add(r.Effects)
+			}
 			l.weigh(stage, r, &d)
 		}
 	}
 	d.Results = l.results
-	l.end(stage, f, &d, applies)
+	l.end(ctx, stage, f, &d, applies)
 	return d
 }
 
@@ -142,6 +164,12 @@ type ledger struct {
 	rules   *ruleSet
 	results []Result
 	inputs  []Input
+	// known are answers of sources by name, missing the last that a record did
+	// not have.
+	known   map[string]any
+	missing string
+	// rulesOf are the rules of the lists that match.
+	rulesOf matches
 	// held are refusals waiting for RCPT, by the stage they come from.
 	held [Mail + 1]Decision
 }
@@ -150,11 +178,17 @@ type ledger struct {
 // MAIL begins a transaction.
 func (l *ledger) begin(stage Stage, f *Facts) {
 	l.results, l.inputs = l.results[:0], l.inputs[:0]
+	f.judging = stage
 	if stage > Mail {
 		return
 	}
 	for s := stage; s <= Mail; s++ {
 		l.held[s] = Decision{}
+	}
+	for name := range l.known {
+		if !lasting(name) {
+			delete(l.known, name)
+		}
 	}
 	f.Recipients, f.Remote, f.Postmasters, f.OverLimit = f.Recipients[:0], 0, 0, 0
 }
@@ -190,7 +224,7 @@ func (l *ledger) release(d *Decision) {
 func tooMany(e reply.Enhanced) bool { return e.Subject == 5 && e.Detail == 3 }
 
 // end counts the recipient that was judged.
-func (l *ledger) end(stage Stage, f *Facts, d *Decision, applies Exemption) {
+func (l *ledger) end(ctx context.Context, stage Stage, f *Facts, d *Decision, applies Exemption) {
 	switch {
 	case stage != Rcpt:
 	case d.Refuses() && tooMany(d.Reply.Enhanced):
@@ -203,5 +237,13 @@ func (l *ledger) end(stage Stage, f *Facts, d *Decision, applies Exemption) {
 		if applies&ToPostmaster != 0 {
 			f.Postmasters++
 		}
+		l.rulesOf.take(ctx, f)
+	}
+}
+
+// hit counts that a rule took part, once for each stage it did.
+func (l *ledger) hit(f *Facts, rule *access.Rule) {
+	if f.Recorded == nil {
+		f.Access.Hit(rule)
 	}
 }

@@ -16,7 +16,7 @@ import (
 func rules(entries ...Entry) Rules {
 	return Rules{
 		Table:    entries,
-		Classify: func(string, netip.Addr) (Kind, Trust) { return MX, Untrusted },
+		Classify: func(*Facts) {},
 		Limits:   func(Kind, Trust) Limits { return Limits{} },
 	}
 }
@@ -189,9 +189,8 @@ func TestExemptionsAreHonouredAndRecorded(t *testing.T) {
 		"trusted":  {FromTrusted, Facts{Trust: TrustedList}, "trusted"},
 		"login":    {FromLogin, Facts{Login: &store.AccountRow{}}, "logged in"},
 		"loopback": {FromLoopback, Facts{Client: netip.MustParseAddr("127.0.0.1")}, "this machine"},
-		"allow":    {0, Facts{Skips: []Skip{{"a", "allow rule office"}}}, "allow rule office"},
 		"list":     {FromTrustedClass, Facts{Trust: TrustedList}, ""},
-		"other":    {0, Facts{Skips: []Skip{{"b", "allow rule office"}}, Login: &store.AccountRow{}}, ""},
+		"nobody":   {FromTrusted, Facts{Login: &store.AccountRow{}}, ""},
 	} {
 		e := at(Rcpt, "a", 550)
 		e.Exempt = c.exempt
@@ -200,14 +199,6 @@ func TestExemptionsAreHonouredAndRecorded(t *testing.T) {
 		if (d.Action == Pass) != (c.want != "") || !strings.Contains(d.Results[0].Skipped, c.want) {
 			t.Errorf("%s: %+v", name, d)
 		}
-	}
-}
-
-func TestAllowRuleDoesNotLiftAFixedCheck(t *testing.T) {
-	e := at(Rcpt, "a", 550)
-	e.Fixed = true
-	if d := judge(t, Rcpt, &Facts{Skips: []Skip{{"a", "allow rule"}}}, e); d.Action != Reject {
-		t.Errorf("%+v", d)
 	}
 }
 

@@ -35,9 +35,9 @@ type Question struct {
 // are, who owns a sender and what the disk is like.
 type World struct {
 	Resolve func(ctx context.Context, addr mail.Address) (directory.Resolution, error)
-	Usage   UsageReader
-	Senders SenderOwner
 	Room    func(ctx context.Context) (store.Room, error)
+	// Sources must only look: what is tried has not happened.
+	Sources
 }
 
 // Answer is what the rules say, step by step.
@@ -65,9 +65,9 @@ func Try(ctx context.Context, p *Pipeline, w World, q Question) (Answer, error) 
 	}
 	f := &Facts{
 		Time: time.Now(), Listener: q.Listener, Client: q.Client.Unmap(), TLS: q.TLS, Helo: q.Helo, ESMTP: true, Login: q.Login,
-		Sender: q.Sender, DeclaredSize: q.Size, Usage: w.Usage, Senders: w.Senders, Room: room,
+		Sender: q.Sender, DeclaredSize: q.Size, Sources: w.Sources, Room: room,
 	}
-	f.Kind, f.Trust = p.Classify(q.Listener, f.Client)
+	p.Classify(f)
 	if q.Login != nil {
 		f.Kind = Submission
 	}
@@ -81,7 +81,10 @@ func Try(ctx context.Context, p *Pipeline, w World, q Question) (Answer, error) 
 
 // run asks one stage after the other until one refuses all.
 func (a *Answer) run(ctx context.Context, p *Pipeline, w World, q Question, f *Facts) error {
-	for _, stage := range []Stage{Connect, Helo, Mail} {
+	for _, stage := range []Stage{Connect, Greeting, Helo, Mail} {
+		if stage == Greeting {
+			p.Listed(ctx, f)
+		}
 		if d := a.judge(ctx, p, stage, f); d.Refuses() {
 			a.Outcome = outcome(d.Action)
 			return nil
@@ -135,7 +138,7 @@ func outcome(a Action) record.Outcome {
 }
 
 // verbs are the commands of the stages.
-var verbs = [...]string{"connect", "EHLO", "MAIL", "RCPT", "DATA", "content"}
+var verbs = [...]string{"connect", "greeting", "EHLO", "MAIL", "RCPT", "DATA", "content"}
 
 // judge asks one stage and keeps the step.
 func (a *Answer) judge(ctx context.Context, p *Pipeline, stage Stage, f *Facts) Decision {

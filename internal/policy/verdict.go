@@ -8,6 +8,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,7 +23,8 @@ type Stage uint8
 
 // The stages, in the order of a session.
 const (
-	Connect Stage = iota
+	Connect  Stage = iota // what is in memory about the client
+	Greeting              // once its class is known, before the banner
 	Helo
 	Mail
 	Rcpt
@@ -30,7 +32,7 @@ const (
 	Content // after the last octet of the message
 )
 
-var stageNames = [...]string{"connect", "helo", "mail", "rcpt", "data", "content"}
+var stageNames = [...]string{"connect", "greeting", "helo", "mail", "rcpt", "data", "content"}
 
 // String returns the stage's name in settings, traces and documents.
 func (s Stage) String() string { return stageNames[s] }
@@ -94,9 +96,26 @@ type Verdict struct {
 	Setting string
 	// Delay holds the reply back.
 	Delay time.Duration
+	// Effects are what becomes of the message if it is accepted all the same.
+	Effects *Effects
 	// Inputs are the facts the check looked at, for the decision record.
 	// Facts.Saw notes them without an allocation.
 	Inputs []Input
+}
+
+// Effects change a message that is accepted.
+type Effects struct {
+	// Fields are header fields put before the message, each with its line end.
+	Fields []string
+	// Junk files the message in Junk, because of this; Quarantine holds it back
+	// from everybody until somebody releases it. "" is neither.
+	Junk, Quarantine string
+}
+
+// add puts further effects to these. The first reason stays.
+func (e *Effects) add(o *Effects) {
+	e.Fields = append(e.Fields, o.Fields...)
+	e.Junk, e.Quarantine = cmp.Or(e.Junk, o.Junk), cmp.Or(e.Quarantine, o.Quarantine)
 }
 
 // Input is one named value a check looked at: a text, or a number while Value

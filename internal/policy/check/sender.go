@@ -42,7 +42,7 @@ func (s *Sender) owned(ctx context.Context, f *policy.Facts) policy.Verdict {
 	if v, skip := s.skipped(f); skip {
 		return v
 	}
-	ok, err := f.Senders.OwnsSender(ctx, f.Login.ID, f.Sender)
+	ok, err := f.OwnsSender(ctx, f.Sender)
 	switch {
 	case err != nil:
 		return policy.Unable("looking up the owner of the sender", err)
@@ -76,7 +76,7 @@ func (s *Sender) unauthenticated(ctx context.Context, f *policy.Facts) policy.Ve
 	default:
 		return policy.Passed("our own addresses are free to use here")
 	}
-	local, err := f.Senders.IsLocalSender(ctx, f.Sender)
+	local, err := f.LocalSender(ctx)
 	switch {
 	case err != nil:
 		return policy.Unable("looking up the owner of the sender", err)
@@ -111,7 +111,7 @@ func (s *Sender) author(ctx context.Context, f *policy.Facts) policy.Verdict {
 		return notAuthor("the From field cannot be read, so nobody can say whose it is")
 	}
 	for _, a := range f.From {
-		ok, err := f.Senders.OwnsSender(ctx, f.Login.ID, a)
+		ok, err := f.OwnsSender(ctx, a)
 		switch {
 		case err != nil:
 			return policy.Unable("looking up the owner of the author address", err)

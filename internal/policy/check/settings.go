@@ -17,6 +17,7 @@ import (
 // Settings are the settings of all checks, the group "policy". A change makes
 // a new value; Rules turns it into the rules in force.
 type Settings struct {
+	Classes    Classes
 	Auth       Auth
 	Trust      Trust
 	Size       Size
@@ -29,34 +30,15 @@ type Settings struct {
 
 // Validate refuses what no check could obey.
 func (s *Settings) Validate() error {
-	return errors.Join(s.Trust.Validate(), s.Size.Validate())
+	return errors.Join(s.Classes.Validate(), s.Trust.Validate(), s.Size.Validate())
 }
 
 // Rules returns the house rules as the settings say. machine are the networks
 // of this machine's interfaces at start (M-GEN-02). The settings must not change
 // afterwards.
 func (s *Settings) Rules(machine ...netip.Prefix) policy.Rules {
-	local := s.Trust.Networks(machine)
-	classify := func(listener string, client netip.Addr) (policy.Kind, policy.Trust) {
-		return s.classify(listener, client, local)
-	}
-	return policy.Rules{Table: Table(s), Classify: classify, Limits: s.Limits}
-}
-
-// classify says what a client is before it has said a word (requirements.md
-// 1.0): the listener makes submission, the address makes trust. A client of
-// the trusted list still logs in on a submission port; one of the local
-// networks need not (M-GEN-02).
-func (s *Settings) classify(listener string, client netip.Addr, local []netip.Prefix) (policy.Kind, policy.Trust) {
-	trust := s.Trust.of(client, local)
-	submission := listener == "submission" || listener == "submissions"
-	switch {
-	case trust == policy.LocalNetwork, trust != policy.Untrusted && !submission:
-		return policy.Trusted, trust
-	case submission:
-		return policy.Submission, trust
-	}
-	return policy.MX, trust
+	c := s.classifier(machine)
+	return policy.Rules{Table: Table(s), Classify: c.classify, Listed: c.listed, Limits: s.Limits}
 }
 
 // Limits returns what a session of the kind announces.

@@ -78,8 +78,9 @@ func TestWorldIsNeverTrusted(t *testing.T) {
 func TestMappedAddressIsTheIPv4Address(t *testing.T) {
 	s := defaults()
 	s.Trust.Clients = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
-	if _, trust := s.Rules().Classify("smtp", netip.MustParseAddr("::ffff:192.0.2.7")); trust != policy.TrustedList {
-		t.Error(trust)
+	f := &policy.Facts{Listener: "smtp", Client: netip.MustParseAddr("::ffff:192.0.2.7")}
+	if s.Rules().Classify(f); f.Trust != policy.TrustedList {
+		t.Error(f.Trust)
 	}
 }
 
@@ -91,9 +92,10 @@ func TestLocalNetworksAreThoseOfTheMachineAndThoseAdded(t *testing.T) {
 	for client, want := range map[string]bool{
 		"127.0.0.1": true, "::1": true, "192.168.1.200": true, "192.168.2.1": false, "172.16.5.1": true, "203.0.113.1": false,
 	} {
-		kind, trust := s.Rules(machine...).Classify("submission", netip.MustParseAddr(client))
-		if got := kind == policy.Trusted && trust == policy.LocalNetwork; got != want {
-			t.Errorf("%s: %v %v", client, kind, trust)
+		f := &policy.Facts{Listener: "submission", Client: netip.MustParseAddr(client)}
+		s.Rules(machine...).Classify(f)
+		if got := f.Kind == policy.Trusted && f.Trust == policy.LocalNetwork; got != want {
+			t.Errorf("%s: %v %v", client, f.Kind, f.Trust)
 		}
 	}
 	if got := fmt.Sprint(s.Trust.Networks(machine)); got != "[127.0.0.0/8 172.16.5.0/24 192.168.1.0/24 ::1/128]" {
@@ -133,7 +135,7 @@ func TestAnnouncedLimitsFollowTheSession(t *testing.T) {
 func TestRefusalsNameTheSettingToChange(t *testing.T) {
 	s := defaults()
 	p := policy.NewPipeline(s.Rules())
-	f := &policy.Facts{DeclaredSize: 1 << 40, Senders: world{}}
+	f := &policy.Facts{DeclaredSize: 1 << 40, Sources: policy.Sources{Senders: world{}}}
 	d := p.Judge(context.Background(), policy.Mail, f)
 	if d.Setting != "policy.size.inbound" || d.Reason == "" || strings.Contains(d.Reply.String(), "policy.") {
 		t.Errorf("%q %q", d.Reason, d.Reply)
@@ -146,7 +148,7 @@ func BenchmarkMessage(b *testing.B) {
 	p := policy.NewPipeline(s.Rules())
 	ctx := context.Background()
 	f := &policy.Facts{
-		Client: netip.MustParseAddr("192.0.2.1"), Listener: "smtp", Usage: world{}, Senders: world{},
+		Client: netip.MustParseAddr("192.0.2.1"), Listener: "smtp", Sources: policy.Sources{Usage: world{}, Senders: world{}},
 		Sender: mail.Address{Local: "eve", Domain: "away.test"}, Recipient: mail.Address{Local: "bob", Domain: "example.test"},
 		DeclaredSize: 2000, Size: 2000, Hops: 2, From: []mail.Address{{Local: "eve", Domain: "away.test"}},
 	}

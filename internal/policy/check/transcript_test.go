@@ -129,14 +129,18 @@ func (p *player) connect(w []string) error {
 		return err
 	}
 	p.pipeline = policy.NewPipeline(p.settings.Rules())
-	f := &policy.Facts{Client: client, Listener: w[1], Usage: world{}, Senders: world{}}
-	f.Kind, f.Trust = p.pipeline.Classify(w[1], client)
+	f := &policy.Facts{Client: client, Listener: w[1], Sources: policy.Sources{Usage: world{}, Senders: world{}}}
+	p.pipeline.Classify(f)
 	if len(w) > 2 {
 		f.Kind, f.Trust = policy.Trusted, policy.TrustedClass
 	}
 	f.Room = p.room
 	p.facts = f
-	p.judge(policy.Connect)
+	if p.judge(policy.Connect); p.last.Refuses() {
+		return nil
+	}
+	p.pipeline.Listed(context.Background(), f)
+	p.judge(policy.Greeting)
 	return nil
 }
 

@@ -21,8 +21,8 @@ import (
 func house() policy.World {
 	return policy.World{
 		Resolve: func(_ context.Context, a mail.Address) (directory.Resolution, error) { return resolve(a), nil },
-		Usage:   world{}, Senders: world{},
-		Room: func(context.Context) (store.Room, error) { return store.Room{}, nil },
+		Sources: policy.Sources{Usage: world{}, Senders: world{}},
+		Room:    func(context.Context) (store.Room, error) { return store.Room{}, nil },
 	}
 }
 

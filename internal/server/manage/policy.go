@@ -8,7 +8,6 @@ import (
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/policy"
-	"posthorn/internal/state/store"
 	"posthorn/internal/wire/mime"
 )
 
@@ -44,7 +43,7 @@ func (s *Service) tryPolicy(ctx context.Context, in *PolicyTryInput) (policy.Ans
 	if err != nil {
 		return policy.Answer{}, err
 	}
-	w := policy.World{Resolve: s.o.Directory.Resolve, Usage: usageOf{s.o.Store}, Senders: s.o.Directory, Room: s.o.Store.Room}
+	w := policy.World{Resolve: s.o.Directory.Resolve, Room: s.o.Store.Room, Sources: s.o.Sources}
 	return policy.Try(ctx, s.o.Pipeline, w, q)
 }
 
@@ -80,12 +79,4 @@ func (s *Service) question(ctx context.Context, in PolicyQuestion) (policy.Quest
 		}
 	}
 	return q, nil
-}
-
-// usageOf reads usages from a store.
-type usageOf struct{ store store.Store }
-
-// Usage implements policy.UsageReader.
-func (u usageOf) Usage(ctx context.Context, id store.AccountID) (store.Usage, error) {
-	return u.store.Account(id).Usage(ctx)
 }

@@ -20,6 +20,8 @@ type Options struct {
 	Records   *record.Recorder
 	Pipeline  *policy.Pipeline
 	Hostname  func() string
+	// Sources tell the rules what they ask for and change nothing.
+	Sources policy.Sources
 	// Log tells of what was changed; nil is silent.
 	Log *event.Logger
 	// Resolver and Addresses, the machine's own, are for the reports on DNS.

@@ -97,7 +97,7 @@ func benchServer(r *record.Recorder) *Server {
 	settings, checks := setting.Defaults[Settings](setting.Recommended), setting.Defaults[check.Settings](setting.Recommended)
 	return New(Deps{
 		Settings: func() *Settings { return &settings }, Hostname: func() string { return "mx.example.test" },
-		Policy: policy.NewPipeline(checks.Rules()), Directory: nowhere{}, Usage: nowhere{}, Senders: nowhere{}, Store: nowhere{},
+		Policy: policy.NewPipeline(checks.Rules()), Directory: nowhere{}, Sources: policy.Sources{Usage: nowhere{}, Senders: nowhere{}}, Store: nowhere{},
 		Door: accept.New(nowhere{}, accept.Options{}), Idents: ident.NewSource(), Recorder: r,
 	})
 }

@@ -39,6 +39,8 @@ type connection struct {
 	closing bool
 	abrupt  bool // the client did not ask for the end
 
+	until time.Time // when a client that was turned away must be gone; zero: it was not
+
 	outOfStep bool // input was waiting behind EHLO: no transaction until it was read
 
 	opened          time.Time
@@ -102,6 +104,9 @@ func (c *connection) Read(b []byte) (int, error) {
 	} else {
 		c.lineSince = time.Time{}
 		c.outOfStep = false // whoever waits for replies is in step again
+	}
+	if !c.until.IsZero() {
+		deadline = earlier(deadline, c.until)
 	}
 	if err := c.net.SetReadDeadline(deadline); err != nil {
 		return 0, err

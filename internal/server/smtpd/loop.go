@@ -8,7 +8,6 @@ import (
 
 	"posthorn/internal/base/event"
 	"posthorn/internal/base/reply"
-	"posthorn/internal/policy"
 	"posthorn/internal/server/listen"
 	"posthorn/internal/wire/smtp"
 )
@@ -39,67 +38,6 @@ func (c *connection) serve() {
 	if err != nil {
 		c.log.Log(event.SessionFailed, event.Err(err))
 	}
-}
-
-// greet asks policy about the client, waits as it says and sends the banner.
-func (c *connection) greet() error {
-	if c.ctx.Err() != nil {
-		return c.end(c.goodbye())
-	}
-	if c.guard != nil {
-		if err := c.guard.Connect(); err != nil {
-			return c.end(replyBlocked.Because(err))
-		}
-	}
-	d := c.session.judge(policy.Connect)
-	c.hold = 0 // the greeting waits below, the first reply does not wait again
-	c.session.step("connect", "", d.Reply)
-	if d.Delay > 0 {
-		if err := c.awaitSilence(d.Delay); err != nil || c.closing {
-			return err
-		}
-	}
-	if d.Refuses() {
-		return c.end(d.Reply)
-	}
-	return c.say(reply.New(220, reply.Enhanced{}, c.greeting()))
-}
-
-func (c *connection) greeting() string {
-	text := c.settings.Banner
-	if text != "" {
-		text = " " + text
-	}
-	if c.lmtp {
-		return c.server.Hostname() + " LMTP" + text
-	}
-	return c.server.Hostname() + " ESMTP" + text
-}
-
-// awaitSilence is the greeting delay. Input before the greeting is noted
-// (B1G-LIM-01); it stays unread.
-func (c *connection) awaitSilence(d time.Duration) error {
-	if !c.enterDelay() {
-		return c.end(replyBusy)
-	}
-	defer c.server.delayed.Add(-1)
-	if err := c.net.SetReadDeadline(time.Now().Add(d)); err != nil {
-		return err
-	}
-	began := time.Now()
-	err := c.in.Await(c.net)
-	if c.ctx.Err() != nil {
-		return c.end(c.goodbye())
-	}
-	if err == nil {
-		c.session.facts.SpokeFirst = true
-		c.pause(d - time.Since(began))
-		return nil
-	}
-	if errors.Is(c.readError(err), errTimeout) {
-		return nil
-	}
-	return err
 }
 
 // step reads one command, runs it and answers.

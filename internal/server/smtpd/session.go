@@ -36,9 +36,10 @@ func newSession(c *connection) *session {
 	n := c.net
 	f := &policy.Facts{
 		Time: time.Now(), Session: n.Session, Listener: n.Listener, Client: n.Client.Addr(), Port: n.Client.Port(),
-		TLS: n.TLS() != nil, Usage: c.server.Usage, Senders: c.server.Senders,
+		TLS: n.TLS() != nil, Sources: c.server.Sources,
 	}
-	s := beginSession(c, f)
+	c.server.Policy.Classify(f)
+	s := &session{c: c, facts: f}
 	s.trace = s.newTrace()
 	return s
 }
@@ -49,17 +50,15 @@ func (s *session) renewed() *session {
 	s.drop()
 	f := s.facts
 	f.TLS, f.Helo, f.ESMTP, f.Login = true, "", false, nil
-	next := beginSession(s.c, f)
+	if f.Kind == policy.Submission && f.Listener == "smtp" {
+		f.Kind = policy.MX
+	}
+	next := &session{c: s.c, facts: f}
 	if next.trace = s.trace; next.trace != nil {
 		next.trace.TLS = next.tlsName()
 	}
 	next.step("STARTTLS", "", reply.Reply{})
 	return next
-}
-
-func beginSession(c *connection, f *policy.Facts) *session {
-	f.Kind, f.Trust = c.server.Policy.Classify(f.Listener, f.Client)
-	return &session{c: c, facts: f}
 }
 
 // state is where the session stands, for the command table.

@@ -38,7 +38,7 @@ type greeter struct {
 
 func (g *greeter) Judge(ctx context.Context, stage policy.Stage, f *policy.Facts) policy.Decision {
 	g.facts = f
-	if stage == policy.Connect {
+	if stage == policy.Greeting {
 		d := policy.Decision{Delay: g.delay}
 		if !g.said.IsZero() {
 			d.Action, d.Reply = policy.Reject, g.said
@@ -103,7 +103,20 @@ A S: 421 4.3.2 Too busy, try again later
 A took 0s
 A eof
 S: 220 …`)
-	withGreeter(t, &greeter{said: reply.New(554, reply.E(5, 7, 1), "No")}, "connect 192.0.2.1 smtp\nS: 554 5.7.1 No\neof")
+	withGreeter(t, &greeter{said: reply.New(554, reply.E(5, 7, 1), "No")}, `
+connect 192.0.2.1 smtp
+S: 554 5.7.1 No
+C: EHLO client.example
+S: 503 5.7.1 …
+C: MAIL FROM:<eve@away.test>
+S: 503 5.7.1 …
+C: NOOP
+S: 503 5.7.1 …
+S: 421 4.7.0 …
+eof`)
+	withGreeter(t, &greeter{said: reply.New(554, reply.E(5, 7, 1), "No")}, "connect 192.0.2.1 smtp\nS: 554 5.7.1 No\nC: QUIT\nS: 221 …\neof")
+	withGreeter(t, &greeter{said: reply.New(554, reply.E(5, 7, 1), "No")}, "connect 192.0.2.1 smtp\nS: 554 5.7.1 No\nS: 421 4.7.0 …\ntook 10s\neof")
+	withGreeter(t, &greeter{said: reply.New(421, reply.E(4, 7, 0), "No")}, "connect 192.0.2.1 smtp\nS: 421 4.7.0 No\neof")
 }
 
 func TestForbiddenPipeliningIsNoted(t *testing.T) {
@@ -357,7 +370,7 @@ func TestARefusalHeldSinceTheConnectionSurvivesSTARTTLS(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		rules := w.checks.Get().Rules()
 		rules.Table = append(rules.Table, policy.Entry{
-			Stage: policy.Connect, Name: "stranger", Worst: policy.Reject,
+			Stage: policy.Greeting, Name: "stranger", Worst: policy.Reject,
 			Check: policy.CheckFunc(func(context.Context, *policy.Facts) policy.Verdict {
 				return policy.Refused(reply.New(550, reply.E(5, 7, 25), "No name"), "no name")
 			}),

@@ -37,7 +37,8 @@ import (
 
 // Policy judges attempts; *policy.Pipeline does.
 type Policy interface {
-	Classify(listener string, client netip.Addr) (policy.Kind, policy.Trust)
+	Classify(f *policy.Facts)
+	Listed(ctx context.Context, f *policy.Facts)
 	Limits(f *policy.Facts) policy.Limits
 	Judge(ctx context.Context, stage policy.Stage, f *policy.Facts) policy.Decision
 }
@@ -76,11 +77,11 @@ type Deps struct {
 	Hostname  func() string
 	Policy    Policy
 	Directory Directory
-	Usage     policy.UsageReader
-	Senders   policy.SenderOwner
-	Store     Store
-	Door      Door
-	Idents    *ident.Source
+	// Sources are what checks may ask.
+	Sources policy.Sources
+	Store   Store
+	Door    Door
+	Idents  *ident.Source
 	// Guard makes the guard of a connection; nil where nobody can log in.
 	Guard func(client netip.Addr, listener string, log *event.Logger) Guard
 	// Offer says which mechanisms the listener has; TLS and Binding are the

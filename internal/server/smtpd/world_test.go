@@ -195,7 +195,7 @@ func newWorld(t *testing.T) *world {
 	authenticator := auth.New(auth.Options{Directory: w.login, Passwords: passwords, Settings: w.auth.Get, Secret: []byte("secret")})
 	w.server = New(Deps{
 		Settings: w.smtp.Get, Hostname: func() string { return "mx.example.test" }, Policy: w.policy, Directory: w.dir,
-		Usage: usage{s}, Senders: w.dir, Store: w.store, Door: accept.New(w.store, accept.Options{}), Idents: ident.NewSource(),
+		Sources: policy.Sources{Usage: usage{s}, Senders: w.dir}, Store: w.store, Door: accept.New(w.store, accept.Options{}), Idents: ident.NewSource(),
 		Guard: func(client netip.Addr, listener string, log *event.Logger) Guard {
 			return authenticator.Guard(client, listener, log)
 		},

@@ -95,3 +95,47 @@ func TestChainsOfDkimpyAndOursAreOne(t *testing.T) {
 		}
 	}
 }
+
+// Long chains, sealed in turn, some of whose hosts change the message.
+func TestLongChainsOfBothAreReadByBoth(t *testing.T) {
+	t.Parallel()
+	text := sample
+	var texts []string
+	for i := range 6 {
+		if i%2 == 0 {
+			text = without("Authentication-Results: ")(text) // dkimpy would take them for its own
+			text = dkimpySeals(t, "a.example", text, []string{"spf=pass", "arc=pass", "arc=pass"}[i/2])
+		} else {
+			text = seal(t, "a.example", text, []func(string) string{same, reworded, footed}[i/2])
+		}
+		texts = append(texts, text)
+		if c := verify(t, keys(), text); c.Status != arc.Pass || len(c.Sets) != i+1 {
+			t.Fatalf("%d sets: %v, %q", i+1, c.Status, c.Reason)
+		}
+	}
+	for i, says := range dkimpySays(t, texts...) {
+		if !strings.HasPrefix(says, "pass ") {
+			t.Errorf("%d sets: dkimpy says %s", i+1, says)
+		}
+	}
+}
+
+// dkimpy seals a chain that has failed, or not at all; we must see either.
+func TestDkimpyOnTopOfABrokenChainIsNoPass(t *testing.T) {
+	t.Parallel()
+	for name, broken := range map[string]string{
+		"body":  footed(seal(t, "a.example", sample, same)),
+		"seal":  flip("ARC-Seal")(seal(t, "a.example", sample, same)),
+		"whole": without("ARC-Message-Signature: i=1")(seal(t, "a.example", sample, same)),
+	} {
+		text := "Authentication-Results: a.example; arc=fail\r\n" + broken
+		pem, err := os.ReadFile(keyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := python(t, task{"do": "seal", "message": text, "selector": "s", "domain": "a.example", "server": "a.example", "key": string(pem), "algorithm": "rsa-sha256"})[0]
+		if c := verify(t, keys(), set+text); c.Status != arc.Fail {
+			t.Errorf("%s: %+v\n%s", name, c, set+text)
+		}
+	}
+}

@@ -20,6 +20,8 @@ func BenchmarkVerify(b *testing.B) {
 	}{
 		{"2kB/relaxed", 20, dkim.Relaxed},
 		{"2kB/simple", 20, dkim.Simple},
+		{"20kB/relaxed", 20 << 10 / 78, dkim.Relaxed},
+		{"20kB/simple", 20 << 10 / 78, dkim.Simple},
 		{"10MB/relaxed", 10 << 20 / 78, dkim.Relaxed},
 		{"10MB/simple", 10 << 20 / 78, dkim.Simple},
 	} {

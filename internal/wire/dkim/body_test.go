@@ -135,3 +135,23 @@ func FuzzHeaderSection(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSignature reads a field, as DKIM-Signature and as ARC-Message-Signature.
+func FuzzSignature(f *testing.F) {
+	f.Add(" v=1; a=rsa-sha256; c=relaxed/simple; d=example.org; s=s; i=@a.example.org; t=1; x=2; l=3; h=From : To;\r\n\tbh=AAAA; b=AAAA")
+	f.Add(" i=1; a=ed25519-sha256; d=ü.example; s=s; h=:; bh==; b=")
+	f.Fuzz(func(t *testing.T, value string) {
+		for _, name := range []string{"dkim-signature", "arc-message-signature"} {
+			s := parseSignature(Field{Name: name, Raw: []byte(name + ":" + value + "\r\n")})
+			if s.fault != nil {
+				if s.fault.reason == "" || s.fault.status == Pass {
+					t.Fatalf("%q: %+v", value, s.fault)
+				}
+				continue
+			}
+			if s.Domain == "" || s.Selector == "" || len(s.Value) == 0 || len(s.bodyHash) == 0 || !has(s.signed, "from") || s.length < whole {
+				t.Fatalf("%q: %+v", value, s)
+			}
+		}
+	})
+}

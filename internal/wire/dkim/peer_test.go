@@ -6,10 +6,12 @@ import (
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	msgauth "github.com/emersion/go-msgauth/dkim"
 	"pgregory.net/rapid"
@@ -92,6 +94,75 @@ func TestMailSignedByDkimpyPasses(t *testing.T) {
 		if r := one(t, z, field+text+"Buy!\r\n"); r.Status == dkim.Pass || c.length && r.Status != dkim.Neutral {
 			t.Errorf("%+v, more: %+v", c, r)
 		}
+	}
+}
+
+// dkimpySigns puts a signature by dkimpy on top of a message.
+func dkimpySigns(t *testing.T, text, algorithm, selector string, more task) string {
+	t.Helper()
+	job := task{"do": "sign", "message": text, "selector": selector, "domain": "example.org",
+		"key": dkimpyKey(t, algorithm), "canon": []string{"relaxed", "relaxed"}, "algorithm": algorithm}
+	maps.Copy(job, more)
+	var fields []string
+	python(t, []task{job}, &fields)
+	return fields[0] + text
+}
+
+func TestSeveralSignaturesOfDkimpyAreJudgedApart(t *testing.T) {
+	t.Parallel()
+	z := zone{"s._domainkey.example.org": {record(ring().rsa, "")}, "ed._domainkey.example.org": {record(ring().ed, "")}}
+	text := dkimpySigns(t, sample, "rsa-sha256", "s", task{"canon": []string{"simple", "simple"}})
+	text = dkimpySigns(t, text, "ed25519-sha256", "ed", task{"identity": "joe@mail.example.org", "canon": []string{"simple", "relaxed"}})
+	text = dkimpySigns(t, text, "rsa-sha256", "s", task{"headers": []string{"from", "from", "to", "to", "cc", "subject", "subject"}})
+	text = dkimpySigns(t, text, "ed25519-sha256", "ed", task{"length": true})
+	for name, c := range map[string]struct {
+		change func(string) string
+		want   string
+	}{
+		"as it was":       {func(s string) string { return s }, "pass pass pass pass"},
+		"a Cc added":      {func(s string) string { return "Cc: all@example.org\r\n" + s }, "pass fail pass pass"},
+		"a From added":    {func(s string) string { return "From: boss@example.org\r\n" + s }, "fail fail fail fail"},
+		"a footer":        {func(s string) string { return s + "Buy!\r\n" }, "neutral fail fail fail"},
+		"spaces in lines": {func(s string) string { return strings.Replace(s, "lost  the", "lost \t the", 1) }, "pass pass pass fail"},
+		"refolded":        {func(s string) string { return strings.Replace(s, "Is\r\n  dinner", "Is dinner", 1) }, "pass pass fail fail"},
+		"another subject": {func(s string) string { return strings.Replace(s, "dinner", "supper", 1) }, "fail fail fail fail"},
+	} {
+		var got []string
+		for _, r := range verify(t, z, c.change(text)) {
+			got = append(got, r.Status.String())
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %v, want %s", name, got, c.want)
+		}
+	}
+	r := verify(t, z, text)
+	if r[2].Identity != "joe@mail.example.org" || strings.Join(r[1].Signed, " ") != "from from to to cc subject subject" || r[0].Algorithm != "ed25519-sha256" {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// dkimpy has a clock of its own and forgives ten hours, so this test takes the
+// time of day.
+func TestDkimpyHeedsTheExpiryWeWrite(t *testing.T) {
+	t.Parallel()
+	var tasks []task
+	for _, ago := range []time.Duration{0, 24 * time.Hour} {
+		s := signer()
+		s.Lifetime = time.Hour
+		m := dkim.NewMessage(s.Body)
+		if _, err := m.Write([]byte(sample)); err != nil {
+			t.Fatal(err)
+		}
+		field, err := s.Sign(m, time.Now().Add(-ago))
+		if err != nil || !strings.Contains(string(field), "x=") {
+			t.Fatalf("%s, %v", field, err)
+		}
+		tasks = append(tasks, task{"do": "verify", "message": string(field) + sample, "zone": map[string]string{"s._domainkey.example.org": record(ring().rsa, "")}})
+	}
+	var answers [][]bool
+	python(t, tasks, &answers)
+	if !answers[0][0] || answers[1][0] {
+		t.Errorf("dkimpy says %v", answers)
 	}
 }
 

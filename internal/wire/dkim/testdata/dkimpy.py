@@ -16,7 +16,8 @@ def do(task):
     if task["do"] == "sign":
         return dkim.sign(message, octets("selector"), octets("domain"), octets("key"),
                          canonicalize=tuple(c.encode() for c in task["canon"]),
-                         signature_algorithm=octets("algorithm"),
+                         signature_algorithm=octets("algorithm"), identity=octets("identity") or None,
+                         include_headers=[h.encode() for h in task["headers"]] if "headers" in task else None,
                          length=task.get("length", False)).decode("latin-1")
     if task["do"] == "verify":
         count = sum(1 for name, _ in dkim.DKIM(message).headers if name.lower() == b"dkim-signature")

@@ -132,7 +132,7 @@ func (d *Directory) checkAccount(ctx context.Context, row store.AccountRow) erro
 			seen[key] = true
 		}
 	}
-	return nil
+	return checkForward(row, seen)
 }
 
 // checkOwn checks an address that an account or alias is to have.

@@ -35,6 +35,11 @@ type Settings struct {
 	// ExternalPostmaster lists addresses elsewhere that get a copy of that
 	// mail (M-GEN-12).
 	ExternalPostmaster []mail.Address `default:"" max:"50"`
+	// Forwarding lets mail for an account go on to the addresses it names,
+	// unless its domain or the account say otherwise (M-GEN-05). Without it
+	// such addresses stay, and the mail stays in the mailbox. Aliases, groups
+	// and relay rules are not affected.
+	Forwarding bool `default:"true"`
 	// MinPassword is how many characters a new password must have.
 	MinPassword int `default:"8" min:"1" max:"128"`
 	// ScramSHA1 keeps SCRAM-SHA-1 verifiers of new passwords too, for old
@@ -51,9 +56,6 @@ type Options struct {
 	// HostName returns this server's name; postmaster there is ours even when
 	// the domain is not hosted. nil: none.
 	HostName func() string
-	// Relays reports a relay domain: ours, but handed on to its main server.
-	// nil: none.
-	Relays func(domain string) bool
 	// CacheSize bounds the cache; a resolution counts one and one for each
 	// account or address in it. 0 means 100,000.
 	CacheSize int
@@ -91,6 +93,10 @@ type Directory struct {
 	version int64        // of what the cache holds; guarded by polling
 	polled  atomic.Int64 // when, since start
 	stale   atomic.Bool  // something changed here
+
+	forwarding atomic.Bool // Settings.Forwarding as the cache knows it
+	routes     atomic.Pointer[routes]
+	returns    atomic.Pointer[Returns]
 }
 
 // New returns a Directory over a store.
@@ -100,6 +106,7 @@ func New(s store.Directory, o Options) *Directory {
 	}
 	d := &Directory{store: s, o: o, cache: newCache(o.CacheSize), start: time.Now()}
 	d.stale.Store(true)
+	d.forwarding.Store(o.Settings().Forwarding)
 	return d
 }
 
@@ -110,6 +117,9 @@ func (d *Directory) current(ctx context.Context) (generation uint64, err error) 
 	case <-d.store.Changed():
 		d.stale.Store(true)
 	default:
+	}
+	if now := d.o.Settings().Forwarding; d.forwarding.CompareAndSwap(!now, now) {
+		d.cache.reset()
 	}
 	switch age := time.Since(d.start) - time.Duration(d.polled.Load()); {
 	case d.stale.Load() || age >= pollAtMost:

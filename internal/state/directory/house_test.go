@@ -51,16 +51,16 @@ func newHouse(t testing.TB) *house {
 			t.Error(err)
 		}
 	})
-	h := &house{rows: &counted{Directory: s.Directory()}, settings: Settings{MinPassword: 8}, names: map[store.AccountID]string{}}
+	h := &house{rows: &counted{Directory: s.Directory()}, settings: Settings{MinPassword: 8, Forwarding: true}, names: map[store.AccountID]string{}}
 	h.Directory = New(h.rows, Options{
 		Settings:  func() *Settings { return &h.settings },
 		Passwords: passwd.NewVerifier(passwd.Options{Params: passwd.Params{Memory: 64, Time: 1, Threads: 1}}),
 		HostName:  func() string { return "mx.host.test" },
-		Relays:    func(domain string) bool { return domain == "relay.test" },
 	})
 	for _, d := range []store.DomainRow{{Name: "ours.test", Separator: "+"}, {Name: "two.test", Separator: "-"}, {Name: "off.test", Disabled: true}} {
 		h.must(t, h.AddDomain(t.Context(), d))
 	}
+	h.must(t, h.AddRelayDomain(t.Context(), store.RelayDomain{Name: "main", Domain: "relay.test"}))
 	return h
 }
 

@@ -83,9 +83,11 @@ func (d *Directory) OwnsSender(ctx context.Context, account store.AccountID, add
 	if r.Kind != Local || r.CatchAll || r.Alias != nil && !r.Alias.SendAs {
 		return false, nil
 	}
-	for _, to := range r.Deliveries {
-		if to.Account == account {
-			return true, nil
+	for _, all := range [][]Delivery{r.Deliveries, r.Away} {
+		for _, to := range all {
+			if to.Account == account && !to.Forwarded {
+				return true, nil
+			}
 		}
 	}
 	return false, nil
@@ -98,7 +100,7 @@ func (d *Directory) IsLocalSender(ctx context.Context, addr mail.Address) (bool,
 	if err != nil {
 		return false, err
 	}
-	return (r.Kind == Local || r.Kind == Disabled) && !r.CatchAll, nil
+	return (r.Kind == Local || r.Kind == Disabled) && !r.CatchAll && !r.Return, nil
 }
 
 // SenderAddresses lists the addresses an account may send from, its primary

@@ -37,8 +37,11 @@ type Resolution struct {
 	Account store.AccountID
 	// Deliveries are the accounts that get the message, without repetition.
 	Deliveries []Delivery
-	// Forwards are addresses elsewhere that get it (targets of aliases).
+	// Forwards are addresses elsewhere that get it: targets of aliases, and
+	// those that accounts forward to.
 	Forwards []mail.Address
+	// Away are the accounts that keep no copy of what they forward.
+	Away []Delivery
 	// Via is the alias, group or catch-all that was expanded, "" for none.
 	Via string
 	// Alias describes the alias or group of the address; nil when it has none.
@@ -49,6 +52,9 @@ type Resolution struct {
 	// own (ORD-04); Copies get a copy of such mail (M-GEN-12).
 	System bool
 	Copies []mail.Address
+	// Return marks an address we wrote as the reverse-path of forwarded mail;
+	// it leads to the sender (package srs).
+	Return bool
 	// Dangling are targets that lead nowhere, for the log.
 	Dangling []mail.Address
 }
@@ -70,6 +76,9 @@ type Delivery struct {
 	Detail  string
 	// Unlimited: the account has no quota.
 	Unlimited bool
+	// Forwarded: another account sends its mail on to this one, which does not
+	// make the address theirs.
+	Forwarded bool
 }
 
 // Hosted reports that the address is in a domain of ours, whether or not

@@ -23,6 +23,9 @@ func (d *Directory) Resolve(ctx context.Context, addr mail.Address) (Resolution,
 	if err != nil {
 		return Resolution{}, err
 	}
+	if d.mayReturn(addr, r) {
+		return d.returned(ctx, generation, addr, r)
+	}
 	system, err := d.isSystem(ctx, generation, addr, r)
 	if err != nil {
 		return Resolution{}, err
@@ -30,11 +33,7 @@ func (d *Directory) Resolve(ctx context.Context, addr mail.Address) (Resolution,
 	if system {
 		return d.system(ctx, generation)
 	}
-	out := *r
-	if out.Kind == Elsewhere && d.o.Relays != nil && d.o.Relays(addr.Domain) {
-		out.Kind = Relay
-	}
-	return out, nil
+	return *r, nil
 }
 
 // resolve is Resolve without system addresses.
@@ -43,10 +42,9 @@ func (d *Directory) resolve(ctx context.Context, generation uint64, addr mail.Ad
 	if e, ok := d.cache.get(key); ok {
 		return e.resolution, e.err
 	}
-	x := expansion{d: d, ctx: ctx, generation: generation, aliases: map[string]bool{}, accounts: map[store.AccountID]bool{}, forwards: map[string]bool{}}
-	r, err := x.run(addr)
+	r, err := d.expand(ctx, generation).run(addr)
 	if err == nil {
-		d.cache.put(generation, key, entry{resolution: r, cost: 1 + len(r.Deliveries) + len(r.Forwards)})
+		d.cache.put(generation, key, entry{resolution: r, cost: 1 + len(r.Deliveries) + len(r.Forwards) + len(r.Away)})
 	} else if errors.Is(err, ErrExpansion) {
 		d.cache.put(generation, key, entry{err: err, cost: 1})
 	}
@@ -67,7 +65,11 @@ type found struct {
 func (d *Directory) lookup(ctx context.Context, generation uint64, addr mail.Address) (found, error) {
 	f := found{base: addr}
 	domain, hosted, err := d.domain(ctx, generation, addr.Domain)
-	if err != nil || !hosted {
+	if err != nil {
+		return f, err
+	}
+	if !hosted {
+		f.kind, err = d.relayed(ctx, generation, addr)
 		return f, err
 	}
 	if domain.Disabled {
@@ -113,6 +115,11 @@ type expansion struct {
 	disabled   []store.AccountID
 	steps      int
 	caught     bool // a catch-all is being followed
+	onward     bool // what an account forwards to is being followed
+}
+
+func (d *Directory) expand(ctx context.Context, generation uint64) *expansion {
+	return &expansion{d: d, ctx: ctx, generation: generation, aliases: map[string]bool{}, accounts: map[store.AccountID]bool{}, forwards: map[string]bool{}}
 }
 
 func (x *expansion) run(addr mail.Address) (*Resolution, error) {
@@ -165,27 +172,13 @@ func (x *expansion) follow(f found, addr mail.Address, depth int) error {
 		x.caught = false
 		return err
 	case f.owner.Account != 0:
-		x.account(f)
+		return x.account(f, depth)
 	case f.owner.Alias != nil:
 		return x.alias(f, depth)
 	default:
 		x.r.Dangling = append(x.r.Dangling, addr)
 	}
 	return nil
-}
-
-// account adds an account once; disabled ones get nothing.
-func (x *expansion) account(f found) {
-	id := f.owner.Account
-	if x.accounts[id] {
-		return
-	}
-	x.accounts[id] = true
-	if f.owner.Disabled {
-		x.disabled = append(x.disabled, id)
-		return
-	}
-	x.r.Deliveries = append(x.r.Deliveries, Delivery{Account: id, Address: f.base, Detail: f.detail, Unlimited: f.owner.Unlimited})
 }
 
 // alias follows the targets. The detail of the address goes on to targets that
@@ -221,7 +214,7 @@ func (x *expansion) target(addr mail.Address, detail string, depth int) error {
 		return err
 	}
 	switch f.kind {
-	case Elsewhere:
+	case Elsewhere, Relay:
 		if key := addr.Key(); !x.forwards[key] {
 			x.forwards[key] = true
 			x.r.Forwards = append(x.r.Forwards, addr)

@@ -45,9 +45,9 @@ func (d *Directory) system(ctx context.Context, generation uint64) (Resolution, 
 		}
 		switch r.Kind {
 		case Local:
-			out.Account, out.Deliveries, out.Forwards = r.Account, r.Deliveries, r.Forwards
+			out.Account, out.Deliveries, out.Forwards, out.Away = r.Account, r.Deliveries, r.Forwards, r.Away
 			return out, nil
-		case Elsewhere:
+		case Elsewhere, Relay:
 			out.Forwards = []mail.Address{set.Postmaster}
 			return out, nil
 		}

@@ -53,7 +53,7 @@ type AccountRow struct {
 	ForwardOnly bool
 	Forwarding  Choice
 	Created     time.Time
-	Version                    int64 // for ErrConflict
+	Version     int64 // for ErrConflict
 }
 
 // AliasRow sends mail for one address to others; Group marks a list of members

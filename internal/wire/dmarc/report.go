@@ -74,6 +74,11 @@ const (
 	maxResults = 100  // of each kind in a row
 	maxErrors  = 100
 	maxDepth   = 16
+	// maxElements bounds those of one child of the root, before it is known
+	// which of them count; a row of maxResults of each kind has fewer.
+	maxElements = 4096
+	// maxListed bounds the reasons and results of all rows together.
+	maxListed = 500_000
 )
 
 // ParseReport reads an aggregate report as it arrives in a part of a message:
@@ -93,7 +98,7 @@ func ParseReport(data []byte) (*Report, error) {
 		return nil, fmt.Errorf("%w: root element %.40q", ErrReport, root.Name.Local)
 	}
 	r := &Report{}
-	if err := r.read(d); err != nil {
+	if err := (&reading{Decoder: d, r: r}).run(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrReport, err)
 	}
 	if r.Published.Domain == "" {
@@ -117,10 +122,12 @@ func decoder(text []byte) *xml.Decoder {
 }
 
 // guard refuses what could make XML more than it is long: document type
-// declarations, which declare entities, and deep nesting.
+// declarations, which declare entities, deep nesting, and elements so short
+// and so many that what is made of them is larger by far.
 type guard struct {
-	d     *xml.Decoder
-	depth int
+	d        *xml.Decoder
+	depth    int
+	elements int // of this child of the root
 }
 
 // Token implements xml.TokenReader.
@@ -135,6 +142,12 @@ func (g *guard) Token() (xml.Token, error) {
 		}
 		if len(t.Attr) > maxDepth {
 			return nil, errors.New("too many attributes")
+		}
+		if g.depth <= 2 {
+			g.elements = 0
+		}
+		if g.elements++; g.elements > maxElements {
+			return nil, errors.New("too many elements in one")
 		}
 	case xml.EndElement:
 		g.depth--
@@ -155,8 +168,15 @@ func start(d *xml.Decoder) (xml.StartElement, error) {
 	}
 }
 
-// read reads the children of the root one after the other.
-func (r *Report) read(d *xml.Decoder) error {
+// reading is a report on its way from XML.
+type reading struct {
+	*xml.Decoder
+	r      *Report
+	listed int // reasons and results of all rows so far
+}
+
+// run reads the children of the root one after the other.
+func (d *reading) run() error {
 	for {
 		t, err := d.Token()
 		if err != nil {
@@ -166,43 +186,52 @@ func (r *Report) read(d *xml.Decoder) error {
 		case xml.EndElement:
 			return nil
 		case xml.StartElement:
-			if err := r.child(d, t); err != nil {
+			if err := d.child(t); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (r *Report) child(d *xml.Decoder, s xml.StartElement) error {
+func (d *reading) child(s xml.StartElement) error {
 	switch s.Name.Local {
 	case "report_metadata":
 		var m metadataXML
 		if err := d.DecodeElement(&m, &s); err != nil {
 			return err
 		}
-		m.into(r)
+		m.into(d.r)
 	case "policy_published":
 		var p publishedXML
 		if err := d.DecodeElement(&p, &s); err != nil {
 			return err
 		}
-		r.Published = p.published()
+		d.r.Published = p.published()
 	case "record":
 		var x rowXML
 		if err := d.DecodeElement(&x, &s); err != nil {
 			return err
 		}
-		if len(r.Rows) == maxRows {
-			return fmt.Errorf("over %d rows", maxRows)
-		}
-		if row, ok := x.row(); ok {
-			r.Rows = append(r.Rows, row)
-		} else {
-			r.Skipped++
-		}
+		return d.row(&x)
 	default:
 		return d.Skip()
 	}
+	return nil
+}
+
+func (d *reading) row(x *rowXML) error {
+	if len(d.r.Rows) == maxRows {
+		return fmt.Errorf("over %d rows", maxRows)
+	}
+	row, ok := x.row()
+	if !ok {
+		d.r.Skipped++
+		return nil
+	}
+	if d.listed += len(row.Reasons) + len(row.Signatures) + len(row.Senders); d.listed > maxListed {
+		return fmt.Errorf("over %d results", maxListed)
+	}
+	d.r.Rows = append(d.r.Rows, row)
 	return nil
 }
 

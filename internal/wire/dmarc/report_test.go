@@ -128,6 +128,14 @@ func TestTextsOfReportsAreCleanAndBounded(t *testing.T) {
 	}
 }
 
+const fullRow = "<record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record>"
+
+// crowdedRow holds as many results as are taken, and as short as they can be.
+func crowdedRow() string {
+	results := strings.Repeat("<spf/>", maxResults) + strings.Repeat("<dkim/>", maxResults)
+	return strings.Replace(fullRow, "</row>", "</row><auth_results>"+results+"</auth_results>", 1)
+}
+
 func TestHostileReportsAreRefused(t *testing.T) {
 	t.Parallel()
 	laughs := `<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>`
@@ -153,11 +161,41 @@ func TestHostileReportsAreRefused(t *testing.T) {
 		"gzip cut off":        gzipped(t, fixture(t, "large-provider.xml"))[:200],
 		"gzip of nothing":     {0x1f, 0x8b},
 		"zip of nothing":      []byte("PK\x03\x04"),
+		"zip of thousands":    zipped(t, strings.Split(strings.Repeat("a.txt,,", 3000)+"a.xml,c", ",")...),
 		"larger than allowed": make([]byte, MaxPacked+1),
 	} {
 		if r, err := ParseReport(data); !errors.Is(err, ErrReport) || r != nil {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
+	}
+}
+
+// TestReportsOfMuchFromLittleAreRefused: what is kept of a report is not much
+// more than its text.
+func TestReportsOfMuchFromLittleAreRefused(t *testing.T) {
+	t.Parallel()
+	for want, body := range map[string]string{
+		"too many elements": "<record>" + strings.Repeat("<auth_results/>", maxElements) + "</record>",
+		"many elements":     "<x>" + strings.Repeat("<y/>", maxElements) + "</x>",
+	} {
+		if r, err := ParseReport([]byte(small(body))); !errors.Is(err, ErrReport) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v", want, r != nil, err)
+		}
+	}
+	if r, err := ParseReport([]byte(small(strings.Repeat(crowdedRow(), 100)))); err != nil || len(r.Rows) != 100 || len(r.Rows[99].Senders) != maxResults {
+		t.Errorf("as much as is taken: %v", err)
+	}
+	x := rowXML{Source: "192.0.2.1", Count: "1", Senders: make([]authXML, maxResults)}
+	full := &reading{r: &Report{Rows: make([]Row, maxRows)}}
+	if err := full.row(&x); err == nil || err.Error() != "over 200000 rows" {
+		t.Errorf("one row more: %v", err)
+	}
+	full = &reading{r: &Report{}, listed: maxListed - maxResults}
+	if err := full.row(&x); err != nil || len(full.r.Rows) != 1 {
+		t.Errorf("the last results: %v", err)
+	}
+	if err := full.row(&x); err == nil || err.Error() != "over 500000 results" || len(full.r.Rows) != 1 {
+		t.Errorf("results more: %v", err)
 	}
 }
 

@@ -41,8 +41,15 @@ func gunzip(data []byte) ([]byte, error) {
 	return plain(z, len(data), "gzip")
 }
 
+// directoryEntry begins the entry of a file in an archive's directory.
+const directoryEntry = "PK\x01\x02"
+
 // unzip returns the one file of the archive, or the one named .xml.
 func unzip(data []byte) ([]byte, error) {
+	// Reading a directory takes several times its length, so it is not read first.
+	if n := bytes.Count(data, []byte(directoryEntry)); n > 2*maxEntries {
+		return nil, fmt.Errorf("%w: zip: %d files", ErrReport, n)
+	}
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, fmt.Errorf("%w: zip: %w", ErrReport, err)

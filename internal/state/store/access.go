@@ -51,13 +51,17 @@ type Access interface {
 	// on changes made through this process.
 	Version(ctx context.Context) (int64, error)
 	Changed() <-chan struct{}
-	// Add keeps a new rule and returns its ID; ErrExists when the name is taken.
+	// Add keeps a new rule and returns its ID; ErrExists when the name is taken,
+	// ErrInvalid when there is none. ID, hits and version of r do not count.
 	Add(ctx context.Context, r AccessRow) (int64, error)
 	// Set replaces a rule by ID; hits stay. ErrNotFound, ErrExists, and
 	// ErrConflict if Version is not the stored one.
 	Set(ctx context.Context, r AccessRow) error
+	// Remove takes a rule away; ErrNotFound.
 	Remove(ctx context.Context, id int64) error
+	// Get finds a rule by name, whatever its case; ErrNotFound.
 	Get(ctx context.Context, name string) (AccessRow, error)
+	// List pages by name, disabled and expired rules included.
 	List(ctx context.Context, f AccessFilter) ([]AccessRow, error)
 	// All returns every rule that is neither disabled nor expired, with the
 	// version they belong to.

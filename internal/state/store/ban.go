@@ -27,7 +27,8 @@ func (k BanKind) String() string { return banNames[min(int(k), len(banNames)-1)]
 
 // BanRow is a client host that is not let in.
 type BanRow struct {
-	// Host is an address or network: an IPv4 address as /32, mostly.
+	// Host is an address or network: an IPv4 address as /32, mostly. Bits
+	// beyond the prefix do not count.
 	Host netip.Prefix
 	Kind BanKind
 	// Reason is for people: what the client did.
@@ -48,7 +49,7 @@ type Bans interface {
 	Version(ctx context.Context) (int64, error)
 	Changed() <-chan struct{}
 	// Put keeps a ban, in place of one of the same host and kind. Beyond most
-	// (0: no bound) it removes the one of its kind that ends first.
+	// (0: no bound) it removes those of its kind that end first, never the new one.
 	Put(ctx context.Context, b BanRow, most int) error
 	// Lift removes all bans of a host; ErrNotFound. LiftAll removes everything,
 	// or one kind, and returns how many.
@@ -56,8 +57,10 @@ type Bans interface {
 	LiftAll(ctx context.Context, kind *BanKind) (int, error)
 	// All returns the bans in force, with the version they belong to.
 	All(ctx context.Context, now time.Time) (rows []BanRow, version int64, err error)
-	// List pages by host in text form: those after, at most limit.
+	// List pages by host in text form: the bans, ended or not, of the hosts
+	// after, at most limit hosts (0: 100; at most 1000). search is a part of host,
+	// reason or author, whatever the case of ASCII letters.
 	List(ctx context.Context, search, after string, limit int) ([]BanRow, error)
-	// Sweep removes some of the bans that ended before the time.
+	// Sweep removes some of the bans that ended before the time and returns how many.
 	Sweep(ctx context.Context, before time.Time) (int, error)
 }

@@ -16,7 +16,8 @@ type GreylistRow struct {
 	// and Passed how many went through.
 	Last             time.Time
 	Deferred, Passed int64
-	// Sender, Recipient and Helo are those of the last attempt, for people.
+	// Sender, Recipient and Helo are those of the last attempt, for people: at
+	// most 64 octets of each, none in a crowded greylist (GreylistRules.Most).
 	Sender, Recipient, Helo string
 }
 
@@ -27,13 +28,17 @@ type GreylistRules struct {
 	// with Renew, else from t0 as FromFirst says, else from the confirmation.
 	Interval, Wait, Expiry time.Duration
 	Renew, FromFirst       bool
-	// Most bounds the entries; beyond it the oldest unconfirmed go first.
+	// Most bounds the entries (0: no bound); beyond it the oldest unconfirmed go
+	// first, then those not seen for longest. From a quarter of it on the texts
+	// of attempts are not kept, so that a flood costs no more room than that.
 	Most int
 }
 
 // GreylistFilter selects entries; zero fields match everything.
 type GreylistFilter struct {
-	Search    string // a part of key, sender, recipient or helo
+	// Search is a part of key, sender, recipient or helo, whatever the case of
+	// ASCII letters.
+	Search    string
 	Confirmed *bool
 	// Sort is "key" (default), "last" or "first"; the latter two newest first.
 	Sort string
@@ -53,13 +58,18 @@ type Greylist interface {
 	// Attempt notes a delivery attempt and says whether it passes, by the table
 	// in requirements.md 1.11, in one transaction: of two nodes that see the
 	// same retry one confirms it and both let it pass. wait is how long the
-	// client must still wait, 0 when it passes.
+	// client must still wait, 0 when it passes, more than 0 when not. A time in
+	// an entry that is ahead of now, from a clock set back, counts as now.
 	Attempt(ctx context.Context, a GreylistRow, now time.Time, r GreylistRules) (row GreylistRow, wait time.Duration, err error)
 	// Get returns one entry, expired or not; ErrNotFound.
 	Get(ctx context.Context, key string) (GreylistRow, error)
+	// List returns a page, expired entries included; ErrInvalid for a Sort or an
+	// After that never was.
 	List(ctx context.Context, f GreylistFilter) (GreylistPage, error)
-	// Confirm lets a client in now; it need not be known.
+	// Confirm lets a client in now; it need not be known. It is confirmed from
+	// now, and First is now, too.
 	Confirm(ctx context.Context, key string, now time.Time) error
+	// Remove forgets a client; ErrNotFound.
 	Remove(ctx context.Context, key string) error
 	// Reset forgets everybody and returns how many there were.
 	Reset(ctx context.Context) (int, error)

@@ -51,15 +51,18 @@ type Reports interface {
 	// AddDMARC keeps a report; ErrExists when the organization's report of the
 	// same name and domain is there already.
 	AddDMARC(ctx context.Context, r DMARCReport) (int64, error)
-	// DMARC returns one with its rows.
+	// DMARC returns one with its rows, in the order they came; ErrNotFound.
 	DMARC(ctx context.Context, id int64) (DMARCReport, error)
-	// ListDMARC pages by ID, newest first: those before (0: all), without rows.
+	// ListDMARC pages by ID, newest first: those of the domain ("" all) before
+	// the ID (0: all), at most limit (0: 100; at most 1000), without rows.
 	ListDMARC(ctx context.Context, domain string, before int64, limit int) ([]DMARCReport, error)
-	// Note adds counts to the material of our own reports. Beyond most
-	// combinations of a day the rest is not kept.
+	// Note adds counts to the material of our own reports; equal combinations
+	// become one. Beyond most combinations of a day (0: no bound) new ones are not kept.
 	Note(ctx context.Context, seen []DMARCSeen, most int) error
-	// Seen returns the material of a day and domain ("" all), at most limit.
+	// Seen returns the material of a day and domain ("" all), at most limit
+	// (0: all), in the order of domains.
 	Seen(ctx context.Context, day time.Time, domain string, limit int) ([]DMARCSeen, error)
-	// SweepReports removes some of what is older than the time.
+	// SweepReports removes some of the reports received and of the days over
+	// before the time and returns how many of both.
 	SweepReports(ctx context.Context, before time.Time) (int, error)
 }

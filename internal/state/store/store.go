@@ -77,6 +77,10 @@ type Store interface {
 	Settings() Settings
 	Tokens() Tokens
 	Queue() Queue
+	Access() Access
+	Greylist() Greylist
+	Bans() Bans
+	Reports() Reports
 	// Purge removes for good some of the messages whose time Account.Retire
 	// set has come, in one commit, and reports whether there may be more. The
 	// time is that of the queue: it outlasts jumps of the clock.

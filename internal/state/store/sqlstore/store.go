@@ -103,6 +103,9 @@ type Store struct {
 	directory *directory
 	settings  *settings
 	queue     *queue
+	access    *access
+	greylist  *greylist
+	bans      *bans
 	sweeper   sweeper
 	closing   sync.Once
 }
@@ -115,6 +118,9 @@ func newStore(o Options) *Store {
 	s.directory = newDirectory(s)
 	s.settings = newSettings(s)
 	s.queue = newQueue(s)
+	s.access = &access{newVersioned(s, accessCounter)}
+	s.greylist = newGreylist(s)
+	s.bans = &bans{newVersioned(s, banCounter)}
 	return s
 }
 
@@ -149,6 +155,18 @@ func (s *Store) Tokens() store.Tokens { return &tokens{s} }
 
 // Queue implements store.Store.
 func (s *Store) Queue() store.Queue { return s.queue }
+
+// Access implements store.Store.
+func (s *Store) Access() store.Access { return s.access }
+
+// Greylist implements store.Store.
+func (s *Store) Greylist() store.Greylist { return s.greylist }
+
+// Bans implements store.Store.
+func (s *Store) Bans() store.Bans { return s.bans }
+
+// Reports implements store.Store.
+func (s *Store) Reports() store.Reports { return &reports{s} }
 
 // Watch implements store.Store.
 func (s *Store) Watch(id store.AccountID) *store.Watch { return s.hub.Watch(id) }

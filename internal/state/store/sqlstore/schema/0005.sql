@@ -1,10 +1,12 @@
 -- Version 5: what the rules remember of strangers.
 
--- Allow and block lists; name_key is the name in lower case.
+-- Allow and block lists; name_key is the name in lower case, folded what
+-- searches look at, in lower case too.
 CREATE TABLE access_rule (
 	id INTEGER PRIMARY KEY,
 	name_key TEXT NOT NULL,
 	name TEXT NOT NULL,
+	folded TEXT NOT NULL,
 	block INTEGER NOT NULL,
 	kind TEXT NOT NULL,
 	value TEXT NOT NULL,
@@ -24,7 +26,8 @@ CREATE TABLE access_rule (
 CREATE UNIQUE INDEX access_rule_name ON access_rule (name_key);
 CREATE INDEX access_rule_expires ON access_rule (expires);
 
--- The greylist: first is t0, confirmed 0 while no retry came in time.
+-- The greylist: first is t0, confirmed 0 while no retry came in time. Rows lie
+-- in order of arrival, which packs them and keeps the indexes small.
 CREATE TABLE greylist (
 	client TEXT PRIMARY KEY,
 	first INTEGER NOT NULL,
@@ -35,8 +38,9 @@ CREATE TABLE greylist (
 	sender TEXT NOT NULL,
 	recipient TEXT NOT NULL,
 	helo TEXT NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX greylist_last ON greylist (last);
+CREATE INDEX greylist_state ON greylist (confirmed, first);
 
 -- Hosts that are not let in; until 0 is for ever.
 CREATE TABLE ban (

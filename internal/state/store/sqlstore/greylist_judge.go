@@ -1,0 +1,61 @@
+package sqlstore
+
+import (
+	"time"
+
+	"posthorn/internal/state/store"
+)
+
+// judge applies the table of requirements.md 1.11 to an attempt: what is known
+// of the client becomes next, and wait is 0 when the attempt passes. Times have
+// the resolution of the store.
+func judge(have store.GreylistRow, known bool, now time.Time, r store.GreylistRules) (next store.GreylistRow, wait time.Duration) {
+	next = have
+	next.Last = now
+	if known {
+		next.First, next.Confirmed = earlier(have.First, now), earlier(have.Confirmed, now)
+	}
+	switch {
+	case !known:
+		next = begin(next, now)
+	case over(next, have.Last, now, r):
+		if next.Confirmed.IsZero() {
+			next.Deferred, next.Passed = 0, 0 // it is unknown again
+		}
+		next = begin(next, now)
+	case next.Confirmed.IsZero() && !now.Before(next.First.Add(r.Interval)):
+		next.Confirmed = now
+	}
+	if !next.Confirmed.IsZero() {
+		next.Passed++
+		return next, 0
+	}
+	next.Deferred++
+	return next, max(next.First.Add(r.Interval).Sub(now), time.Microsecond)
+}
+
+func begin(g store.GreylistRow, now time.Time) store.GreylistRow {
+	g.First, g.Confirmed = now, time.Time{}
+	return g
+}
+
+// over says whether an entry counts no more. last is the attempt before: while
+// a client is confirmed, every attempt is accepted.
+func over(g store.GreylistRow, last, now time.Time, r store.GreylistRules) bool {
+	switch {
+	case g.Confirmed.IsZero():
+		return now.Sub(g.First) > r.Wait
+	case r.Renew:
+		return now.Sub(g.Confirmed) > r.Expiry && now.Sub(last) > r.Expiry
+	case r.FromFirst:
+		return now.Sub(g.First) > r.Expiry
+	}
+	return now.Sub(g.Confirmed) > r.Expiry
+}
+
+func earlier(t, now time.Time) time.Time {
+	if t.After(now) {
+		return now
+	}
+	return t
+}

@@ -29,8 +29,8 @@ func domains(e *env) {
 	d := e.s.Directory()
 	at := time.Date(2020, 1, 2, 3, 4, 5, 6000, time.UTC)
 	rows := []store.DomainRow{
-		{Name: "a.test", CatchAll: mail.Address{Local: "all", Domain: "b.test"}, Separator: "-", Created: at},
-		{Name: "b.test", Disabled: true, Created: at},
+		{Name: "a.test", CatchAll: mail.Address{Local: "all", Domain: "b.test"}, Separator: "-", Forwarding: store.No, Created: at},
+		{Name: "b.test", Disabled: true, Forwarding: store.Yes, Created: at},
 	}
 	e.must(d.PutDomain(e.ctx, rows[1]))
 	e.must(d.PutDomain(e.ctx, store.DomainRow{Name: "a.test", Separator: "+", Disabled: true}))
@@ -67,7 +67,7 @@ func domainInUse(e *env) {
 // person is a row with every field set.
 func person(locals ...string) store.AccountRow {
 	row := store.AccountRow{FullName: "Jörg 'Möller'", Password: "$argon2id$x", Scram256: "s256", Scram1: "s1", Admin: true, Disabled: true,
-		QuotaBytes: 1 << 40, QuotaMessages: 12, Created: time.Date(2021, 2, 3, 4, 5, 6, 7000, time.UTC)}
+		QuotaBytes: 1 << 40, QuotaMessages: 12, Forward: []mail.Address{elsewhere("a b"), address("zoë")}, ForwardOnly: true, Forwarding: store.Yes, Created: time.Date(2021, 2, 3, 4, 5, 6, 7000, time.UTC)}
 	for _, local := range locals {
 		row.Addresses = append(row.Addresses, address(local))
 	}
@@ -86,7 +86,7 @@ func accountsWhole(e *env) {
 	}
 	for _, local := range []string{"zoë.smith", "ZOË.SMITH", "A B", "smith"} {
 		o, err := d.Owner(e.ctx, address(local))
-		if err != nil || o.Account != a.ID() || !o.Disabled || o.Alias != nil {
+		if err != nil || o.Account != a.ID() || !o.Disabled || !o.Forwards || o.Alias != nil {
 			e.t.Errorf("owner of %s is %+v, %v", local, o, err)
 		}
 	}
@@ -134,6 +134,7 @@ func setAccount(e *env) {
 	e.must(err)
 	row.Addresses = []mail.Address{address("kept"), address("new")}
 	row.FullName, row.Admin, row.Disabled, row.Password, row.QuotaMessages = "New", false, false, "", 1
+	row.Forward, row.ForwardOnly, row.Forwarding = nil, false, store.No
 	e.must(d.SetAccount(e.ctx, row))
 	got, err := d.GetAccount(e.ctx, a.ID())
 	e.must(err)
@@ -146,7 +147,7 @@ func setAccount(e *env) {
 	}
 	_, err = d.Owner(e.ctx, address("old"))
 	e.wants(err, store.ErrNotFound, "owner of an address that was taken away")
-	if o, err := d.Owner(e.ctx, address("new")); err != nil || o.Account != a.ID() || o.Disabled {
+	if o, err := d.Owner(e.ctx, address("new")); err != nil || o.Account != a.ID() || o.Disabled || o.Forwards {
 		e.t.Errorf("owner of the new address: %+v, %v", o, err)
 	}
 	_, err = e.accept(e.acceptance(a, []byte("x"), inbox()))

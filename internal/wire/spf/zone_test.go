@@ -8,9 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	mdns "github.com/miekg/dns"
 	"go.yaml.in/yaml/v3"
 
 	"posthorn/internal/base/dns"
+	"posthorn/internal/testkit/authority"
 )
 
 // zone answers from memory.
@@ -171,4 +173,71 @@ func reverseName(ip netip.Addr) string {
 		suffix = "in-addr"
 	}
 	return fmt.Sprintf("%s.%s.arpa", strings.Join(parts, "."), suffix)
+}
+
+// serve tells a zone by name servers, asked through base/dns.
+func serve(t *testing.T, z zone) *dns.Resolver {
+	t.Helper()
+	a := authority.New(t)
+	for name, r := range z {
+		owner := spelled(name)
+		if r.cname != "" {
+			a.Add(fmt.Sprintf("%s IN CNAME %s", owner, spelled(r.cname)))
+		}
+		for _, text := range r.txt {
+			a.Add(fmt.Sprintf("%s IN TXT %s", owner, quoted(text)))
+		}
+		for _, mx := range r.mx {
+			a.Add(fmt.Sprintf("%s IN MX 10 %s", owner, spelled(mx.Host)))
+		}
+		for _, ip := range r.ip {
+			kind := "AAAA"
+			if ip.Is4() {
+				kind = "A"
+			}
+			a.Add(fmt.Sprintf("%s IN %s %s", owner, kind, ip))
+		}
+		for _, host := range r.ptr {
+			a.Add(fmt.Sprintf("%s IN PTR %s", owner, spelled(host)))
+		}
+		if r.err != nil {
+			a.Behave(owner, authority.Behaviour{Answer: func(m *mdns.Msg) {
+				if len(m.Answer) == 0 {
+					m.Rcode = mdns.RcodeServerFailure
+				}
+			}})
+		}
+	}
+	return dns.New(dns.Options{Servers: authority.Names("192.0.2.53:53"), Exchange: a.Exchange})
+}
+
+// spelled is a name in a master file.
+func spelled(name string) string {
+	var b strings.Builder
+	for _, c := range []byte(strings.TrimSuffix(name, ".")) {
+		if strings.IndexByte(` "'();@\$`, c) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(c)
+	}
+	return b.String() + "."
+}
+
+// quoted is a text of many strings in a master file.
+func quoted(text string) string {
+	if text == "" {
+		return `""`
+	}
+	var b strings.Builder
+	for i, c := range []byte(text) {
+		if i%20 == 0 {
+			b.WriteString(`" "`)
+		}
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			fmt.Fprintf(&b, `\%03d`, c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()[2:] + `"`
 }

@@ -22,7 +22,7 @@ const (
 // calendar day: recipients that do not exist (M-SEC-ADV-04). Use NewDistinct;
 // all methods may be called at once.
 //
-// It holds 262,144 hosts and 2,097,152 items unless told otherwise, at 60
+// It holds 262,144 hosts and 2,097,152 items unless told otherwise, at 64
 // octets a host and 32 for every seven items: 27 MB when full, and little
 // before. Room is made as in Windows: yesterday's hosts first, then who came up
 // with least; never a host at three quarters of its limit or more. Without room

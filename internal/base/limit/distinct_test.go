@@ -213,6 +213,20 @@ func TestWithoutRoomForItemsEachIsNew(t *testing.T) {
 	}
 }
 
+func TestABlockedHostTakesNoItems(t *testing.T) {
+	t.Parallel()
+	d := NewDistinct(DistinctOptions{Hosts: 16})
+	for i := range 20 {
+		d.Note(Host(host4(1)), item(i), 1, 20)
+		if got, want := d.shards[0].items.len, (i+blockItems)/blockItems; i < 19 && got != want {
+			t.Errorf("%d items in %d blocks, want %d", i+1, got, want)
+		}
+	}
+	if n := d.shards[0].items.len; n != 0 {
+		t.Errorf("%d blocks are kept to tell nothing apart", n)
+	}
+}
+
 func TestSavedTalliesComeBack(t *testing.T) {
 	t.Parallel()
 	d := NewDistinct(DistinctOptions{Key: [16]byte{1}})

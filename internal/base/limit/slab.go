@@ -14,8 +14,8 @@ const (
 )
 
 // slab is a bounded set of counters without a pointer in it, and without a
-// lock. It grows to its bound and stays. With its index (4 octets) and its
-// order of ends (12) an entry takes 56 octets:
+// lock. It grows to its bound and stays. With its index (8 octets) and its
+// order of ends (12) an entry takes 60 octets:
 //
 //	heads by hash ─► entry ─chain─► entry        found by key
 //	rings by activity ─► newest … oldest         who goes first
@@ -46,6 +46,7 @@ type slab struct {
 type counter struct {
 	key
 	level      uint8  // which ring, or held
+	family     uint8  // 0 for IPv4, 1 for IPv6
 	count      uint32 // what the owner of the slab counts
 	chain      uint32 // next with this hash, or next free
 	prev, next uint32 // in the ring: newer, older
@@ -72,11 +73,11 @@ func (s *slab) find(k key) uint32 {
 	}
 	slot := *s.head(k)
 	for slot != 0 {
-		e := s.at(slot)
-		if e.key == k {
+		c := s.at(slot)
+		if c.key == k {
 			break
 		}
-		slot = e.chain
+		slot = c.chain
 	}
 	return slot
 }
@@ -84,14 +85,9 @@ func (s *slab) find(k key) uint32 {
 // claim returns a slot for a new key, or 0 when neither the ended nor the
 // least active make room. The caller counts and ranks it.
 func (s *slab) claim(k key, now, end int64) uint32 {
-	for range expireAtOnce {
-		if !s.over(now) {
-			break
-		}
-		s.drop(s.slots[0])
-	}
+	s.expire(now)
 	if s.full(k) {
-		victim := s.victim(s.len < s.most)
+		victim := s.victim(s.crowded(k))
 		if victim == 0 {
 			return 0
 		}
@@ -103,15 +99,24 @@ func (s *slab) claim(k key, now, end int64) uint32 {
 
 // room reports whether claim would find a slot.
 func (s *slab) room(k key, now int64) bool {
-	return !s.full(k) || s.over(now) || s.victim(s.len < s.most) != 0
+	s.expire(now)
+	return !s.full(k) || s.victim(s.crowded(k)) != 0
 }
 
-// over reports that the first to end has ended.
-func (s *slab) over(now int64) bool { return len(s.ends) > 0 && s.ends[0] <= now }
-
-func (s *slab) full(k key) bool {
-	return s.len >= s.most || k.is6() && s.family[1] >= s.most-s.most/4
+// expire drops what has ended, a little at a time.
+func (s *slab) expire(now int64) {
+	for range expireAtOnce {
+		if s.len == 0 || s.ends[0] > now {
+			return
+		}
+		s.drop(s.slots[0])
+	}
 }
+
+func (s *slab) full(k key) bool { return s.len >= s.most || s.crowded(k) }
+
+// crowded reports an IPv6 key for which another one has to go.
+func (s *slab) crowded(k key) bool { return k.is6() && s.family[1] >= s.most-s.most/4 }
 
 // victim returns the least active entry, or 0. The last eighth is spared: with
 // few slots to fight for, two hosts could wash each other's counts out for ever.
@@ -136,7 +141,7 @@ func (s *slab) victim(only6 bool) uint32 {
 }
 
 func (s *slab) put(k key, end int64) uint32 {
-	if s.len >= len(s.heads) {
+	if 2*s.len >= len(s.heads) {
 		s.rehash()
 	}
 	slot := s.free
@@ -150,12 +155,15 @@ func (s *slab) put(k key, end int64) uint32 {
 		}
 	}
 	head := s.head(k)
-	*s.at(slot) = counter{key: k, level: held, chain: *head}
+	c := s.at(slot)
+	*c = counter{key: k, level: held, chain: *head}
+	if k.is6() {
+		c.family = 1
+	}
 	*head = slot
 	s.len++
-	f := family(k)
-	s.family[f]++
-	s.held[f]++
+	s.family[c.family]++
+	s.held[c.family]++
 	s.push(slot, end)
 	return slot
 }
@@ -165,40 +173,39 @@ func (s *slab) drop(slot uint32) {
 	if s.dropped != nil {
 		s.dropped(slot)
 	}
-	e := s.at(slot)
-	s.leave(slot, e)
-	s.pull(e.place)
-	link := s.head(e.key)
+	c := s.at(slot)
+	s.leave(slot, c)
+	s.pull(c.place)
+	link := s.head(c.key)
 	for *link != slot {
 		link = &s.at(*link).chain
 	}
-	*link = e.chain
+	*link = c.chain
 	s.len--
-	s.family[family(e.key)]--
-	*e = counter{chain: s.free}
+	s.family[c.family]--
+	*c = counter{chain: s.free}
 	s.free = slot
 }
 
 // rank puts the entry where its count belongs, as the newest there. From three
 // quarters of the limit it is held.
 func (s *slab) rank(slot uint32, limit uint32) {
-	e := s.at(slot)
+	c := s.at(slot)
 	level := uint8(held)
-	if e.count < limit-limit/4 {
-		level = uint8(min(max(1, bits.Len32(e.count)), levels) - 1)
+	if c.count < limit-limit/4 {
+		level = uint8(min(max(1, bits.Len32(c.count)), levels) - 1)
 	}
-	if level == held && e.level == held {
+	if level == held && c.level == held {
 		return
 	}
-	s.leave(slot, e)
-	e.level = level
-	f := family(e.key)
+	s.leave(slot, c)
+	c.level = level
 	if level == held {
-		s.held[f]++
+		s.held[c.family]++
 		return
 	}
-	r := &s.rings[f][level]
-	e.prev, e.next = 0, r.newest
+	r := &s.rings[c.family][level]
+	c.prev, c.next = 0, r.newest
 	if r.newest != 0 {
 		s.at(r.newest).prev = slot
 	} else {
@@ -209,22 +216,21 @@ func (s *slab) rank(slot uint32, limit uint32) {
 }
 
 // leave takes the entry out of its ring or of those held.
-func (s *slab) leave(slot uint32, e *counter) {
-	f := family(e.key)
-	if e.level == held {
-		s.held[f]--
+func (s *slab) leave(slot uint32, c *counter) {
+	if c.level == held {
+		s.held[c.family]--
 		return
 	}
-	r := &s.rings[f][e.level]
-	if e.prev != 0 {
-		s.at(e.prev).next = e.next
+	r := &s.rings[c.family][c.level]
+	if c.prev != 0 {
+		s.at(c.prev).next = c.next
 	} else {
-		r.newest = e.next
+		r.newest = c.next
 	}
-	if e.next != 0 {
-		s.at(e.next).prev = e.prev
+	if c.next != 0 {
+		s.at(c.next).prev = c.prev
 	} else {
-		r.oldest = e.prev
+		r.oldest = c.prev
 	}
 	r.len--
 }
@@ -235,17 +241,10 @@ func (s *slab) rehash() {
 	s.heads = make([]uint32, max(64, 2*len(old)))
 	for _, slot := range old {
 		for slot != 0 {
-			e := s.at(slot)
-			next, head := e.chain, s.head(e.key)
-			e.chain, *head = *head, slot
+			c := s.at(slot)
+			next, head := c.chain, s.head(c.key)
+			c.chain, *head = *head, slot
 			slot = next
 		}
 	}
-}
-
-func family(k key) int {
-	if k.is6() {
-		return 1
-	}
-	return 0
 }

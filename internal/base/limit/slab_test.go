@@ -67,7 +67,7 @@ func TestSlabKeepsItsOrder(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"touch": func(t *rapid.T) {
 				var a netip.Addr
-				if n := byte(rapid.IntRange(0, 60).Draw(t, "host")); n%2 == 0 {
+				if n := byte(rapid.IntRange(0, 90).Draw(t, "host")); n%2 == 0 {
 					a = netip.AddrFrom4([4]byte{192, 0, 2, n})
 				} else {
 					a = netip.AddrFrom16([16]byte{0x20, 1, 7: n})

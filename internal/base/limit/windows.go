@@ -20,8 +20,8 @@ const (
 // /64) in windows that begin with the first counted event (M-SEC-CON-03,
 // M-SEC-CON-04). Use NewWindows; all methods may be called at once.
 //
-// It holds 1,048,576 counters unless told otherwise, at 56 octets each and a
-// sixteenth of them for networks: 62 MB when full, and little before.
+// It holds 1,048,576 counters unless told otherwise, at 60 octets each and a
+// sixteenth of them for networks: 67 MB when full, and little before.
 // At the cap, what has ended goes first, then whoever counted least and longest
 // ago; never one that is at three quarters of its limit or more. When too few
 // others are left, new hosts share one counter per IPv4 /24 or IPv6 /48. When

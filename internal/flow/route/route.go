@@ -1,6 +1,7 @@
 // Package route says where a recipient elsewhere goes next: to the hosts its
-// domain names in DNS, or to a relay host (M-DEL). It decides by addresses and
-// settings alone and asks nobody; flow/remote looks hosts up and talks to them.
+// domain names in DNS, or to a relay host (M-DEL). It decides by addresses,
+// rules and settings alone and asks nobody; flow/remote looks hosts up and
+// talks to them, flow/relay finds the main servers of relay domains.
 package route
 
 // Destination is where recipients go next. Recipients with equal keys may
@@ -17,7 +18,17 @@ type Destination struct {
 	// Rule is the name of the rule that chose the relay; "" is the general mode
 	// (M-DEL-04).
 	Rule string
+	// Inside says that the domain is a relay domain without a fixed next hop:
+	// mail must reach its main server, not come back here (M-REL-03).
+	Inside bool
+	// Ours says that the address is one of ours. It has no mailbox of its own,
+	// and is taken apart once more: what leaves for elsewhere then does so as a
+	// message of its own, under a reverse-path of ours.
+	Ours bool
 }
+
+// Ours is the destination of addresses that are taken apart here.
+func Ours() Destination { return Destination{Key: "forwarding", Ours: true} }
 
 // Relay is a relay host (M-DEL-02).
 type Relay struct {

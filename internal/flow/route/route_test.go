@@ -70,6 +70,8 @@ func TestRulesTakePrecedenceInTheirOrder(t *testing.T) {
 		Rule{Name: "one", Kind: ByRecipient, Targets: []string{"Bob@far.test"}, Relay: via("one.test")},
 		Rule{Name: "wide", Kind: ByRecipient, Targets: []string{".wide.test"}, Relay: via("wide.test")},
 		Rule{Name: "main", Kind: NextHop, Targets: []string{"main.test"}, Relay: via("10.0.0.9")},
+		Rule{Name: "far", Kind: NextHop, Targets: []string{"inside.test"}},
+		Rule{Name: "far", Kind: ByRecipient, Targets: []string{"inside.test"}, Relay: via("never.test")},
 	)
 	for _, c := range []struct{ sender, rcpt, rule, key string }{
 		{"a@here.test", "bob@FAR.test", "one", "relay one.test:25 (one)"},
@@ -84,14 +86,15 @@ func TestRulesTakePrecedenceInTheirOrder(t *testing.T) {
 		{"x@shop.test", "x@other.test", "bulk", "relay bulk.test:25 (bulk)"},
 		{"x@sub.shop.test", "x@other.test", "", "relay smart.example.org:587,[2001:db8::25]:587"},
 		{"", "x@other.test", "", "relay smart.example.org:587,[2001:db8::25]:587"},
-		{"", "x@main.test", "main", "relay 10.0.0.9:25 (main)"}, // a next hop before all
+		{"", "x@main.test", "domain: main", "relay 10.0.0.9:25 (domain: main)"}, // a next hop before all
+		{"a@here.test", "x@inside.test", "domain: far", "inside.test (inside)"}, // nor does the general mode concern it
 		{"a@here.test", "x@notfar.test", "", "relay smart.example.org:587,[2001:db8::25]:587"},
 	} {
 		got := tab.Explain(addr(t, c.sender), addr(t, c.rcpt))
 		if got.Destination.Rule != c.rule || got.Destination.Key != c.key {
 			t.Errorf("%s to %s: rule %q, key %q", c.sender, c.rcpt, got.Destination.Rule, got.Destination.Key)
 		}
-		if c.rule != "" && !strings.Contains(got.Why, `"`+c.rule+`"`) {
+		if c.rule != "" && !strings.Contains(got.Why, `"`+strings.TrimPrefix(c.rule, "domain: ")+`"`) {
 			t.Errorf("%s to %s: %s", c.sender, c.rcpt, got.Why)
 		}
 	}

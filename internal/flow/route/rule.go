@@ -13,7 +13,8 @@ type Kind uint8
 
 // The kinds of rules.
 const (
-	// NextHop is the fixed next hop of a relay domain (M-REL-02, M-REL-04).
+	// NextHop is for relay domains (M-REL-02, M-REL-04); without a Relay DNS
+	// names the main server.
 	NextHop Kind = iota
 	// ByRecipient looks at the forward-path (M-DEL-03a).
 	ByRecipient
@@ -22,14 +23,14 @@ const (
 	kinds
 )
 
-var kindNames = [kinds]string{"next hop", "recipient rule", "sender rule"}
+var kindNames = [kinds]string{"relay domain", "recipient rule", "sender rule"}
 
 // String returns the words of traces.
 func (k Kind) String() string { return kindNames[min(k, kinds-1)] }
 
 // Rule sends some mail another way than the general mode (M-DEL-03).
 type Rule struct {
-	Name     string // unique, with its case folded
+	Name     string // unique among its kind or the others, with its case folded
 	Kind     Kind
 	Disabled bool
 	// Targets are addresses (bob@far.test), domains (far.test) and the
@@ -103,8 +104,11 @@ func check(rules []Rule) error {
 	for i := range rules {
 		r := &rules[i]
 		name := strings.ToLower(r.Name)
+		if r.Kind == NextHop {
+			name += " " // domains and rules are named apart
+		}
 		switch {
-		case name == "":
+		case r.Name == "":
 			return fmt.Errorf("rule %d has no name", i+1)
 		case seen[name]:
 			return fmt.Errorf("rule %q is there twice", r.Name)

@@ -76,9 +76,10 @@ func (s *RelaySettings) Validate() error {
 	return nil
 }
 
-// relay makes the relay of valid settings. Without a host there is none, for
-// mail that was to go through a relay must not go directly instead.
-func (s *RelaySettings) relay() (*Relay, error) {
+// Relay makes the relay of valid settings, hosts and fingerprint in their
+// normal form. Without a host there is none, for mail that was to go through a
+// relay must not go directly instead.
+func (s *RelaySettings) Relay() (*Relay, error) {
 	if len(s.Hosts) == 0 {
 		return nil, errors.New("mode relay has no host")
 	}

@@ -26,7 +26,7 @@ func NewTable(s *RelaySettings, rules []Rule) (*Table, error) {
 	}
 	t := &Table{rules: rules}
 	if s.Mode == modeRelay {
-		r, err := s.relay()
+		r, err := s.Relay()
 		if err != nil {
 			return nil, fmt.Errorf("route: %w", err)
 		}
@@ -68,6 +68,9 @@ type Explanation struct {
 func (t *Table) Explain(sender, rcpt mail.Address) Explanation {
 	d, rule, target := t.find(sender, rcpt)
 	way := "directly to the mail servers of " + d.Domain
+	if d.Inside {
+		way = "to the main mail server of " + d.Domain + ", as DNS inside names it"
+	}
 	if d.Relay != nil {
 		way = "through the relay host " + d.Relay.name()
 	}
@@ -92,10 +95,23 @@ func (t *Table) find(sender, rcpt mail.Address) (d Destination, rule *Rule, targ
 		}
 		if i, target, ok := t.match[k].find(about); ok {
 			r := &t.rules[i]
-			return destination(rcpt, r.Relay, r.Name), r, target
+			return r.destination(rcpt), r, target
 		}
 	}
 	return destination(rcpt, t.general, ""), nil, ""
+}
+
+// destination of a recipient the rule is for.
+func (r *Rule) destination(rcpt mail.Address) Destination {
+	if r.Kind != NextHop {
+		return destination(rcpt, r.Relay, r.Name)
+	}
+	d := destination(rcpt, r.Relay, "domain: "+r.Name)
+	d.Inside = r.Relay == nil
+	if d.Inside {
+		d.Key += " (inside)"
+	}
+	return d
 }
 
 // destination keeps the mail of two rules apart even where both name one

@@ -2,6 +2,7 @@ package arc_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -163,5 +164,39 @@ func BenchmarkVerify(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestAnOpenChainIsSealedAsFailed(t *testing.T) {
+	t.Parallel()
+	text := seal(t, "a.example", sample, same)
+	z := keys()
+	z["s._domainkey.a.example"] = "servfail"
+	c := verify(t, z, text)
+	set, err := host("b.example").Seal(message(t, text), c, "b.example; arc=temperror", now())
+	if c.Status != arc.TempError || err != nil || !strings.Contains(string(set), "cv=fail") {
+		t.Fatalf("%+v, %v\n%s", c, err, set)
+	}
+	if c := verify(t, keys(), string(set)+text); c.Status != arc.Fail || c.Reason != "instance 2 sealed the chain as failed" {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestWhatCannotBeSignedIsNotSealed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text   string
+		change func(*arc.Sealer)
+		want   error
+	}{
+		"no From":      {"To: a\r\n\r\n", func(*arc.Sealer) {}, dkim.ErrUnsignable},
+		"no name":      {sample, func(s *arc.Sealer) { s.Signer.Domain = "a b" }, dkim.ErrName},
+		"another form": {sample, func(s *arc.Sealer) { s.Signer.Body = dkim.Simple }, dkim.ErrUnsignable},
+	} {
+		s := host("a.example")
+		c.change(&s)
+		if set, err := s.Seal(message(t, c.text), arc.Chain{}, "a.example; none", now()); !errors.Is(err, c.want) || set != nil {
+			t.Errorf("%s: %v\n%s", name, err, set)
+		}
 	}
 }

@@ -241,6 +241,27 @@ func (f *file) renew(generation int64, cause error) error {
 	return nil
 }
 
+// within runs fn in a transaction. The library's own helpers panic when a
+// damaged file refuses even the rollback.
+func within(conn *sqlite.Conn, begin string, fn func() error) error {
+	if !conn.AutocommitEnabled() { // an earlier rollback failed
+		if err := sqlitex.Execute(conn, "ROLLBACK", nil); err != nil {
+			return err
+		}
+	}
+	err := sqlitex.Execute(conn, begin, nil)
+	if err != nil {
+		return err
+	}
+	if err = fn(); err == nil {
+		err = sqlitex.Execute(conn, "COMMIT", nil)
+	}
+	if err != nil && !conn.AutocommitEnabled() {
+		err = errors.Join(err, sqlitex.Execute(conn, "ROLLBACK", nil))
+	}
+	return err
+}
+
 func (f *file) lockBoth() {
 	f.write.slot <- struct{}{}
 	f.read.slot <- struct{}{}

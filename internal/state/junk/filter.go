@@ -155,9 +155,11 @@ func (f *Filter) model(ctx context.Context, a Account) (*model, error) {
 	if m != nil {
 		return m, nil
 	}
-	err := f.file.use(ctx, f.file.read, func(conn *sqlite.Conn) (err error) {
-		m, err = load(conn, a)
-		return err
+	err := f.file.use(ctx, f.file.read, func(conn *sqlite.Conn) error {
+		return within(conn, "BEGIN", func() (err error) { // one state of both tables
+			m, err = load(conn, a)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -167,11 +169,9 @@ func (f *Filter) model(ctx context.Context, a Account) (*model, error) {
 }
 
 // load reads a model; an account that never learned has an empty one.
-func load(conn *sqlite.Conn, a Account) (m *model, err error) {
-	end := sqlitex.Save(conn) // one state of both tables
-	defer end(&err)
-	m = &model{}
-	err = sqlitex.Execute(conn, "SELECT spam, ham, given_spam, given_ham, remembered FROM account WHERE id = ?", &sqlitex.ExecOptions{
+func load(conn *sqlite.Conn, a Account) (*model, error) {
+	m := &model{}
+	err := sqlitex.Execute(conn, "SELECT spam, ham, given_spam, given_ham, remembered FROM account WHERE id = ?", &sqlitex.ExecOptions{
 		Args: []any{int64(a)},
 		ResultFunc: func(s *sqlite.Stmt) error {
 			m.spam, m.ham, m.givenSpam, m.givenHam, m.remembered = s.ColumnInt(0), s.ColumnInt(1), s.ColumnInt(2), s.ColumnInt(3), s.ColumnInt(4)

@@ -16,6 +16,10 @@ const (
 	unknownness = 0.45 // how many messages that assumption is worth
 	minStrength = 0.1  // distance from 0.5 from which a token tells something
 	maxTelling  = 150  // tokens combined, the strongest
+	// maxWordsTelling bounds words of the text among them, which are the easiest
+	// to add: mail that learned spam full of dictionary words has made suspicious
+	// is still known by its author, links and form.
+	maxWordsTelling = 50
 
 	// borrowed is how many messages the experience of the other accounts is
 	// worth beside what an account has learned itself.
@@ -55,13 +59,25 @@ func judge(t *Tokens, own, others *model, minLearned int) Judgement {
 	slices.SortFunc(telling, func(a, b opinion) int {
 		return cmp.Or(cmp.Compare(b.strength(), a.strength()), cmp.Compare(a.token, b.token))
 	})
-	telling = telling[:min(len(telling), maxTelling)]
+	telling = strongest(t, telling)
 	j.Probability, j.Telling = combine(telling), len(telling)
 	for _, o := range telling[:min(len(telling), MaxReasons)] {
 		where, text := t.show(o.token)
 		j.Reasons = append(j.Reasons, Reason{Where: where, Text: text, Probability: o.probability, Spam: o.spam, Ham: o.ham})
 	}
 	return j
+}
+
+// strongest keeps those of the sorted opinions that are combined.
+func strongest(t *Tokens, telling []opinion) []opinion {
+	words := 0
+	telling = slices.DeleteFunc(telling, func(o opinion) bool {
+		if !t.list[o.token].mark {
+			words++
+		}
+		return !t.list[o.token].mark && words > maxWordsTelling
+	})
+	return telling[:min(len(telling), maxTelling)]
 }
 
 // experience is an account's own model beside everybody's.

@@ -127,9 +127,10 @@ const (
 )
 
 // SpamAt is the probability from which a message is spam as a rule: below it
-// the answer is "unsure" down to HamAt, and "not spam" below that.
+// the answer is "unsure" down to HamAt, and "not spam" below that. Both are
+// the cutoffs SpamBayes recommends.
 const (
-	SpamAt = 0.95
+	SpamAt = 0.90
 	HamAt  = 0.20
 )
 

@@ -41,8 +41,15 @@ func (m *model) get(hash uint64) (spam, ham int) {
 	return max(spam, 0), max(ham, 0)
 }
 
+func (m *model) empty() bool {
+	return m.spam == 0 && m.ham == 0 && m.remembered == 0 && m.entries() == 0
+}
+
 // octets is what the model takes in memory and in the file.
 func (m *model) octets() int64 {
+	if m.empty() {
+		return 0
+	}
 	n := int64(m.remembered)*learnedSize + 64
 	for _, r := range m.levels {
 		n += int64(len(r))

@@ -26,21 +26,18 @@ type pupil struct {
 	before int64 // octets
 }
 
-func (t *turn) run(list []*request) (err error) {
-	end, err := sqlitex.ImmediateTransaction(t.conn)
-	if err != nil {
-		return err
-	}
-	defer end(&err)
-	for _, r := range list {
-		if err = t.do(r); err != nil {
+func (t *turn) run(list []*request) error {
+	return within(t.conn, "BEGIN IMMEDIATE", func() error {
+		for _, r := range list {
+			if err := t.do(r); err != nil {
+				return err
+			}
+		}
+		if err := t.store(); err != nil {
 			return err
 		}
-	}
-	if err = t.store(); err != nil {
-		return err
-	}
-	return t.shrink()
+		return t.shrink()
+	})
 }
 
 // models returns what is to be published after the commit.
@@ -84,9 +81,6 @@ func (t *turn) pupil(a Account) (*pupil, error) {
 		}
 	}
 	p := &pupil{model: m.clone(), before: m.octets()}
-	if m.spam == 0 && m.ham == 0 && m.entries() == 0 && m.remembered == 0 {
-		p.before = 0 // it has no row yet
-	}
 	t.pupils[a] = p
 	return p, nil
 }
@@ -122,7 +116,7 @@ func (t *turn) learn(l *Lesson) error {
 	if l.Class == Unlearned {
 		return t.exec("DELETE FROM learned WHERE account = ? AND key = ?", int64(l.Account), key)
 	}
-	given = mayGive(p.model, all.model, l.Class)
+	given = t.settings.Shared && mayGive(p.model, all.model, l.Class)
 	p.take(l.Tokens, l.Class, 1, given, t.day)
 	if given {
 		all.take(l.Tokens, l.Class, 1, false, t.day)
@@ -184,6 +178,9 @@ func (t *turn) level(a Account, level int, r run) error {
 func (t *turn) account(a Account, p *pupil) error {
 	m := p.model
 	t.octets += m.octets() - p.before
+	if m.empty() {
+		return t.exec("DELETE FROM account WHERE id = ?", int64(a))
+	}
 	return t.exec("INSERT OR REPLACE INTO account (id, spam, ham, given_spam, given_ham, remembered, octets, day) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		int64(a), m.spam, m.ham, m.givenSpam, m.givenHam, m.remembered, m.octets(), int(t.day))
 }

@@ -3,6 +3,10 @@
 // store in indexes, follows changes by any node, counts hits and writes them
 // back now and then.
 //
+//	store.Access ──load──► Table (indexes, never changed) ──► policy asks Lists
+//	     ▲                                                        │
+//	     └──────────── hits, every ten seconds ◄──────────────────┘
+//
 // It only says which rules match. What an allow rule lifts and what a block
 // rule does is policy's.
 package access
@@ -11,6 +15,7 @@ import (
 	"net/netip"
 	"time"
 
+	"posthorn/internal/base/mail"
 	"posthorn/internal/state/store"
 )
 
@@ -26,12 +31,29 @@ const (
 	Domain    Kind = "domain"    // the sender's domain; with a leading dot those below it
 )
 
-// Rule is one rule, ready for matching.
+// Kinds lists the kinds.
+func Kinds() []Kind { return []Kind{IP, Network, Sender, Recipient, Domain} }
+
+// Most is how many live rules the lists are made for.
+const Most = 100_000
+
+// Settings are what holds for the allow and block lists.
+type Settings struct {
+	// RequireAuthentication lets new allow rules by sender or domain count only
+	// when the sender's domain is authenticated, unless the rule says otherwise.
+	// Such rules skip the virus scan, and anybody can write any sender (M-SEC-BW-12).
+	RequireAuthentication bool `default:"true" factory:"false"`
+}
+
+// Rule is one rule, ready for matching. Make it with New.
 type Rule struct {
 	store.AccessRow
 	Kind Kind
-	// address and mask are those of an IP or Network rule.
-	address, mask netip.Addr
+	// What the value means, by kind.
+	client  netip.Addr   // IP
+	network netip.Prefix // Network in CIDR form
+	masked  masked       // Network with any other mask
+	address mail.Address // Sender, Recipient
 }
 
 // Live reports that the rule has not expired.
@@ -41,9 +63,17 @@ func (r *Rule) Live(now time.Time) bool {
 
 // Describe names the rule for traces: block rule "spammer" (sender eve@away.test).
 func (r *Rule) Describe() string {
-	list := "allow rule"
-	if r.Block {
-		list = "block rule"
-	}
-	return list + ` "` + r.Name + `" (` + string(r.Kind) + " " + r.Value + ")"
+	return r.List() + ` rule "` + r.Name + `" (` + string(r.Kind) + " " + r.Value + ")"
 }
+
+// List names the list the rule is on: "allow" or "block".
+func (r *Rule) List() string {
+	if r.Block {
+		return "block"
+	}
+	return "allow"
+}
+
+// Forgeable reports an allow rule by what every client can claim. It may ask
+// that the sender's domain is authenticated.
+func (r *Rule) Forgeable() bool { return !r.Block && (r.Kind == Sender || r.Kind == Domain) }

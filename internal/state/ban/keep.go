@@ -1,0 +1,95 @@
+package ban
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"posthorn/internal/base/event"
+	"posthorn/internal/base/limit"
+	"posthorn/internal/state/store"
+)
+
+// load reads the bans in force; those not yet written stay. Who was let in
+// again, here or by another node, begins without failures.
+func (b *Book) load(ctx context.Context) (int64, error) {
+	b.talk.Lock() // a ban is in the rows read, or pending
+	defer b.talk.Unlock()
+	now := time.Now()
+	rows, version, err := b.store.All(ctx, now)
+	if err != nil {
+		return 0, err
+	}
+	fresh := newTable(rows)
+	b.mu.Lock()
+	old := b.table
+	for _, row := range b.pending {
+		fresh.put(row)
+	}
+	b.table = fresh
+	b.mu.Unlock()
+	for k, row := range old.rows {
+		if _, kept := fresh.rows[k]; !kept && InForce(row, now) {
+			b.marks.Delete(limit.Host(k.host.Addr()))
+			b.o.Log.Log(event.ClientUnbanned, slog.String("client", k.host.String()), slog.String("kind", k.kind.String()), slog.String("reason", "lifted"))
+		}
+	}
+	return version, nil
+}
+
+func (b *Book) failed(err error) {
+	b.o.Log.Log(event.StoreFailed, event.Err(fmt.Errorf("bans: %w", err)))
+}
+
+// keep writes bans down as they come, and removes what ended long ago.
+func (b *Book) keep(ctx context.Context) {
+	retry, sweep := time.NewTicker(pollEvery), time.NewTicker(sweepEvery)
+	defer retry.Stop()
+	defer sweep.Stop()
+	for failing := false; ; {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.written:
+			err = b.write(ctx)
+		case <-retry.C:
+			err = b.write(ctx)
+		case now := <-sweep.C:
+			_, err = b.store.Sweep(ctx, now.Add(-keepEnded))
+		}
+		if err != nil && !failing && ctx.Err() == nil { // once an outage
+			b.failed(err)
+		}
+		failing = err != nil
+	}
+}
+
+// write hands new bans to the store; those it does not take are tried again.
+func (b *Book) write(ctx context.Context) error {
+	b.mu.RLock()
+	rows := maps.Clone(b.pending)
+	b.mu.RUnlock()
+	for k, row := range rows {
+		if err := b.put(ctx, k, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Book) put(ctx context.Context, k key, row store.BanRow) error {
+	b.talk.Lock()
+	defer b.talk.Unlock()
+	if err := b.store.Put(ctx, row, b.o.Settings().Most); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.pending[k] == row { // not banned anew meanwhile
+		delete(b.pending, k)
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Versioned is a list that nodes keep in memory: Access, Bans.
+type Versioned interface {
+	// Version grows with every change by any node; Changed wakes on changes
+	// made through this process.
+	Version(ctx context.Context) (int64, error)
+	Changed() <-chan struct{}
+}
+
+// loading is the part of the time that a long list may take to be read again
+// and again: a twentieth.
+const loading = 20
+
+// Follow calls load until ctx ends: soon after a change made through this
+// process, within the time every after one by another node, and never so often
+// that a list changed all the time takes more than a twentieth of the time. load
+// returns the version it found; version is that of the load before. failed is
+// told of the first error of an outage.
+func Follow(ctx context.Context, v Versioned, version int64, every time.Duration, load func(context.Context) (int64, error), failed func(error)) {
+	poll := time.NewTicker(every)
+	defer poll.Stop()
+	for failing := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-v.Changed():
+		case <-poll.C:
+		}
+		began := time.Now()
+		now, err := v.Version(ctx)
+		if err == nil && now != version {
+			if now, err = load(ctx); err == nil {
+				version = now
+			}
+		}
+		if err != nil && !failing && ctx.Err() == nil {
+			failed(err)
+		}
+		failing = err != nil
+		pause(ctx, min(every, loading*time.Since(began)))
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -86,6 +86,7 @@ func (m macros) GetEx(name string) (string, bool) {
 }
 
 // Connect tells the milters who is there; hostname is the verified name or "".
+// A second Connect begins anew with those that have not failed.
 func (s *MilterSession) Connect(ctx context.Context, client netip.AddrPort, hostname string) Answer {
 	addr, family := client.Addr().Unmap().WithZone(""), milter.FamilyInet
 	switch {
@@ -103,6 +104,10 @@ func (s *MilterSession) Connect(ctx context.Context, client netip.AddrPort, host
 	s.Macro("{client_port}", fmt.Sprint(client.Port()))
 	s.Macro("{client_name}", name)
 	s.Macro("{client_ptr}", name)
+	for _, f := range s.filters {
+		f.close()
+		f.gone, f.done, f.mailed = false, false, false
+	}
 	return s.step(ctx, func(ctx context.Context, f *filter) Answer {
 		if err := f.connect(ctx, s.macros); err != nil {
 			return f.fail(err)

@@ -121,7 +121,7 @@ func TestMilterFailuresLeadToTheDefaultAction(t *testing.T) {
 		{"sender that is none", atEnd(packet('e', "<x y>\x00")), ErrAnswer},
 		{"body nobody negotiated", atEnd(packet('b', "body")), ErrAnswer},
 		{"many changes", atEnd(slices.Repeat(packet('h', "X\x00y\x00"), maxEdits+1)), ErrAnswer},
-		{"endless changes", atEnd(slices.Repeat(packet('q', strings.Repeat("x", 60_000)), 20)), ErrAnswer},
+		{"endless changes", atEnd(slices.Repeat(packet('q', strings.Repeat("x", 60_000)), 40)), ErrAnswer},
 	} {
 		if x.name == "body nobody negotiated" { // the actions of options less that one
 			limited := packet('O', "\x00\x00\x00\x06\x00\x00\x01\xfd\x00\x00\x00\x00")
@@ -158,12 +158,12 @@ func TestMilterFailuresLeadToTheDefaultAction(t *testing.T) {
 func TestProgressKeepsAMilterAlive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := NewMilters(MilterOptions{Name: "raw", Dial: atEnd(slices.Repeat(packet('p', ""), 50)...), Default: FallbackReject}).Session()
+		s := NewMilters(MilterOptions{Name: "raw", Dial: atEnd(slices.Repeat(packet('p', ""), 50)), Default: FallbackReject}).Session()
 		defer s.Close()
 		if a := wholeSession(t, s); a.Action != MilterReject || s.Err() == nil { // options ask for bodies, which were not offered
 			t.Errorf("%+v", a)
 		}
-		s = NewMilters(MilterOptions{Name: "raw", Dial: atEnd(slices.Repeat(packet('p', ""), 50)...), Default: FallbackReject, MaxBody: 1}).Session()
+		s = NewMilters(MilterOptions{Name: "raw", Dial: atEnd(slices.Repeat(packet('p', ""), 50)), Default: FallbackReject, MaxBody: 1}).Session()
 		defer s.Close()
 		if a := wholeSession(t, s); a.Action != MilterPass {
 			t.Errorf("%+v, %v", a, s.Err())

@@ -47,6 +47,9 @@ func (c *milterConn) allow(extra int64) { c.octets, c.packets = maxPerStep+extra
 
 // flush writes what is kept.
 func (c *milterConn) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
 	_, err := c.Conn.Write(c.out)
 	c.out = c.out[:0]
 	return err
@@ -156,10 +159,6 @@ const farewell = time.Second
 
 // Close writes what is kept and closes.
 func (c *milterConn) Close() error {
-	var err error
-	if len(c.out) > 0 {
-		_ = c.Conn.SetWriteDeadline(time.Now().Add(farewell)) // the write tells
-		err = c.flush()
-	}
-	return errors.Join(err, c.Conn.Close())
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(farewell)) // the write tells
+	return errors.Join(c.flush(), c.Conn.Close())
 }

@@ -32,6 +32,7 @@ const (
 	LZH      Type = "lzh"
 	Compress Type = "compress"
 	VHD      Type = "vhd"
+	TNEF     Type = "tnef" // winmail.dat
 
 	EXE    Type = "exe" // DOS and Windows programs and libraries
 	ELF    Type = "elf"
@@ -52,7 +53,7 @@ const (
 )
 
 // types lists all of them, for those who check what an administrator writes.
-var types = [...]Type{Zip, OOXML, ODF, Jar, Gzip, Bzip2, Tar, SevenZip, RAR, XZ, Zstd, Cab, ISO, ARJ, ACE, LZH, Compress, VHD,
+var types = [...]Type{Zip, OOXML, ODF, Jar, Gzip, Bzip2, Tar, SevenZip, RAR, XZ, Zstd, Cab, ISO, ARJ, ACE, LZH, Compress, VHD, TNEF,
 	EXE, ELF, MachO, Class, Script, LNK, CHM, OLE, OneNote, RTF, PDF, HTML, PNG, JPEG, GIF}
 
 // ParseType finds a type by its word.
@@ -69,7 +70,7 @@ func ParseType(s string) (Type, bool) {
 // types made of them.
 func (t Type) IsArchive() bool {
 	switch t {
-	case Zip, Jar, Gzip, Bzip2, Tar, SevenZip, RAR, XZ, Zstd, Cab, ISO, ARJ, ACE, LZH, Compress, VHD:
+	case Zip, Jar, Gzip, Bzip2, Tar, SevenZip, RAR, XZ, Zstd, Cab, ISO, ARJ, ACE, LZH, Compress, VHD, TNEF:
 		return true
 	}
 	return false
@@ -100,7 +101,7 @@ var magics = []struct {
 	{0, "\x1f\x8b\x08", Gzip}, {0, "\x1f\x9d", Compress}, {0, "\x1f\xa0", Compress},
 	{0, "7z\xbc\xaf\x27\x1c", SevenZip}, {0, "Rar!\x1a\x07", RAR}, {0, "\xfd7zXZ\x00", XZ}, {0, "\x28\xb5\x2f\xfd", Zstd},
 	{0, "MSCF\x00\x00\x00\x00", Cab}, {0, "\x60\xea", ARJ}, {7, "**ACE**", ACE}, {2, "-lh", LZH}, {2, "-lz", LZH},
-	{0, "vhdxfile", VHD}, {0, "conectix", VHD},
+	{0, "vhdxfile", VHD}, {0, "conectix", VHD}, {0, "\x78\x9f\x3e\x22", TNEF},
 	{isoOffset, "CD001", ISO}, {isoOffset, "BEA01", ISO}, {isoOffset, "NSR0", ISO},
 	{0, "\x7fELF", ELF}, {0, "\xfe\xed\xfa\xce", MachO}, {0, "\xfe\xed\xfa\xcf", MachO}, {0, "\xce\xfa\xed\xfe", MachO},
 	{0, "\xcf\xfa\xed\xfe", MachO}, {0, "#!", Script}, {0, "L\x00\x00\x00\x01\x14\x02\x00", LNK}, {0, "ITSF\x03\x00\x00\x00", CHM},

@@ -34,6 +34,8 @@ var siblings = map[string]string{
 	"flow/bounce -> flow/accept":     "a notification is accepted like any other message",
 	"flow/bounce -> flow/queue":      "a final failure reaches it through an interface of the queue",
 	"flow/local -> flow/queue":       "it implements the queue's Deliverer",
+	"flow/local -> flow/accept":      "what an address here forwards is accepted anew",
+	"flow/relay -> flow/queue":       "it implements the queue's Deliverer",
 	"flow/queue -> flow/route":       "recipients are grouped by where they go next",
 	"flow/remote -> flow/route":      "it delivers to the destination that route chose",
 	"flow/local -> flow/trace":       "trace fields are written at filing",

@@ -53,11 +53,16 @@ type Recipient struct {
 	// Accounts get the message here.
 	Accounts []store.AccountID
 	// Remote are the addresses elsewhere that get it: the forward-path itself,
-	// or targets of an alias.
+	// or where one of ours sends its mail on to.
 	Remote []mail.Address
 	// Copies are addresses elsewhere that get one nobody waits for: no report
 	// is made if it fails (M-GEN-12).
 	Copies []mail.Address
+	// Onward says that the envelope is that of a forwarded message already:
+	// Remote and Copies are sent to as they are. Otherwise, where they are not
+	// the forward-path, that is queued, and flow/local makes the forwarded
+	// message of it, with a reverse-path of ours and a mark against loops.
+	Onward bool
 }
 
 // Content is what DATA or BDAT carried.

@@ -103,7 +103,7 @@ func TestOthersBecomeQueueRowsInTheSameCommit(t *testing.T) {
 	for _, r := range a.Queue.Recipients {
 		got = append(got, r.Address.String()+" "+r.Original+" "+string(rune('0'+r.Local))+string(rune('0'+r.Notify)))
 	}
-	want := "team@example.test  80\nteam@example.test  90\nc@far.example rfc822;team@example.test 00\nd@far.example  04"
+	want := "team@example.test  80\nteam@example.test  90\nteam@example.test  00\nc@far.example rfc822;C@far.example 01\nd@far.example  04"
 	if strings.Join(got, "\n") != want {
 		t.Errorf("%s", strings.Join(got, "\n"))
 	}
@@ -138,7 +138,7 @@ func rows(a *store.Acceptance) string {
 func TestWhoWantsToBeToldIsToldWhereTwoLeadToOnePlace(t *testing.T) {
 	far := addr(t, "c@far.example")
 	to := func(s string, n store.Notify) Recipient {
-		return Recipient{Address: addr(t, s), Remote: []mail.Address{far}, Notify: n}
+		return Recipient{Address: addr(t, s), Remote: []mail.Address{far}, Notify: n, Onward: true}
 	}
 	here := func(s string, n store.Notify) Recipient {
 		return Recipient{Address: addr(t, s), Accounts: []store.AccountID{7}, Notify: n}
@@ -152,10 +152,10 @@ func TestWhoWantsToBeToldIsToldWhereTwoLeadToOnePlace(t *testing.T) {
 		"FAILURE, then SUCCESS": {[]Recipient{to("c@far.example", store.NotifyFailure), to("team@example.test", store.NotifySuccess)},
 			`c@far.example "rfc822;team@example.test" 0 6`},
 		"nothing, then FAILURE": {[]Recipient{to("c@far.example", 0), to("team@example.test", store.NotifyFailure)}, `c@far.example "" 0 0`},
-		"a silent copy, then the recipient": {[]Recipient{{Address: addr(t, "postmaster@example.test"), Accounts: []store.AccountID{7}, Copies: []mail.Address{far}},
+		"a silent copy, then the recipient": {[]Recipient{{Address: addr(t, "postmaster@example.test"), Accounts: []store.AccountID{7}, Copies: []mail.Address{far}, Onward: true},
 			to("c@far.example", 0)}, `c@far.example "" 0 0`},
 		"the recipient, then a silent copy": {[]Recipient{to("c@far.example", 0),
-			{Address: addr(t, "postmaster@example.test"), Accounts: []store.AccountID{7}, Copies: []mail.Address{far}}}, `c@far.example "" 0 0`},
+			{Address: addr(t, "postmaster@example.test"), Accounts: []store.AccountID{7}, Copies: []mail.Address{far}, Onward: true}}, `c@far.example "" 0 0`},
 		"SUCCESS for what could be filed": {[]Recipient{here("b@example.test", 0), here("b+x@example.test", store.NotifySuccess)}, `b+x@example.test "" 7 14`},
 		"two mailboxes by their case":     {[]Recipient{to("c@far.example", 0), {Address: addr(t, "C@far.example"), Remote: []mail.Address{addr(t, "C@far.example")}}}, "c@far.example \"\" 0 0\nC@far.example \"\" 0 0"},
 	} {
@@ -168,6 +168,7 @@ func TestWhoWantsToBeToldIsToldWhereTwoLeadToOnePlace(t *testing.T) {
 
 func TestSuccessOfAGroupIsReportedOnce(t *testing.T) {
 	group := Recipient{Address: addr(t, "team@example.test"), Accounts: []store.AccountID{7, 8}, Remote: []mail.Address{addr(t, "c@far.example")}}
+	group.Onward = true
 	for notify, want := range map[store.Notify]string{
 		store.NotifySuccess:                       "team@example.test \"\" 7 2\nc@far.example \"rfc822;team@example.test\" 0 1",
 		store.NotifySuccess | store.NotifyFailure: "team@example.test \"\" 7 6\nc@far.example \"rfc822;team@example.test\" 0 4",
@@ -249,6 +250,32 @@ func TestStoreErrorsAreTemporary(t *testing.T) {
 		got := New(&commits{errs: []error{err}}, Options{}).Accept(t.Context(), e, c)
 		if r := ReplyTo(got); r.String() != want || !errors.Is(r.Cause, err) {
 			t.Errorf("%v: %s", err, r)
+		}
+	}
+}
+
+// What leaves again under another address waits as the forward-path it came
+// for: one row, however many addresses stand behind it.
+func TestForwardedMailWaitsUnderItsOwnAddress(t *testing.T) {
+	far := []mail.Address{addr(t, "c@far.example"), addr(t, "d@far.example")}
+	bob := addr(t, "bob@example.test")
+	for name, c := range map[string]struct {
+		to    []Recipient
+		filed int
+		want  string
+	}{
+		"no copy here":         {[]Recipient{{Address: bob, Remote: far, Original: "rfc822;B@x", Notify: store.NotifyFailure}}, 0, `bob@example.test "rfc822;B@x" 0 4`},
+		"a copy here":          {[]Recipient{{Address: bob, Accounts: []store.AccountID{7}, Remote: far}}, 1, `bob@example.test "" 0 0`},
+		"silent copies":        {[]Recipient{{Address: addr(t, "postmaster@example.test"), Accounts: []store.AccountID{7}, Copies: far}}, 1, `postmaster@example.test "" 0 1`},
+		"both":                 {[]Recipient{{Address: bob, Remote: far[:1], Copies: far[1:]}}, 0, `bob@example.test "" 0 0`},
+		"named twice":          {[]Recipient{{Address: bob, Remote: far, Notify: store.NotifyNever}, {Address: bob, Remote: far}}, 0, `bob@example.test "" 0 0`},
+		"success, told once":   {[]Recipient{{Address: bob, Accounts: []store.AccountID{7}, Remote: far, Notify: store.NotifySuccess}}, 0, "bob@example.test \"\" 7 2\nbob@example.test \"\" 0 1"},
+		"one that stays as is": {[]Recipient{{Address: far[0], Remote: far[:1]}}, 0, `c@far.example "" 0 0`},
+	} {
+		e, m := message(t, c.to...)
+		a := run(t, e, m)
+		if got := rows(a); got != c.want || len(a.Filings) != c.filed {
+			t.Errorf("%s: %d filed,\n%s, want\n%s", name, len(a.Filings), got, c.want)
 		}
 	}
 }

@@ -75,12 +75,24 @@ func (p *planner) add(r *Recipient) {
 		p.put(r, r.Address, id, notify)
 		notify = further(notify)
 	}
+	forwarded := false
 	for _, addr := range r.Remote {
+		if !r.Onward && addr != r.Address {
+			forwarded = true
+			continue
+		}
 		p.put(r, addr, 0, notify)
 		notify = further(notify)
 	}
-	for _, addr := range r.Copies {
-		p.put(r, addr, 0, store.NotifyNever)
+	switch {
+	case forwarded: // with the copies, if there are any
+		p.put(r, r.Address, 0, notify)
+	case !r.Onward && len(r.Copies) > 0:
+		p.put(r, r.Address, 0, store.NotifyNever)
+	case r.Onward:
+		for _, addr := range r.Copies {
+			p.put(r, addr, 0, store.NotifyNever)
+		}
 	}
 }
 

@@ -3,7 +3,8 @@
 // queue, so that nothing is delivered twice (design.md 3).
 //
 // Messages for one account never come this way; flow/accept files them in the
-// commit that accepts them.
+// commit that accepts them. Addresses here that send their mail on come to the
+// Forwarder, which makes messages of their own for it.
 package local
 
 import (

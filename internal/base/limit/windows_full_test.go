@@ -120,7 +120,7 @@ func TestNobodyPassesWithoutBound(t *testing.T) {
 	if j := w.Count(connections, netip.MustParseAddr("2a00:1::1"), now, limit, time.Minute); j.Over || !j.Shared || j.Count != 1 {
 		t.Errorf("a newcomer elsewhere in IPv6: %+v", j)
 	}
-	if j := w.Look(connections, host6(1<<31), now, limit, time.Minute); !j.Over || !j.Shared {
+	if j := w.Look(connections, host6(-1), now, limit, time.Minute); !j.Over || !j.Shared {
 		t.Errorf("the last resort lets the /32 in: %+v", j)
 	}
 	if j := w.Look(connections, netip.MustParseAddr("2b00:1::1"), now, limit, time.Minute); j != (Judgement{Shared: true}) {

@@ -2,6 +2,7 @@ package limit
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -122,7 +123,7 @@ func TestAChangedSettingWorksAtOnce(t *testing.T) {
 		{5, 0, Judgement{}},
 		{6, time.Hour, Judgement{Count: 6, Until: now.Add(time.Hour)}},
 		{3, time.Hour, Judgement{Count: 6, Over: true, Until: now.Add(time.Hour)}},
-		{1 << 40, 1 << 62, Judgement{Count: 7, Until: now.Add(time.Hour)}},
+		{math.MaxInt, 1 << 62, Judgement{Count: 7, Until: now.Add(time.Hour)}},
 		{3, time.Minute, Judgement{Count: 7, Over: true, Until: now.Add(time.Minute)}},
 		{3, time.Hour, Judgement{Count: 7, Over: true, Until: now.Add(time.Minute)}},
 	} {

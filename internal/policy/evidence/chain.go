@@ -12,7 +12,8 @@ import (
 
 var errAuthor = errors.New("the From field cannot be read in one way")
 
-// chain is the result of ARC in policy's words.
+// chain is the result of ARC in policy's words. Of a chain that failed before
+// its last seal was verified nobody can say who sealed it.
 func chain(c arc.Chain) policy.Chain {
 	r := policy.Chain{Result: c.Status.String(), Reason: plain(c.Reason)}
 	if n := len(c.Sets); n > 0 {
@@ -59,7 +60,7 @@ func known(list []string, domain string) bool {
 	}
 	for _, entry := range list {
 		name, below := strings.CutPrefix(strings.TrimSpace(entry), ".")
-		name, err := mail.ParseDomain(name)
+		name, err := mail.ParseDomain(strings.TrimSuffix(name, "."))
 		if err == nil && (!below && domain == name || below && strings.HasSuffix(domain, "."+name)) {
 			return true
 		}

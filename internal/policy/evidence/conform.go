@@ -16,7 +16,7 @@ import (
 func (a *Authenticity) dmarc(ctx context.Context, f *policy.Facts, seen *findings, r *policy.Authentication) {
 	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
 	defer cancel()
-	c := &dmarc.Checker{Resolver: a.o.Resolver.Net(), TreeWalk: a.o.TreeWalk(), Random: func() int { return sample(f) }}
+	c := &dmarc.Checker{Resolver: a.o.Resolver.Net(), TreeWalk: a.o.TreeWalk(), Random: func() int { return sampled(f) }}
 	m := dmarc.Message{SPF: identity(seen.spf.Domain, seen.spf.Result == "pass", seen.spf.Result == "temperror")}
 	for _, d := range seen.dkim {
 		status, _ := verdict(d)
@@ -86,10 +86,10 @@ func organization(domain string) string {
 	return domain
 }
 
-// sample is a number from 0 to 99 for pct (RFC 7489 §6.6.4). It is of the
+// sampled is a number from 0 to 99 for pct (RFC 7489 §6.6.4). It is of the
 // message, so that judging it again comes to the same end, and no sender can
 // choose it.
-func sample(f *policy.Facts) int {
+func sampled(f *policy.Facts) int {
 	h := fnv.New64a()
 	_, _ = h.Write(f.Session[:]) // never fails
 	_, _ = h.Write(f.Message[:])

@@ -79,8 +79,8 @@ func arcResult(f *policy.Facts, c arc.Chain, sealer string) []authres.Result {
 		return nil
 	}
 	r := authres.Result{Method: "arc", Value: c.Status.String(), Reason: plain(c.Reason)}
-	if n := len(c.Sets); n > 0 {
-		r.Comment = "i=" + strconv.Itoa(n) + " by " + sealer
+	if sealer != "" {
+		r.Comment = "i=" + strconv.Itoa(len(c.Sets)) + " by " + sealer
 	}
 	if c.Status == arc.Pass {
 		r.Properties = append(r.Properties, authres.Property{Type: "header", Name: "oldest-pass", Value: strconv.Itoa(c.OldestPass)})

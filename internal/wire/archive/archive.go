@@ -189,6 +189,9 @@ func (w *walker) look(r io.Reader, i int) {
 	}
 	open := opener(it.Type)
 	if open == nil {
+		if i == 0 {
+			w.hunt(br)
+		}
 		return
 	}
 	outer := w.here

@@ -61,6 +61,10 @@ type Greylist interface {
 	// client must still wait, 0 when it passes, more than 0 when not. A time in
 	// an entry that is ahead of now, from a clock set back, counts as now.
 	Attempt(ctx context.Context, a GreylistRow, now time.Time, r GreylistRules) (row GreylistRow, wait time.Duration, err error)
+	// Pass notes messages of confirmed clients that nobody asked Attempt about:
+	// each row has the key, how many more passed, when the last did and whose it
+	// was. gone are the keys that are confirmed no more, which it leaves alone.
+	Pass(ctx context.Context, rows []GreylistRow, r GreylistRules) (gone []string, err error)
 	// Get returns one entry, expired or not; ErrNotFound.
 	Get(ctx context.Context, key string) (GreylistRow, error)
 	// List returns a page, expired entries included; ErrInvalid for a Sort or an

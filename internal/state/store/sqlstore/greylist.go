@@ -77,7 +77,7 @@ func (g *greylist) attempt(t *txn, a store.GreylistRow, now time.Time, r store.G
 		if err != nil {
 			return row, 0, err
 		}
-		row, wait = judge(have, known, now, r)
+		row, wait = r.Judge(have, known, now)
 		row.Key, row.Sender, row.Recipient, row.Helo = a.Key, a.Sender, a.Recipient, a.Helo
 		if known {
 			return row, wait, update(t, row)

@@ -16,6 +16,7 @@ var greylistTests = []test{
 	{name: "AClockSetBackLocksNobodyOut", run: greylistClock},
 	{name: "OfFirstAttemptsTogetherNonePasses", run: greylistTogether},
 	{name: "ConfirmLetsAClientInNow", run: greylistConfirm},
+	{name: "PassesAreAddedToConfirmedClients", run: greylistPassed},
 	{name: "RemovedAndResetClientsAreUnknown", run: greylistRemoved},
 	{name: "BeyondTheBoundTheOldestUnconfirmedGo", run: greylistBound},
 	{name: "ACrowdKeepsNoTexts", run: greylistCrowd},

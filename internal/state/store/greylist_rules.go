@@ -1,15 +1,11 @@
-package sqlstore
+package store
 
-import (
-	"time"
+import "time"
 
-	"posthorn/internal/state/store"
-)
-
-// judge applies the table of requirements.md 1.11 to an attempt: what is known
+// Judge applies the table of requirements.md 1.11 to an attempt: what is known
 // of the client becomes next, and wait is 0 when the attempt passes. Times have
-// the resolution of the store.
-func judge(have store.GreylistRow, known bool, now time.Time, r store.GreylistRules) (next store.GreylistRow, wait time.Duration) {
+// the resolution of a store, a microsecond.
+func (r GreylistRules) Judge(have GreylistRow, known bool, now time.Time) (next GreylistRow, wait time.Duration) {
 	next = have
 	next.Last = now
 	if known {
@@ -18,7 +14,7 @@ func judge(have store.GreylistRow, known bool, now time.Time, r store.GreylistRu
 	switch {
 	case !known:
 		next = begin(next, now)
-	case over(next, have.Last, now, r):
+	case r.over(next, have.Last, now):
 		if next.Confirmed.IsZero() {
 			next.Deferred, next.Passed = 0, 0 // it is unknown again
 		}
@@ -34,14 +30,14 @@ func judge(have store.GreylistRow, known bool, now time.Time, r store.GreylistRu
 	return next, max(next.First.Add(r.Interval).Sub(now), time.Microsecond)
 }
 
-func begin(g store.GreylistRow, now time.Time) store.GreylistRow {
+func begin(g GreylistRow, now time.Time) GreylistRow {
 	g.First, g.Confirmed = now, time.Time{}
 	return g
 }
 
 // over says whether an entry counts no more. last is the attempt before: while
 // a client is confirmed, every attempt is accepted.
-func over(g store.GreylistRow, last, now time.Time, r store.GreylistRules) bool {
+func (r GreylistRules) over(g GreylistRow, last, now time.Time) bool {
 	switch {
 	case g.Confirmed.IsZero():
 		return now.Sub(g.First) > r.Wait

@@ -5,10 +5,8 @@ import (
 	"encoding"
 	"strings"
 	"sync"
-	"time"
 
 	"posthorn/internal/base/mail"
-	"posthorn/internal/state/store"
 )
 
 // Recorded is what an earlier attempt found out, for Replay.
@@ -68,7 +66,7 @@ const maxKnown = 1000
 
 // lasting reports that an answer is about the client and holds for the session.
 func lasting(name string) bool {
-	return name == "reverse name" || strings.HasPrefix(name, "list ")
+	return name == "reverse name" || name == "well known" || name == "ban" || strings.HasPrefix(name, "list ")
 }
 
 type answer[T any] struct {
@@ -255,28 +253,4 @@ func (f *Facts) OwnsSender(ctx context.Context, a mail.Address) (bool, error) {
 func (f *Facts) LocalSender(ctx context.Context) (bool, error) {
 	y := learn(f, "local "+f.Sender.Path(), func() yes { return said(f.Senders.IsLocalSender(ctx, f.Sender)) })
 	return y.answer()
-}
-
-// Banned returns the ban that holds for the client.
-func (f *Facts) Banned() (store.BanRow, bool) {
-	if f.Bans == nil {
-		return store.BanRow{}, false
-	}
-	return f.Bans.Banned(f.Client.Unmap(), f.Time)
-}
-
-// Pace counts one more event of the client host, or looks, if nobody is to be
-// charged for it.
-func (f *Facts) Pace(r Rate, most int, per time.Duration) Pace {
-	p := learn(f, "rate "+r.String(), func() Pace {
-		if f.Rates == nil {
-			return Pace{}
-		}
-		return f.Rates.Count(r, f.Client.Unmap(), f.Time, most, per)
-	})
-	delete(f.ledger.known, "rate "+r.String()) // it is another one each time
-	if f.Recorded != nil {
-		p.Over = p.Count > most
-	}
-	return p
 }

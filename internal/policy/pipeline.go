@@ -94,7 +94,7 @@ const maxDelay = 2 * time.Minute
 // refusal at Connect, Helo or Mail is held until RCPT unless its check
 // demands an earlier point (ORD-02). Judge never panics and keeps nothing of f.
 func (p *Pipeline) Judge(ctx context.Context, stage Stage, f *Facts) Decision {
-	if stage == Connect || stage == Helo && f.Recorded == nil || f.ledger.rules == nil {
+	if stage == Connect || stage == Helo || f.ledger.rules == nil {
 		f.ledger.rules = p.rules.Load()
 	}
 	l := &f.ledger

@@ -28,6 +28,14 @@ type Sources struct {
 	// Greylist and Rates remember clients across sessions.
 	Greylist Greylist
 	Rates    Rates
+	// Regulars knows the hosts that deliver here often.
+	Regulars Regulars
+}
+
+// Regulars remembers hosts whose mail was accepted.
+type Regulars interface {
+	// WellKnown reports that mail of the host was accepted within 30 days.
+	WellKnown(client netip.Addr) bool
 }
 
 // UsageReader reads an account's usage against its quota.

@@ -13,10 +13,10 @@ const (
 
 // normal returns the form in which a name is asked for and remembered: lower
 // case, no final dot. Names are A-labels; what could not stand in a question as
-// it is (control characters, spaces, backslash, other scripts, empty or
+// it is (control characters, backslash, other scripts, empty or
 // overlong labels) is an ErrNoName, for nobody can have such a record.
 //
-// Other printable characters pass: macros of SPF make such names.
+// Other printable characters pass, spaces too: macros of SPF make such names.
 func normal(name string) (string, error) {
 	name = strings.TrimSuffix(name, ".")
 	bad := func(why string) (string, error) {
@@ -35,7 +35,7 @@ func normal(name string) (string, error) {
 			continue
 		}
 		c := name[i]
-		if c <= ' ' || c >= 0x7f || c == '\\' {
+		if c < ' ' || c >= 0x7f || c == '\\' {
 			return bad("has a character that no name has")
 		}
 		upper = upper || 'A' <= c && c <= 'Z'
@@ -49,7 +49,7 @@ func normal(name string) (string, error) {
 // spelled is a normal name as the message library writes it: with a final dot,
 // and with a backslash before what is special in master files.
 func spelled(name string) string {
-	const special = `"'();@`
+	const special = ` "'();@`
 	if !strings.ContainsAny(name, special) {
 		return name + "."
 	}

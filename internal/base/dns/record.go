@@ -11,13 +11,18 @@ import (
 // The readers of records: ok is false for a record that nobody can use, such
 // as one whose host name holds a line break.
 
+// readMX takes every name that can be asked for, not only host names: SPF looks
+// up the addresses of any. Who connects to a mail exchanger checks its name.
 func readMX(rr mdns.RR) (MX, bool) {
 	mx, ok := rr.(*mdns.MX)
 	if !ok {
 		return MX{}, false
 	}
-	name, ok := host(mx.Mx)
-	return MX{Host: name, Preference: mx.Preference}, ok
+	if mx.Mx == "." {
+		return MX{Preference: mx.Preference}, true // RFC 7505
+	}
+	name, err := normal(mx.Mx)
+	return MX{Host: name, Preference: mx.Preference}, err == nil
 }
 
 func readA(rr mdns.RR) (netip.Addr, bool) {

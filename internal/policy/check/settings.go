@@ -18,8 +18,16 @@ import (
 // a new value; Rules turns it into the rules in force.
 type Settings struct {
 	Classes    Classes
+	Door       Door
+	Rate       Rate
 	Auth       Auth
 	Trust      Trust
+	Names      Names
+	Origin     Origin
+	Blocklists Blocklists
+	SPF        SPF `name:"spf"`
+	Greylist   Greylist
+	Authentic  Authentic
 	Size       Size
 	Recipients Recipients
 	Hops       Hops
@@ -30,7 +38,7 @@ type Settings struct {
 
 // Validate refuses what no check could obey.
 func (s *Settings) Validate() error {
-	return errors.Join(s.Classes.Validate(), s.Trust.Validate(), s.Size.Validate())
+	return errors.Join(s.Classes.Validate(), s.Trust.Validate(), s.Blocklists.Validate(), s.Greylist.Validate(), s.Size.Validate())
 }
 
 // Rules returns the house rules as the settings say. machine are the networks

@@ -1,6 +1,10 @@
 package check
 
-import "posthorn/internal/policy"
+import (
+	"slices"
+
+	"posthorn/internal/policy"
+)
 
 // Table lists every check, stage by stage in the order they are asked: these
 // are the house rules. The settings must not change while it is used.
@@ -9,8 +13,59 @@ func Table(s *Settings) []policy.Entry {
 		anybody  = policy.Exemption(0)
 		classes  = policy.FromTrustedClass
 		policies = policy.ToPostmaster | policy.FromTrustedClass
+		local    = policy.FromLoopback
 	)
-	return []policy.Entry{
+	all := []policy.Entry{
+		{
+			Stage: policy.Connect, Name: "class-reject", Setting: "policy.classes.subnets", Worst: policy.Reject, Exempt: anybody, AtOnce: true, Fixed: true,
+			IDs: []string{"B1G-CLS-04", "B1G-NET-01", "B1G-NET-02"}, Check: policy.CheckFunc(rejected), Replies: []string{"554 5.7.1"},
+			Doc: "Clients of a network that is in class reject are sent away at the door: nothing they say is done, and they cannot log in.",
+		},
+		{
+			Stage: policy.Connect, Name: "banned-by-hand", Setting: "posthorn ban", Worst: policy.Reject, Exempt: policy.FromLoopback, AtOnce: true, Fixed: true,
+			IDs: []string{"B1G-BAN-03"}, Check: policy.CheckFunc(bannedByHand), Replies: []string{"554 5.7.1"},
+			Doc: "Hosts that an administrator banned are sent away at the door.",
+		},
+		{
+			Stage: policy.Connect, Name: "banned", Setting: "posthorn ban", Worst: policy.Reject, Exempt: local | policy.FromTrusted, AtOnce: true, Fixed: true, Test: policy.TestClient,
+			IDs: []string{"B1G-BAN-01", "B1G-BAN-02", "M-SEC-ADV-04", "B1G-CLS-06"}, Check: policy.CheckFunc(banned), Replies: []string{"554 5.7.1"},
+			Doc: "Hosts that failed too often, or tried too many addresses that do not exist, are sent away at the door until their time is over.",
+		},
+		{
+			Stage: policy.Connect, Name: "connection-rate", Setting: "policy.rate.connections", Worst: policy.Drop, Exempt: local | classes, AtOnce: true, Mode: s.Rate.Mode, Test: policy.TestClient,
+			IDs: []string{"M-SEC-CON-04", "M-SEC-CON-03"}, Check: policy.CheckFunc(s.Rate.atConnect), Replies: []string{"421 4.7.0"},
+			Doc: "A host that connects too often in a minute, or has sent too many messages in it, is refused until the minute is over.",
+		},
+		{
+			Stage: policy.Greeting, Name: "listed-reject", Setting: "policy.classes.lists", Worst: policy.Reject, Exempt: anybody, AtOnce: true, Fixed: true, Test: policy.TestClient,
+			IDs: []string{"B1G-BL-01", "B1G-BL-02", "B1G-BL-03"}, Check: policy.CheckFunc(rejected), Replies: []string{"554 5.7.1"},
+			Doc: "Clients that a DNS list puts into class reject are sent away at the door.",
+		},
+		{
+			Stage: policy.Greeting, Name: "greeting", Setting: "policy.door.greeting_delay", Worst: policy.Drop, Exempt: policy.FromTrusted, AtOnce: true, Mode: s.Door.Mode, Test: policy.TestClient,
+			IDs: []string{"B1G-LIM-01"}, Check: policy.CheckFunc(s.Door.greeting), Replies: []string{"554 5.5.1"},
+			Doc: "Clients from outside wait for the greeting; whoever speaks before it is disconnected.",
+		},
+		{
+			Stage: policy.Mail, Name: "reverse-name", Setting: "policy.names.reverse", Worst: policy.Pass, Exempt: policy.FromLogin, Fixed: true,
+			IDs: []string{"B1G-GEN-05"}, Check: policy.CheckFunc(s.Names.reverse), Replies: []string{"none"},
+			Doc: "The client's name is looked up in DNS, for the record, the Received field and other checks; this refuses nobody.",
+		},
+		{
+			Stage: policy.Mail, Name: "dial-up", Setting: "policy.classes.subnets", Worst: policy.Reject, Exempt: policy.FromLogin, AtOnce: true, Fixed: true,
+			IDs: []string{"B1G-CLS-03"}, Check: policy.CheckFunc(s.Auth.dialUp), Replies: []string{"530 5.7.0", "554 5.7.1"},
+			Doc: "Clients in class dial-up send no mail, to here or elsewhere, before they have logged in.",
+		},
+		{
+			Stage: policy.Mail, Name: "helo-match", Setting: "policy.names.helo_match", Worst: policy.Reject, Exempt: classes | policy.FromTrusted | policy.FromLogin, AtOnce: true, Fixed: true, Test: policy.TestClient,
+			IDs: []string{"B1G-GEN-06", "B1G-GEN-05"}, Check: policy.CheckFunc(s.Names.heloMatch), Replies: []string{"550 5.7.1", "451 4.4.3"},
+			Doc: "The name a client gives itself must fit its name in DNS, if that is demanded.",
+		},
+		{
+			Stage: policy.Mail, Name: "message-rate", Setting: "policy.rate.messages", Worst: policy.Defer, Exempt: local | classes, AtOnce: true, Mode: s.Rate.Mode, Test: policy.TestClient,
+			IDs: []string{"M-SEC-CON-03"}, Check: policy.CheckFunc(s.Rate.atMail), Replies: []string{"450 4.7.1"},
+			Doc: "A host that has sent too many messages in a minute is put off until it is over.",
+		},
 		{
 			Stage: policy.Mail, Name: "login-required", Setting: "policy.auth.everywhere", Worst: policy.Reject, Exempt: classes, AtOnce: true, Fixed: true,
 			IDs: []string{"M-GEN-01", "M-GEN-02"}, Check: &s.Auth, Replies: []string{"530 5.7.0"},
@@ -25,6 +80,11 @@ func Table(s *Settings) []policy.Entry {
 			Stage: policy.Mail, Name: "disk-room", Setting: "policy.room.reserve", Worst: policy.Defer, Exempt: anybody, AtOnce: true, Fixed: true,
 			IDs: []string{"reliability-37"}, Check: &s.Room, Replies: []string{"452 4.3.1", "451 4.3.0"},
 			Doc: "While the disk is nearly full, or the store has turned read-only after a failed write, mail is refused for now.",
+		},
+		{
+			Stage: policy.Mail, Name: "sender-full", Setting: "policy.origin.full", Worst: policy.Reject, Exempt: policies, Mode: s.Origin.Full, Test: policy.TestClient,
+			IDs: []string{"M-SEC-SP-01"}, Check: s.Origin.full(&s.Names), Replies: []string{"504 5.5.2"},
+			Doc: "A sender must have a full domain. The null sender and postmaster need none.",
 		},
 		{
 			Stage: policy.Mail, Name: "sender-owned", Setting: "policy.sender.owned", Worst: policy.Reject, Exempt: classes, AtOnce: true, Mode: s.Sender.Mode,
@@ -47,6 +107,56 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "Addresses of our domains that lead nowhere, and those of accounts and domains that are switched off, are refused in the dialogue, never by a later bounce.",
 		},
 		{
+			Stage: policy.Rcpt, Name: "blocked-client", Setting: "posthorn list", Worst: policy.Reject, Exempt: classes, Fixed: true, Test: policy.TestBlock,
+			IDs: []string{"M-SEC-BW-01", "M-SEC-BW-02", "M-SEC-BW-03", "M-SEC-BW-07", "M-SEC-BW-08", "M-SEC-BW-11"}, Check: policy.CheckFunc(blockedClient), Replies: []string{"554 5.7.1"},
+			Doc: "A block rule by address or network refuses mail of the client, or throws it away.",
+		},
+		{
+			Stage: policy.Rcpt, Name: "blocked-sender", Setting: "posthorn list", Worst: policy.Reject, Exempt: policies, Fixed: true, Test: policy.TestBlock,
+			IDs: []string{"M-SEC-BW-04", "M-SEC-BW-07", "M-SEC-BW-08"}, Check: policy.CheckFunc(blockedSender), Replies: []string{"550 5.7.1"},
+			Doc: "A block rule by sender refuses its mail, or throws it away.",
+		},
+		{
+			Stage: policy.Rcpt, Name: "blocked-recipient", Setting: "posthorn list", Worst: policy.Reject, Exempt: policies, Fixed: true, Test: policy.TestBlock,
+			IDs: []string{"M-SEC-BW-05", "M-SEC-BW-07", "M-SEC-BW-08"}, Check: policy.CheckFunc(blockedRecipient), Replies: []string{"550 5.7.1"},
+			Doc: "A block rule by recipient refuses mail to it, or throws it away; other recipients get theirs.",
+		},
+		{
+			Stage: policy.Rcpt, Name: "sender-known", Setting: "policy.origin.known", Worst: policy.Reject, Exempt: policies, Mode: s.Origin.Known, Test: policy.TestClient,
+			IDs: []string{"M-SEC-SP-02"}, Check: policy.CheckFunc(s.Origin.known), Replies: []string{"550 5.1.8", "550 5.7.27", "451 4.4.3"},
+			Doc: "The domain of a sender must be able to get mail, or no answer and no bounce could ever reach it.",
+		},
+		{
+			Stage: s.Names.stage(policy.Greeting), Name: "client-name", Setting: "policy.names.client", Worst: policy.Reject, Exempt: policies | policy.FromTrusted | policy.FromLogin, AtOnce: s.Names.early(), Mode: s.Names.Client, Test: policy.TestClient,
+			IDs: []string{"M-SEC-CON-01", "M-SEC-CON-05"}, Check: policy.CheckFunc(s.Names.client), Replies: []string{"550 5.7.25", "450 4.7.25"},
+			Doc: "The address of a client must lead to a name in DNS, and the name back to the address.",
+		},
+		{
+			Stage: s.Names.stage(policy.Helo), Name: "helo-full", Setting: "policy.names.helo_full", Worst: policy.Reject, Exempt: policies, AtOnce: s.Names.early(), Mode: s.Names.HeloFull, Test: policy.TestClient,
+			IDs: []string{"M-SEC-ADV-02", "M-SEC-CON-05"}, Check: policy.CheckFunc(s.Names.heloFull), Replies: []string{"504 5.5.2"},
+			Doc: "The name a client gives itself must be a full one with a domain, or an address in brackets.",
+		},
+		{
+			Stage: s.Names.stage(policy.Helo), Name: "helo-known", Setting: "policy.names.helo_known", Worst: policy.Reject, Exempt: policies, AtOnce: s.Names.early(), Mode: s.Names.HeloKnown, Test: policy.TestClient,
+			IDs: []string{"M-SEC-ADV-03", "M-SEC-CON-05"}, Check: policy.CheckFunc(s.Names.heloKnown), Replies: []string{"550 5.7.1", "451 4.4.3"},
+			Doc: "DNS must know the name a client gives itself.",
+		},
+		{
+			Stage: policy.Rcpt, Name: "pipelining", Setting: "policy.names.pipelining", Worst: policy.Drop, Exempt: policies, Mode: s.Names.Pipelining, Test: policy.TestClient,
+			IDs: []string{"M-SEC-ADV-01", "M-SEC-CON-05"}, Check: policy.CheckFunc(s.Names.pipelining), Replies: []string{"503 5.5.0"},
+			Doc: "Clients must wait for replies where the standard of pipelining demands it; senders of spam often do not.",
+		},
+		{
+			Stage: policy.Rcpt, Name: "blocklists", Setting: "policy.blocklists.lists", Worst: policy.Reject, Exempt: policies | policy.FromTrusted | policy.FromLogin, Mode: s.Blocklists.Mode, Test: policy.TestDNSBL,
+			IDs: []string{"M-SEC-BW-16", "B1G-BL-03"}, Check: policy.CheckFunc(s.Blocklists.check), Replies: []string{"554 5.7.1"},
+			Doc: "Mail of clients that DNS lists name is refused, as soon as the weights of these lists reach the threshold.",
+		},
+		{
+			Stage: policy.Rcpt, Name: "spf", Setting: "policy.spf.refuse_fail", Worst: policy.Reject, Exempt: policies | policy.FromTrusted | policy.FromLogin, Mode: s.SPF.Mode, Test: policy.TestSPF,
+			IDs: []string{"B1G-SPF-01", "B1G-SPF-02", "B1G-SPF-03", "B1G-SPF-04"}, Check: policy.CheckFunc(s.SPF.check), Replies: []string{"550 5.7.23", "451 4.7.24"},
+			Doc: "Mail of which the sender's domain says that it does not come from its servers is refused, in the domain's own words.",
+		},
+		{
 			Stage: policy.Rcpt, Name: "recipient-limit", Setting: "policy.recipients.inbound", Worst: policy.Reject, Exempt: classes, Mode: s.Recipients.Mode,
 			IDs: []string{"M-GEN-09"}, Check: policy.CheckFunc(s.Recipients.atRcpt), Replies: []string{"452 4.5.3", "550 5.5.3"},
 			Doc: "A message has at most so many accepted recipients. Senders outside are asked to bring the others in another message; for users the whole message is refused.",
@@ -57,9 +167,19 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "A mailbox that is full takes no more mail, for now or for good as the setting says.",
 		},
 		{
+			Stage: policy.Rcpt, Name: "greylist", Setting: "policy.greylist.scope", Worst: policy.Defer, Exempt: policies | policy.FromTrusted | policy.FromLogin, Mode: s.Greylist.Mode, Test: policy.TestGreylist,
+			IDs: []string{"B1G-GREY-01", "B1G-GREY-02", "B1G-GREY-03", "B1G-GREY-04", "B1G-GREY-06", "B1G-GREY-07", "B1G-CLS-05"}, Check: s.Greylist.check(&s.Blocklists, &s.SPF), Replies: []string{"451 4.7.1"},
+			Doc: "An unknown client is asked to try again later, once; a mail server does that by itself.",
+		},
+		{
 			Stage: policy.Data, Name: "recipient-limit-data", Setting: "policy.recipients.inbound", Worst: policy.Reject, Exempt: classes, Mode: s.Recipients.Mode,
 			IDs: []string{"M-GEN-09"}, Check: policy.CheckFunc(s.Recipients.atData), Replies: []string{"554 5.5.3"},
 			Doc: "A message of a user that lost recipients to the limit is refused whole, so that its author sees one clear failure.",
+		},
+		{
+			Stage: policy.Data, Name: "pipelining-data", Setting: "policy.names.pipelining", Worst: policy.Drop, Exempt: policies, Mode: s.Names.Pipelining, Test: policy.TestClient,
+			IDs: []string{"M-SEC-ADV-01"}, Check: policy.CheckFunc(s.Names.pipelining), Replies: []string{"503 5.5.0"},
+			Doc: "The content must wait for the reply to DATA.",
 		},
 		{
 			Stage: policy.Content, Name: "size", Setting: "policy.size.inbound", Worst: policy.Reject, Exempt: anybody, Fixed: true,
@@ -76,5 +196,28 @@ func Table(s *Settings) []policy.Entry {
 			IDs: []string{"M-GEN-03", "M-GEN-04"}, Check: policy.CheckFunc(s.Sender.author), Replies: []string{"554 5.7.1"},
 			Doc: "Whoever has logged in may name only addresses of the account in the From field.",
 		},
+		{
+			Stage: policy.Content, Name: "blocked-author", Setting: "posthorn list", Worst: policy.Reject, Exempt: policies, Fixed: true, Test: policy.TestBlock,
+			IDs: []string{"M-SEC-BW-04", "M-SEC-BW-08"}, Check: policy.CheckFunc(blockedAuthor), Replies: []string{"550 5.7.1"},
+			Doc: "A block rule by sender that asks for it looks at the From field too.",
+		},
+		{
+			Stage: policy.Content, Name: "authentication", Setting: "policy.authentic.verify", Worst: policy.Pass, Exempt: classes, Fixed: true,
+			IDs: []string{"B1G-SPF-02"}, Check: s.Authentic.results(&s.SPF), Replies: []string{"none"},
+			Doc: "What SPF, DKIM, ARC and DMARC say of the message's origin is written into its header; this refuses nobody.",
+		},
+		{
+			Stage: policy.Content, Name: "dkim", Setting: "policy.authentic.refuse_broken", Worst: policy.Reject, Exempt: policies | policy.FromTrusted | policy.FromLogin, Mode: s.Authentic.Mode, Test: policy.TestDKIM,
+			IDs: []string{"M-SEC-BW-13"}, Check: policy.CheckFunc(s.Authentic.signatures), Replies: []string{"550 5.7.20"},
+			Doc: "Mail whose every signature is broken is refused, if that is wanted.",
+		},
+		{
+			Stage: policy.Content, Name: "dmarc", Setting: "policy.authentic.reject", Worst: policy.Reject, Exempt: policies | policy.FromTrusted | policy.FromLogin, Mode: s.Authentic.Mode, Test: policy.TestDMARC,
+			IDs: []string{"M-SEC-BW-14"}, Check: policy.CheckFunc(s.Authentic.dmarc), Replies: []string{"550 5.7.26"},
+			Doc: "Mail that nothing authenticates as that of its author's domain is treated as the domain asks in DNS.",
+		},
 	}
+	// Where names are judged early, their rows move up.
+	slices.SortStableFunc(all, func(a, b policy.Entry) int { return int(a.Stage) - int(b.Stage) })
+	return all
 }

@@ -95,6 +95,7 @@ func (nowhere) Resolve(_ context.Context, a mail.Address) (directory.Resolution,
 
 func benchServer(r *record.Recorder) *Server {
 	settings, checks := setting.Defaults[Settings](setting.Recommended), setting.Defaults[check.Settings](setting.Recommended)
+	checks.Door.GreetingDelay = 0
 	return New(Deps{
 		Settings: func() *Settings { return &settings }, Hostname: func() string { return "mx.example.test" },
 		Policy: policy.NewPipeline(checks.Rules()), Directory: nowhere{}, Sources: policy.Sources{Usage: nowhere{}, Senders: nowhere{}}, Store: nowhere{},

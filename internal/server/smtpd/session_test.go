@@ -213,7 +213,7 @@ close`)
 		if a.Sender != want.sender || a.Outcome != want.outcome || len(a.Recipients) != want.recipients || last.Verb != want.last || a.Helo != "client.example" || a.Client.String() != "192.0.2.1" {
 			t.Errorf("%d: %+v", i, a)
 		}
-		if a.Steps[0].Verb != "connect" || a.Steps[1].Verb != "EHLO" || a.Steps[2].Verb != "MAIL" || len(a.Steps[2].Checks) == 0 {
+		if a.Steps[0].Verb != "connect" || a.Steps[1].Verb != "greeting" || a.Steps[2].Verb != "EHLO" || a.Steps[3].Verb != "MAIL" || len(a.Steps[3].Checks) == 0 {
 			t.Errorf("%d: steps %+v", i, a.Steps)
 		}
 	}
@@ -242,7 +242,7 @@ S: 221 …`)
 	for _, s := range got[0].Steps {
 		verbs = append(verbs, s.Verb)
 	}
-	if strings.Join(verbs, " ") != "connect EHLO STARTTLS EHLO MAIL" || !strings.HasPrefix(got[0].TLS, "TLS 1.3") || got[0].Helo != "other.example" {
+	if strings.Join(verbs, " ") != "connect greeting EHLO STARTTLS EHLO MAIL" || !strings.HasPrefix(got[0].TLS, "TLS 1.3") || got[0].Helo != "other.example" {
 		t.Errorf("%v %+v", verbs, got[0])
 	}
 }

@@ -226,6 +226,9 @@ func (w *world) settings(s store.Store) {
 	if w.book, err = setting.Open(w.t.Context(), r, s.Settings(), nil, setting.Options{}); err != nil {
 		w.t.Fatal(err)
 	}
+	if _, err := w.book.Save(w.t.Context(), setting.Edit{Set: map[string]string{"policy.door.greeting_delay": "0s"}, Author: "test"}); err != nil {
+		w.t.Fatal(err)
+	}
 	w.policy = policy.NewPipeline(w.checks.Get().Rules())
 }
 

@@ -331,6 +331,8 @@ func said(s *Step) string {
 	switch verb {
 	case "connect":
 		verb = "The connection"
+	case "greeting":
+		verb = "The greeting"
 	case "content":
 		verb = "The content"
 	}

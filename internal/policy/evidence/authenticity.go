@@ -163,7 +163,7 @@ func read(ctx context.Context, c *policy.Message) (*dkim.Message, error) {
 		if _, err := m.Write(buf[:n]); err != nil {
 			return nil, err
 		}
-		if at += int64(n); err != nil && at < c.Size {
+		if at += int64(n); at < c.Size && (err != nil || n == 0) {
 			return nil, short(err)
 		}
 		if len(m.Fields()) > 0 && !signed(m) {
@@ -175,7 +175,7 @@ func read(ctx context.Context, c *policy.Message) (*dkim.Message, error) {
 
 // short makes an end before the size that was announced an error of its own.
 func short(err error) error {
-	if err == io.EOF {
+	if err == nil || err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -29,10 +29,21 @@ type accountFields struct {
 	Disabled      *bool      `negatable:"" help:"No login, no new mail."`
 	Quota         *unit.Size `help:"Most octets kept, such as 10GB (0: no limit)." placeholder:"SIZE"`
 	QuotaMessages *int64     `help:"Most messages kept (0: no limit)." placeholder:"N"`
+	Forward       []string   `help:"Addresses its mail goes on to." placeholder:"ADDRESS" xor:"forward"`
+	NoForward     bool       `help:"Its mail goes on to nobody any more." xor:"forward"`
+	KeepCopy      *bool      `negatable:"" help:"Keep a copy of forwarded mail here (yes unless said otherwise)."`
+	Forwarding    *string    `enum:"yes,no,inherit" help:"Whether it may forward mail (inherit: as the domain of its primary address says)." placeholder:"yes|no|inherit"`
 }
 
 func (f accountFields) change(s *Streams) (manage.AccountChange, error) {
-	c := manage.AccountChange{FullName: f.Name, Admin: f.Admin, Disabled: f.Disabled, QuotaBytes: (*manage.Size)(f.Quota), QuotaMessages: f.QuotaMessages}
+	c := manage.AccountChange{FullName: f.Name, Admin: f.Admin, Disabled: f.Disabled, QuotaBytes: (*manage.Size)(f.Quota), QuotaMessages: f.QuotaMessages,
+		KeepCopy: f.KeepCopy, Forwarding: f.Forwarding}
+	switch {
+	case f.NoForward:
+		c.Forward = &[]string{}
+	case f.Forward != nil:
+		c.Forward = &f.Forward
+	}
 	if f.PasswordStdin {
 		secret, err := firstLine(s.In)
 		if err != nil {
@@ -148,8 +159,23 @@ func (c *accountShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		}
 		return facts(s.Out, "Account", a.Address, "Name", none(a.FullName, "-"), "Addresses", strings.Join(a.Addresses, ", "),
 			"Role", role(a.Admin), "State", onOff(a.Disabled), "Used", human(a.UsedBytes)+" in "+plural(a.UsedMessages, "message"),
-			"Quota", limit(a.QuotaBytes), "Message quota", messages, "Since", when(a.Created))
+			"Quota", limit(a.QuotaBytes), "Message quota", messages,
+			"Forwards to", forwardsTo(a), "May forward", inherited(a.Forwarding, "as the domain says"), "Since", when(a.Created))
 	})
+}
+
+// forwardsTo says where the mail goes on to, and whether it does (M-GEN-05).
+func forwardsTo(a manage.Account) string {
+	to := strings.Join(a.Forward, ", ")
+	switch {
+	case to == "":
+		return "nobody"
+	case !a.MayForward:
+		return to + " (disabled by the administrator: mail stays in the mailbox)"
+	case a.KeepCopy:
+		return to + " (a copy stays here)"
+	}
+	return to + " (no copy stays here)"
 }
 
 type accountSetCmd struct {

@@ -30,6 +30,7 @@ type root struct {
 	Account    accountCmd    `cmd:"" help:"People who log in and have mailboxes."`
 	Alias      aliasCmd      `cmd:"" help:"Addresses that lead to other addresses."`
 	Group      groupCmd      `cmd:"" help:"Lists of members under one address."`
+	Relay      relayCmd      `cmd:"" help:"Ways of mail: relay domains, and rules for relay hosts."`
 	Setting    settingCmd    `cmd:"" help:"Settings: list, explain, change, undo."`
 	Queue      queueCmd      `cmd:"" help:"Messages that wait to be delivered."`
 	DNS        dnsCmd        `cmd:"" name:"dns" help:"What DNS says about this server and its domains."`

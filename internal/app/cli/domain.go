@@ -20,10 +20,12 @@ type domainFields struct {
 	CatchAll  *string `help:"Address that gets mail to unknown names (empty: refuse it)." placeholder:"ADDRESS"`
 	Separator *string `help:"What divides a subaddress from the name, as in name+detail (empty: no subaddresses)." placeholder:"CHAR"`
 	Disabled  *bool   `negatable:"" help:"Accept no mail for the domain for now."`
+	// Forwarding has no default: what is not given stays.
+	Forwarding *string `enum:"yes,no,inherit" help:"Whether its accounts may forward mail (inherit: as directory.forwarding says)." placeholder:"yes|no|inherit"`
 }
 
 func (f domainFields) change() manage.DomainChange {
-	return manage.DomainChange{CatchAll: f.CatchAll, Separator: f.Separator, Disabled: f.Disabled}
+	return manage.DomainChange{CatchAll: f.CatchAll, Separator: f.Separator, Disabled: f.Disabled, Forwarding: f.Forwarding}
 }
 
 type domainAddCmd struct {
@@ -74,8 +76,16 @@ func (c *domainShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			subaddresses = "name" + d.Separator + "detail leads to name"
 		}
 		return facts(s.Out, append(pairs, "State", onOff(d.Disabled), "Unknown names", catchAll(d.CatchAll),
-			"Subaddresses", subaddresses, "Since", when(d.Created))...)
+			"Subaddresses", subaddresses, "Accounts may forward", inherited(d.Forwarding, "as directory.forwarding says"), "Since", when(d.Created))...)
 	})
+}
+
+// inherited writes a choice.
+func inherited(choice, above string) string {
+	if choice == "inherit" {
+		return above
+	}
+	return choice
 }
 
 func catchAll(address string) string {

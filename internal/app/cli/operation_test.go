@@ -26,15 +26,23 @@ import (
 	"posthorn/internal/testkit/authority"
 )
 
+const relayedApart = "relay is about rules, relay domain about domains"
+
 // named are the operations whose command has another name, with the reason.
 var named = map[string]struct{ command, because string }{
-	"setting-change":     {"setting set", "people set a value; a program changes several at once"},
-	"queue-retry-many":   {"queue retry", "one command acts on a message or on all that are selected"},
-	"queue-hold-many":    {"queue hold", "one command acts on a message or on all that are selected"},
-	"queue-release-many": {"queue release", "one command acts on a message or on all that are selected"},
-	"queue-remove-many":  {"queue remove", "one command acts on a message or on all that are selected"},
-	"dns-host":           {"dns check", "one command looks up this server, or the domain it is given"},
-	"dns-domain":         {"dns check", "one command looks up this server, or the domain it is given"},
+	"setting-change":          {"setting set", "people set a value; a program changes several at once"},
+	"queue-retry-many":        {"queue retry", "one command acts on a message or on all that are selected"},
+	"queue-hold-many":         {"queue hold", "one command acts on a message or on all that are selected"},
+	"queue-release-many":      {"queue release", "one command acts on a message or on all that are selected"},
+	"queue-remove-many":       {"queue remove", "one command acts on a message or on all that are selected"},
+	"dns-host":                {"dns check", "one command looks up this server, or the domain it is given"},
+	"relay-domain-list":       {"relay domain list", relayedApart},
+	"relay-domain-add":        {"relay domain add", relayedApart},
+	"relay-domain-show":       {"relay domain show", relayedApart},
+	"relay-domain-set":        {"relay domain set", relayedApart},
+	"relay-domain-remove":     {"relay domain remove", relayedApart},
+	"relay-domain-recipients": {"relay domain recipients", relayedApart},
+	"dns-domain":              {"dns check", "one command looks up this server, or the domain it is given"},
 }
 
 // Whoever can do something by the API can do it at the prompt.
@@ -112,6 +120,20 @@ var uses = []use{
 	{"group-show", "/groups/team@ours.test", "", "group show crew@ours.test"},
 	{"group-set", "/groups/team@ours.test", `{"title":"The team"}`, "group set crew@ours.test --title Crew"},
 	{"group-remove", "/groups/team@ours.test", "", "group remove crew@ours.test"},
+	{"relay-list", "/relay/rules?limit=1", "", "relay list"},
+	{"relay-add", "/relay/rules", `{"name":"partners","targets":["far.test",".far.test"],"hosts":["smart.else.test"],"port":587}`, "relay add bulk --from news@ours.test --direct"},
+	{"relay-show", "/relay/rules/partners", "", "relay show BULK"},
+	{"relay-set", "/relay/rules/partners", `{"secure":true,"position":2}`, "relay set bulk --host 192.0.2.25 --disabled"},
+	{"relay-try", "/relay/try?sender=a@ours.test&recipient=x@far.test", "", "relay try --from a@ours.test --to x@far.test"},
+	{"relay-export", "/relay/rules-file", "", "relay export"},
+	{"relay-import", "/relay/rules-file", `{"rules":[{"name":"more","kind":"sender","targets":["shop.test"],"hosts":["192.0.2.26"]}]}`, "relay import testdata/rules.json"},
+	{"relay-remove", "/relay/rules/partners", "", "relay remove bulk"},
+	{"relay-domain-list", "/relay/domains", "", "relay domain list"},
+	{"relay-domain-add", "/relay/domains", `{"name":"branch","domain":"branch.test","hosts":["10.0.0.5"],"add_recipients":["ann@branch.test"]}`, "relay domain add office .office.test"},
+	{"relay-domain-show", "/relay/domains/branch", "", "relay domain show office"},
+	{"relay-domain-set", "/relay/domains/branch", `{"recipients":"all","drop_recipients":["ann@branch.test"]}`, "relay domain set office --recipient ann@x.office.test --host 10.0.0.6"},
+	{"relay-domain-recipients", "/relay/domains/branch/recipients", "", "relay domain recipients office"},
+	{"relay-domain-remove", "/relay/domains/branch", "", "relay domain remove office"},
 	{"account-remove", "/accounts/a@ours.test", "", "account remove b@ours.test --yes"},
 	{"setting-list", "/settings?match=banner", "", "setting list banner"},
 	{"setting-explain", "/settings/smtp.banner", "", "setting explain smtp.banner"},

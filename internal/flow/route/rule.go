@@ -47,24 +47,35 @@ type matcher struct {
 	address, domain, below map[string]int
 }
 
+// ParseTarget returns a target of a rule in normal form: an address, a domain,
+// or a domain with a dot before it, which stands for its subdomains.
+func ParseTarget(text string) (string, error) {
+	if strings.Contains(text, "@") {
+		a, err := mail.ParseAddress(text)
+		if err != nil {
+			return "", err
+		}
+		return a.Key(), nil
+	}
+	rest, below := strings.CutPrefix(text, ".")
+	d, err := mail.ParseDomain(rest)
+	if below {
+		d = "." + d
+	}
+	return d, err
+}
+
 // add enters a target unless an earlier rule has it.
 func (m *matcher) add(target string, rule int) error {
-	into, key := &m.domain, ""
-	switch rest, below := strings.CutPrefix(target, "."); {
-	case strings.Contains(target, "@"):
-		a, err := mail.ParseAddress(target)
-		if err != nil {
-			return err
-		}
-		into, key = &m.address, a.Key()
-	default:
-		d, err := mail.ParseDomain(rest)
-		if err != nil {
-			return err
-		}
-		if key = d; below {
-			into = &m.below
-		}
+	key, err := ParseTarget(target)
+	if err != nil {
+		return err
+	}
+	into := &m.domain
+	if parent, below := strings.CutPrefix(key, "."); below {
+		into, key = &m.below, parent
+	} else if strings.Contains(key, "@") {
+		into = &m.address
 	}
 	if *into == nil {
 		*into = map[string]int{}

@@ -22,6 +22,10 @@ type Account struct {
 	Disabled      bool            `json:"disabled"`
 	QuotaBytes    Octets          `json:"quota_bytes" doc:"0: no limit"`
 	QuotaMessages int64           `json:"quota_messages" doc:"0: no limit"`
+	Forward       []string        `json:"forward" doc:"Addresses its mail goes on to"`
+	KeepCopy      bool            `json:"keep_copy" doc:"A copy of forwarded mail stays here"`
+	Forwarding    string          `json:"forwarding" doc:"Whether it may forward mail: yes, no or inherit, as the domain of its primary address says (M-GEN-05)"`
+	MayForward    bool            `json:"may_forward" doc:"What that comes to; without it the addresses of forward stay and are not used, and mail stays in the mailbox"`
 	UsedBytes     Octets          `json:"used_bytes"`
 	UsedMessages  int64           `json:"used_messages"`
 	Created       time.Time       `json:"created"`
@@ -30,14 +34,17 @@ type Account struct {
 
 // AccountChange sets the fields that are given.
 type AccountChange struct {
-	Addresses     []string `json:"addresses,omitempty" doc:"All addresses, the primary one first"`
-	Password      *string  `json:"password,omitempty" writeOnly:"true"`
-	FullName      *string  `json:"full_name,omitempty"`
-	Admin         *bool    `json:"admin,omitempty"`
-	Disabled      *bool    `json:"disabled,omitempty"`
-	QuotaBytes    *Size    `json:"quota_bytes,omitempty" doc:"0: no limit"`
-	QuotaMessages *int64   `json:"quota_messages,omitempty" minimum:"0" doc:"0: no limit"`
-	Version       int64    `json:"version,omitempty" doc:"Version the change was made from; when the account has another by now, nothing is changed (409)"`
+	Addresses     []string  `json:"addresses,omitempty" doc:"All addresses, the primary one first"`
+	Password      *string   `json:"password,omitempty" writeOnly:"true"`
+	FullName      *string   `json:"full_name,omitempty"`
+	Admin         *bool     `json:"admin,omitempty"`
+	Disabled      *bool     `json:"disabled,omitempty"`
+	QuotaBytes    *Size     `json:"quota_bytes,omitempty" doc:"0: no limit"`
+	QuotaMessages *int64    `json:"quota_messages,omitempty" minimum:"0" doc:"0: no limit"`
+	Forward       *[]string `json:"forward,omitempty" doc:"Addresses its mail goes on to, at most 10; an empty list ends forwarding"`
+	KeepCopy      *bool     `json:"keep_copy,omitempty" doc:"Keep a copy of forwarded mail here; so it is unless said otherwise"`
+	Forwarding    *string   `json:"forwarding,omitempty" enum:"yes,no,inherit" doc:"Whether it may forward mail; inherit: as the domain of its primary address says (M-GEN-05)"`
+	Version       int64     `json:"version,omitempty" doc:"Version the change was made from; when the account has another by now, nothing is changed (409)"`
 }
 
 // The inputs of the account operations.
@@ -68,12 +75,20 @@ func accountOperations() []Operation {
 
 func (s *Service) accountView(ctx context.Context, a store.AccountRow) (Account, error) {
 	v := Account{ID: a.ID, FullName: a.FullName, Admin: a.Admin, Disabled: a.Disabled,
-		QuotaBytes: Octets(a.QuotaBytes), QuotaMessages: a.QuotaMessages, Created: a.Created, Version: a.Version}
+		QuotaBytes: Octets(a.QuotaBytes), QuotaMessages: a.QuotaMessages, Created: a.Created, Version: a.Version,
+		Forward: []string{}, KeepCopy: !a.ForwardOnly, Forwarding: choiceWord(a.Forwarding)}
+	for _, addr := range a.Forward {
+		v.Forward = append(v.Forward, addr.String())
+	}
 	for _, addr := range a.Addresses {
 		v.Addresses = append(v.Addresses, addr.String())
 	}
 	if len(v.Addresses) > 0 {
 		v.Address = v.Addresses[0]
+	}
+	var err error
+	if v.MayForward, err = s.o.Directory.MayForward(ctx, a); err != nil {
+		return v, err
 	}
 	u, err := s.o.Store.Account(a.ID).Usage(ctx)
 	v.UsedBytes, v.UsedMessages = Octets(u.Bytes), u.Messages
@@ -119,7 +134,8 @@ func (s *Service) account(ctx context.Context, in *AccountInput) (Account, error
 
 // empty reports that no field is given.
 func (c AccountChange) empty() bool {
-	return len(c.Addresses) == 0 && c.Password == nil && c.FullName == nil && c.Admin == nil && c.Disabled == nil && c.QuotaBytes == nil && c.QuotaMessages == nil
+	return len(c.Addresses) == 0 && c.Password == nil && c.FullName == nil && c.Admin == nil && c.Disabled == nil && c.QuotaBytes == nil && c.QuotaMessages == nil &&
+		c.Forward == nil && c.KeepCopy == nil && c.Forwarding == nil
 }
 
 // apply puts the given fields, but for the password, into the row.
@@ -149,7 +165,31 @@ func (c AccountChange) apply(a *store.AccountRow) error {
 	if c.QuotaMessages != nil {
 		a.QuotaMessages = *c.QuotaMessages
 	}
-	return nil
+	return c.applyForward(a)
+}
+
+// applyForward puts in where the mail goes on to.
+func (c AccountChange) applyForward(a *store.AccountRow) error {
+	if c.Forward != nil {
+		a.Forward = nil
+		for _, text := range *c.Forward {
+			addr, err := mail.ParseAddress(text)
+			if err != nil {
+				return inField("forward", err)
+			}
+			a.Forward = append(a.Forward, addr)
+		}
+	}
+	if c.KeepCopy != nil {
+		a.ForwardOnly = !*c.KeepCopy
+	}
+	if a.ForwardOnly && len(a.Forward) == 0 {
+		if c.KeepCopy != nil && !*c.KeepCopy {
+			return inField("keep_copy", errors.New("mail that is not forwarded stays here; name an address to forward to"))
+		}
+		a.ForwardOnly = false
+	}
+	return setChoice(&a.Forwarding, c.Forwarding)
 }
 
 func (s *Service) addAccount(ctx context.Context, in *AccountAddInput) (Account, error) {

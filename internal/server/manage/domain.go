@@ -11,12 +11,13 @@ import (
 
 // Domain is a domain as administrators see it.
 type Domain struct {
-	Name      string    `json:"name" doc:"Name on the wire (A-labels)"`
-	Unicode   string    `json:"unicode" doc:"Name as people read it"`
-	CatchAll  string    `json:"catch_all" doc:"Address that gets mail to unknown names; empty: it is refused"`
-	Separator string    `json:"separator" doc:"What divides a subaddress from the name; empty: no subaddresses"`
-	Disabled  bool      `json:"disabled" doc:"No mail is accepted for the domain"`
-	Created   time.Time `json:"created"`
+	Name       string    `json:"name" doc:"Name on the wire (A-labels)"`
+	Unicode    string    `json:"unicode" doc:"Name as people read it"`
+	CatchAll   string    `json:"catch_all" doc:"Address that gets mail to unknown names; empty: it is refused"`
+	Separator  string    `json:"separator" doc:"What divides a subaddress from the name; empty: no subaddresses"`
+	Disabled   bool      `json:"disabled" doc:"No mail is accepted for the domain"`
+	Forwarding string    `json:"forwarding" doc:"Whether its accounts may forward mail: yes, no or inherit, as directory.forwarding says (M-GEN-05)"`
+	Created    time.Time `json:"created"`
 }
 
 // NewDomain is a domain to host.
@@ -27,9 +28,10 @@ type NewDomain struct {
 
 // DomainChange sets the fields that are given.
 type DomainChange struct {
-	CatchAll  *string `json:"catch_all,omitempty" doc:"Address that gets mail to unknown names; empty: refuse it"`
-	Separator *string `json:"separator,omitempty" doc:"What divides a subaddress from the name; empty: no subaddresses"`
-	Disabled  *bool   `json:"disabled,omitempty" doc:"Accept no mail for the domain"`
+	CatchAll   *string `json:"catch_all,omitempty" doc:"Address that gets mail to unknown names; empty: refuse it"`
+	Separator  *string `json:"separator,omitempty" doc:"What divides a subaddress from the name; empty: no subaddresses"`
+	Disabled   *bool   `json:"disabled,omitempty" doc:"Accept no mail for the domain"`
+	Forwarding *string `json:"forwarding,omitempty" enum:"yes,no,inherit" doc:"Whether its accounts may forward mail; inherit: as directory.forwarding says (M-GEN-05)"`
 }
 
 // The inputs of the domain operations.
@@ -56,7 +58,7 @@ func domainOperations() []Operation {
 }
 
 func domainView(d store.DomainRow) Domain {
-	return Domain{Name: d.Name, Unicode: mail.Unicode(d.Name), CatchAll: d.CatchAll.String(), Separator: d.Separator, Disabled: d.Disabled, Created: d.Created}
+	return Domain{Name: d.Name, Unicode: mail.Unicode(d.Name), CatchAll: d.CatchAll.String(), Separator: d.Separator, Disabled: d.Disabled, Forwarding: choiceWord(d.Forwarding), Created: d.Created}
 }
 
 // apply puts the given fields into the row.
@@ -77,7 +79,7 @@ func (c DomainChange) apply(d *store.DomainRow) error {
 	if c.Disabled != nil {
 		d.Disabled = *c.Disabled
 	}
-	return nil
+	return setChoice(&d.Forwarding, c.Forwarding)
 }
 
 func (s *Service) domains(ctx context.Context, in *DomainListInput) (Page[Domain], error) {
@@ -134,7 +136,7 @@ func (s *Service) setDomain(ctx context.Context, in *DomainSetInput) (None, erro
 	if err != nil {
 		return None{}, err
 	}
-	if in.Body.CatchAll == nil && in.Body.Separator == nil && in.Body.Disabled == nil {
+	if in.Body.CatchAll == nil && in.Body.Separator == nil && in.Body.Disabled == nil && in.Body.Forwarding == nil {
 		return None{}, errNothing
 	}
 	if err := in.Body.apply(&d); err != nil {

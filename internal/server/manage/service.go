@@ -22,6 +22,8 @@ type Options struct {
 	Hostname  func() string
 	// Sources tell the rules what they ask for and change nothing.
 	Sources policy.Sources
+	// Seal keeps a secret under a name (seal.Box.Seal); nil: none can be kept.
+	Seal func(name string, plain []byte) (string, error)
 	// Log tells of what was changed; nil is silent.
 	Log *event.Logger
 	// Resolver and Addresses, the machine's own, are for the reports on DNS.
@@ -47,6 +49,7 @@ func Operations() []Operation {
 	for _, list := range [][]Operation{
 		domainOperations(), accountOperations(),
 		aliasOperations("alias", "/aliases", false), aliasOperations("group", "/groups", true),
+		relayOperations(), relayDomainOperations(),
 		settingOperations(), queueOperations(), policyOperations(), traceOperations(), statusOperations(), tokenOperations(), dnsOperations(),
 	} {
 		all = append(all, list...)

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -179,7 +180,7 @@ func (s *MilterSession) Content(ctx context.Context, header []byte, body *io.Sec
 		}
 		header = a.Edits.Header(header)
 		if replacement, ok := a.Edits.Body(); ok {
-			body = io.NewSectionReader(strings.NewReader(string(replacement)), 0, int64(len(replacement)))
+			body = io.NewSectionReader(bytes.NewReader(replacement), 0, int64(len(replacement)))
 		}
 		total.Edits = append(total.Edits, a.Edits...)
 		if a.Action == MilterQuarantine {

@@ -155,6 +155,23 @@ func TestMilterFailuresLeadToTheDefaultAction(t *testing.T) {
 	}
 }
 
+func TestHugeFieldsDoNotMakeAMilterHangUp(t *testing.T) {
+	t.Parallel()
+	w := &backendWorld{}
+	s := NewMilters(w.serve(t, MilterOptions{})).Session()
+	defer s.Close()
+	talk(t, s, "data")
+	w.heard()
+	header := "X: " + strings.Repeat(strings.Repeat("y", 900)+"\r\n ", 300) + "z\r\nNul: a\x00b\r\nAfter: 1\r\n\r\n"
+	if a, err := s.Content(t.Context(), []byte(header), section("")); a.Action != MilterPass || err != nil || s.Err() != nil {
+		t.Errorf("%+v, %v, %v", a, err, s.Err())
+	}
+	heard := w.heard()
+	if len(heard) != 5 || len(heard[0]) > 64<<10 || heard[1] != "header Nul=a?b" || heard[2] != "header After=1" {
+		t.Errorf("heard %d events, %d octets, %q", len(heard), len(heard[0]), heard[1:])
+	}
+}
+
 func TestProgressKeepsAMilterAlive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

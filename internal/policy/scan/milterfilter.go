@@ -126,11 +126,8 @@ func (f *filter) header(header []byte) (*milter.Action, error) {
 		if len(field.Name) == 0 {
 			continue // not a field
 		}
-		value := strings.TrimPrefix(string(field.Value), " ")
-		value = strings.ReplaceAll(strings.TrimRight(value, "\r\n"), "\r\n", "\n")
-		value = strings.ReplaceAll(value, "\x00", "?") // it would end the value
 		f.conn.allow(0)
-		if act, err := f.session.HeaderField(string(field.Name), value, nil); err != nil || act.Type != milter.ActionContinue {
+		if act, err := f.session.HeaderField(fieldText(field.Name, maxFieldName), fieldText(field.Value, maxShown), nil); err != nil || act.Type != milter.ActionContinue {
 			return act, err
 		}
 	}
@@ -140,6 +137,18 @@ func (f *filter) header(header []byte) (*milter.Action, error) {
 		act = nil
 	}
 	return act, err
+}
+
+// maxShown bounds a field's value. Milters hang up on packets over 64 KiB, and
+// a stranger must not be able to make them.
+const maxShown = 60 << 10
+
+// fieldText is a name or value as milters expect it: without the space behind
+// the colon, lines end with LF, and no NUL, which would end it.
+func fieldText(b []byte, most int) string {
+	s := strings.TrimPrefix(string(b[:min(len(b), most)]), " ")
+	s = strings.ReplaceAll(strings.TrimRight(s, "\r\n"), "\r\n", "\n")
+	return strings.ReplaceAll(s, "\x00", "?")
 }
 
 // body sends the body in pieces, as far as the milter wants it.

@@ -37,6 +37,9 @@ type RspamdOptions struct {
 	// Timeout bounds one scan, waiting for a turn included; 0 leaves it to the
 	// context.
 	Timeout time.Duration
+	// MaxSize is rspamd's max_message, which it answers by hanging up: a larger
+	// message is not sent but ErrTooLarge. 0 sends all.
+	MaxSize int64
 	// Width is how many scans run at once, Queue how many may wait.
 	Width, Queue int
 }
@@ -128,6 +131,9 @@ const (
 // Scan sends a message and returns rspamd's opinion; limit.ErrCrowded says
 // that too many scans wait already.
 func (r *Rspamd) Scan(ctx context.Context, m *Message) (*Score, error) {
+	if r.o.MaxSize > 0 && m.Size > r.o.MaxSize {
+		return nil, fmt.Errorf("rspamd: %w: %d octets", ErrTooLarge, m.Size)
+	}
 	ctx, cancel := within(ctx, r.o.Timeout)
 	defer cancel()
 	if err := r.gate.Enter(ctx); err != nil {

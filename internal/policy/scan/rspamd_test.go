@@ -57,7 +57,7 @@ end, score = 0.0, group = 'test' }
 
 // rspamd starts a real one that knows only the rules of the test and asks no
 // name server.
-func rspamd(t *testing.T) *Rspamd {
+func rspamd(t *testing.T) (r *Rspamd, filter MilterOptions) {
 	t.Helper()
 	dir := folder(t)
 	socket := filepath.Join(dir, "socket")
@@ -73,6 +73,8 @@ options {
 logging { type = "console"; level = "notice"; }
 lua = "DIR/rules.lua";
 worker "normal" { bind_socket = "DIR/socket mode=0600"; count = 1; }
+worker "rspamd_proxy" { bind_socket = "DIR/milter mode=0600"; milter = yes; timeout = 60s; count = 1;
+  upstream "local" { default = yes; self_scan = yes; } }
 actions { reject = 15; rewrite_subject = 9; add_header = 6; greylist = 4; subject = "SPAM: %s"; }
 `, "DIR", dir),
 	}
@@ -88,11 +90,13 @@ actions { reject = 15; rewrite_subject = 9; add_header = 6; greylist = 4; subjec
 	began := time.Now()
 	d := start(t, dir, socket, "rspamd", args...)
 	t.Logf("rspamd listens after %s with %s", time.Since(began).Round(time.Millisecond), d.resident(t))
-	r, err := NewRspamd(RspamdOptions{URL: "unix:" + socket, Dial: dialer, Timeout: time.Minute, Width: 2, Queue: 10})
+	var err error
+	r, err = NewRspamd(RspamdOptions{URL: "unix:" + socket, Dial: dialer, Timeout: time.Minute, Width: 2, Queue: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return r, MilterOptions{Name: "rspamd", Endpoint: Endpoint{"unix", filepath.Join(dir, "milter")}, Dial: dialer, Default: FallbackTempFail, MaxBody: 1 << 20,
+		ConnectTimeout: time.Minute, CommandTimeout: time.Minute, ContentTimeout: time.Minute}
 }
 
 func address(t testing.TB, s string) mail.Address {
@@ -116,7 +120,7 @@ func about(t *testing.T, text string) *Message {
 
 func TestRealRspamdJudges(t *testing.T) {
 	t.Parallel()
-	r := rspamd(t)
+	r, filter := rspamd(t)
 	if err := r.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -150,8 +154,46 @@ func TestRealRspamdJudges(t *testing.T) {
 		}
 	}
 	long := about(t, strings.Repeat("0123456789abcde\n", 2<<20/16))
-	if s, err := r.Scan(t.Context(), long); !errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrScanner) && !errors.Is(err, ErrDown) {
+	if s, err := r.Scan(t.Context(), long); !errors.Is(err, ErrDown) { // it hangs up, hence MaxSize
 		t.Errorf("too large: %+v, %v", s, err)
+	}
+	r.o.MaxSize = 1 << 20
+	if s, err := r.Scan(t.Context(), about(t, strings.Repeat("x", 1<<20))); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("too large to be sent: %+v, %v", s, err)
+	}
+	t.Run("as a milter", func(t *testing.T) { rspamdAsMilter(t, filter) })
+}
+
+// rspamdAsMilter asks the same rspamd by the milter protocol.
+func rspamdAsMilter(t *testing.T, filter MilterOptions) {
+	s := NewMilters(filter).Session()
+	defer s.Close()
+	s.Macro("i", "q1")
+	talk(t, s, "helo")
+	header := []byte("From: Bob <b@example.test>\r\nSubject: hello\r\nX-Old: 1\r\n\r\n")
+	for _, c := range []struct {
+		text   string
+		action MilterAction
+		code   int
+		header string // of the result; "" for unchanged
+	}{
+		{"nothing", MilterPass, 0, ""},
+		{"word-reject", MilterReject, 554, ""},
+		{"word-soft", MilterTempFail, 451, ""},
+		{"word-fields", MilterPass, 0, "X-Two: first\r\nFrom: Bob <b@example.test>\r\nSubject: hello\r\nX-One: plain\r\n\r\n"},
+		{"word-subject", MilterPass, 0, "From: Bob <b@example.test>\r\nSubject: SPAM: hello\r\nX-Old: 1\r\n\r\n"},
+	} {
+		ctx := t.Context()
+		s.Mail(ctx, address(t, "b@example.test"))
+		s.Rcpt(ctx, address(t, "x@example.test"))
+		s.Data(ctx)
+		a, err := s.Content(ctx, header, section(c.text+"\r\n"))
+		if err != nil || s.Err() != nil || a.Action != c.action || a.Reply.Code != c.code {
+			t.Errorf("%s: %+v, %v, %v", c.text, a, err, s.Err())
+		}
+		if got := string(a.Edits.Header(header)); c.header != "" && got != c.header {
+			t.Errorf("%s: header %q", c.text, got)
+		}
 	}
 }
 

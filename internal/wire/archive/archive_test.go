@@ -110,8 +110,11 @@ const bzip2Program = "QlpoOTFBWSZTWciP98cAAAJGBEAAAAIAEAQAIAAwzTQYyGqnF3JFOFCQyI
 
 func walk(t *testing.T, file []byte, l Limits) *Report {
 	t.Helper()
-	// One octet at a time finds what depends on how the input is cut.
-	r, err := Walk(iotest.OneByteReader(bytes.NewReader(file)), l)
+	var cut io.Reader = iotest.HalfReader(bytes.NewReader(file))
+	if len(file) < 100_000 { // one octet at a time finds what depends on how the input is cut
+		cut = iotest.OneByteReader(bytes.NewReader(file))
+	}
+	r, err := Walk(cut, l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,20 +11,33 @@ import (
 )
 
 // greylistSort is an order of a list: by key, or by a time, newest first, and
-// then by key.
+// then by key. after goes on behind a cursor.
 type greylistSort struct {
 	order, after string
 	time         func(g store.GreylistRow) time.Time
 }
 
-var greylistSorts = map[string]greylistSort{
-	"":    {order: `client`, after: `client > ?`},
-	"key": {order: `client`, after: `client > ?`},
-	"last": {order: `last DESC, client`, after: `last <= ? AND (last < ? OR client > ?)`,
-		time: func(g store.GreylistRow) time.Time { return g.Last }},
-	"first": {order: `first DESC, client`, after: `first <= ? AND (first < ? OR client > ?)`,
-		time: func(g store.GreylistRow) time.Time { return g.First }},
+// greylistSorts has each order twice. Searches look at every entry, which is
+// quickest in the order entries lie in, so theirs keep the engines from indexes.
+var greylistSorts = map[string]struct{ all, search greylistSort }{
+	"": byKey, "key": byKey,
+	"last": {
+		greylistSort{`last DESC, client`, `last <= ? AND (last < ? OR client > ?)`, lastOf},
+		greylistSort{`+last DESC, client`, `+last <= ? AND (last < ? OR client > ?)`, lastOf},
+	},
+	"first": {
+		greylistSort{`first DESC, client`, `first <= ? AND (first < ? OR client > ?)`, firstOf},
+		greylistSort{`+first DESC, client`, `+first <= ? AND (first < ? OR client > ?)`, firstOf},
+	},
 }
+
+var byKey = struct{ all, search greylistSort }{
+	greylistSort{`client`, `client > ?`, nil},
+	greylistSort{`client || ''`, `client || '' > ?`, nil},
+}
+
+func lastOf(g store.GreylistRow) time.Time  { return g.Last }
+func firstOf(g store.GreylistRow) time.Time { return g.First }
 
 // cursor is what a page says of its last entry: the key, with the time before
 // it in orders by time.
@@ -50,9 +63,13 @@ func (o greylistSort) arguments(cursor string) ([]any, error) {
 
 // List implements store.Greylist.
 func (g *greylist) List(ctx context.Context, f store.GreylistFilter) (page store.GreylistPage, err error) {
-	sort, ok := greylistSorts[f.Sort]
+	sorts, ok := greylistSorts[f.Sort]
 	if !ok {
 		return page, fmt.Errorf("greylist: sort by %q: %w", f.Sort, store.ErrInvalid)
+	}
+	sort := sorts.all
+	if f.Search != "" {
+		sort = sorts.search
 	}
 	limit := pageOf(f.Limit)
 	err = g.s.read(ctx, func(t tx) error {
@@ -88,9 +105,9 @@ func (o greylistSort) conditions(f store.GreylistFilter) (where string, args []a
 		all = append(all, o.after)
 	}
 	if f.Confirmed != nil && *f.Confirmed {
-		all = append(all, `confirmed > 0`)
+		all = append(all, `+confirmed > 0`)
 	} else if f.Confirmed != nil {
-		all = append(all, `confirmed = 0`)
+		all = append(all, `+confirmed = 0`)
 	}
 	if f.Search != "" {
 		p := containing(f.Search)

@@ -262,8 +262,7 @@ func (s *reports) SweepReports(ctx context.Context, before time.Time) (removed i
 				return err
 			}
 		}
-		n, err := t.exec(`DELETE FROM dmarc_seen WHERE (day, domain, hash) IN
-			(SELECT day, domain, hash FROM dmarc_seen WHERE day <= ? ORDER BY day LIMIT ?)`, before.Add(-24*time.Hour), sweepStep)
+		n, err := sweepSeen(t, before.Add(-24*time.Hour))
 		removed = len(old) + int(n)
 		return err
 	})
@@ -271,4 +270,18 @@ func (s *reports) SweepReports(ctx context.Context, before time.Time) (removed i
 		return 0, err
 	}
 	return removed, nil
+}
+
+// sweepSeen removes some combinations of the days up to one. They lie in the
+// order of the key, so the first ones end at the last that is read.
+func sweepSeen(t *txn, day time.Time) (int64, error) {
+	var last []any
+	err := t.query(`SELECT day, domain, hash FROM dmarc_seen WHERE day <= ? ORDER BY day, domain, hash LIMIT ?`, []any{day, sweepStep}, func(r row) error {
+		last = []any{r.int(0), r.text(1), r.text(2)}
+		return nil
+	})
+	if err != nil || last == nil {
+		return 0, err
+	}
+	return t.exec(`DELETE FROM dmarc_seen WHERE (day, domain, hash) <= (?, ?, ?)`, last...)
 }

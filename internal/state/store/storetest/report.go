@@ -22,6 +22,7 @@ var reportTests = []test{
 	{name: "TheBoundOfADayKeepsNewOnesOut", run: seenBound},
 	{name: "TheBoundHoldsForNotesMadeTogether", run: seenTogether},
 	{name: "OldReportsAndDaysAreSwept", run: reportsSwept},
+	{name: "ADayIsSweptInSteps", run: seenSteps},
 }
 
 func report(id string) store.DMARCReport {
@@ -282,5 +283,34 @@ func reportsSwept(e *env) {
 	}
 	if n, err := r.SweepReports(e.ctx, e.material(noon, "")[0].Day.Add(24*time.Hour)); err != nil || n != 5 {
 		e.t.Errorf("swept %d, %v; the day was over", n, err) // four reports and the day
+	}
+}
+
+func seenSteps(e *env) {
+	r := e.s.Reports()
+	const n = 2500
+	var all []store.DMARCSeen
+	for i := range n + 7 {
+		d := seen()
+		d.Source = netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
+		if i >= n {
+			d.Day = d.Day.Add(24 * time.Hour)
+		}
+		all = append(all, d)
+	}
+	e.must(r.Note(e.ctx, all, 0))
+	removed := 0
+	for {
+		some, err := r.SweepReports(e.ctx, noon.Add(24*time.Hour))
+		e.must(err)
+		if removed += some; some == 0 {
+			break
+		}
+		if some > 1000 {
+			e.t.Errorf("a step removed %d", some)
+		}
+	}
+	if left := len(e.material(noon.Add(24*time.Hour), "")); removed != n || left != 7 {
+		e.t.Errorf("removed %d, left %d of the next day", removed, left)
 	}
 }

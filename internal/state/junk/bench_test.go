@@ -4,8 +4,25 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
+
+// cpu reports the processor time of an operation, which a busy machine changes
+// less than the clock's. The returned function ends the measuring.
+func cpu(b *testing.B) func() {
+	begin := spent(b)
+	return func() { b.ReportMetric(float64((spent(b)-begin).Nanoseconds())/float64(b.N)/1000, "cpu-µs/op") }
+}
+
+func spent(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
 // letter is a message of about n octets of text with the words of the corpus.
 func letter(c *corpus, n int) []byte {
@@ -25,6 +42,7 @@ func BenchmarkRead(b *testing.B) {
 			m := parsed(letter(newCorpus(l, 1), size))
 			b.Run(fmt.Sprintf("%s/%dKB", l.name, size>>10), func(b *testing.B) {
 				b.ReportAllocs()
+				defer cpu(b)()
 				tokens := 0
 				for b.Loop() {
 					t, err := f.Read(m)
@@ -64,6 +82,7 @@ func BenchmarkScore(b *testing.B) {
 		for name, a := range map[string]Account{"200": 1, "large": 2} {
 			b.Run(fmt.Sprintf("%s/%dKB", name, size>>10), func(b *testing.B) {
 				b.ReportAllocs()
+				defer cpu(b)()
 				for b.Loop() {
 					score(b, f, a, tokens)
 				}
@@ -73,6 +92,7 @@ func BenchmarkScore(b *testing.B) {
 	tokens := read(b, f, letter(c, 20<<10))
 	for name, a := range map[string]Account{"200": 1, "large": 2} {
 		b.Run("cold/"+name, func(b *testing.B) {
+			defer cpu(b)()
 			for b.Loop() {
 				f.cache.mu.Lock()
 				f.cache.remove(a)
@@ -95,6 +115,7 @@ func BenchmarkLearn(b *testing.B) {
 					list = append(list, Lesson{1, "", Class(1 + i%2), read(b, f, letter(c, 4<<10))})
 				}
 				n := 0
+				defer cpu(b)()
 				for b.Loop() {
 					batch := make([]Lesson, together)
 					for i := range batch {
@@ -106,21 +127,7 @@ func BenchmarkLearn(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n), "µs/message")
 			})
 		}
-	}
-}
-
-// BenchmarkFile measures what a token takes on disk.
-func BenchmarkFile(b *testing.B) {
-	for b.Loop() {
-		f := newFilter(b)
-		full(b, f, 1, 190_000)
-		m, err := f.model(context.Background(), 1)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(float64(m.octets())/float64(m.entries()), "octets/token")
 	}
 }

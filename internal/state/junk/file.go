@@ -19,11 +19,11 @@ type file struct {
 	mark   int64 // of the key the hashes were made with
 	failed func(error)
 	// renewed is called when a new file has taken the place.
-	renewed      func()
-	write, read  *handle
-	generation   atomic.Int64
-	closed       bool // under both handles
-	renewedCount atomic.Int64
+	renewed     func()
+	write, read *handle
+	generation  atomic.Int64
+	closed      bool         // changed under both handles
+	setAsides   atomic.Int64 // files given up
 }
 
 // handle is a connection and the right to use it.
@@ -106,7 +106,7 @@ func openFile(path string, mark uint64, failed func(error), renewed func()) (*fi
 }
 
 func (f *file) complain(err error) {
-	f.renewedCount.Add(1)
+	f.setAsides.Add(1)
 	f.failed(fmt.Errorf("junk: %s is set aside, learning begins anew: %w", f.path, err))
 }
 
@@ -196,30 +196,31 @@ func (f *file) setAside() error {
 // use runs fn with a connection. If the file turns out damaged, fn runs once
 // more, on the new one.
 func (f *file) use(ctx context.Context, h *handle, fn func(*sqlite.Conn) error) error {
-	err, generation := f.once(ctx, h, fn)
+	generation, err := f.once(ctx, h, fn)
 	if !damaged(err) {
 		return err
 	}
 	if err := f.renew(generation, err); err != nil {
 		return err
 	}
-	err, _ = f.once(ctx, h, fn)
+	_, err = f.once(ctx, h, fn)
 	return err
 }
 
-func (f *file) once(ctx context.Context, h *handle, fn func(*sqlite.Conn) error) (error, int64) {
+// once also returns the generation of the file that fn saw.
+func (f *file) once(ctx context.Context, h *handle, fn func(*sqlite.Conn) error) (int64, error) {
 	if err := h.lock(ctx); err != nil {
-		return err, 0
+		return 0, err
 	}
 	defer h.unlock()
 	if h.conn == nil {
 		if f.closed {
-			return ErrClosed, 0
+			return 0, ErrClosed
 		}
 		// A new file could not be made; perhaps there is room now.
-		return errDamaged, f.generation.Load()
+		return f.generation.Load(), errDamaged
 	}
-	return fn(h.conn), f.generation.Load()
+	return f.generation.Load(), fn(h.conn)
 }
 
 // renew sets the file aside unless that was done since the generation.

@@ -29,7 +29,8 @@ type Options struct {
 	// Cache is the memory for models of accounts that mail comes for, beside
 	// the one of everybody; 0 means 32 MB.
 	Cache unit.Size
-	// Failed, if not nil, is told what went wrong in the background.
+	// Failed, if not nil, is told what went wrong in the background. It must
+	// not call the filter.
 	Failed func(error)
 }
 
@@ -120,7 +121,7 @@ type Stats struct {
 func (f *Filter) Stats() Stats {
 	f.cache.mu.Lock()
 	defer f.cache.mu.Unlock()
-	return Stats{Scored: f.scored.Load(), Learned: f.learned.Load(), Renewed: f.file.renewedCount.Load(), Octets: f.octets.Load(), Cached: f.cache.octets}
+	return Stats{Scored: f.scored.Load(), Learned: f.learned.Load(), Renewed: f.file.setAsides.Load(), Octets: f.octets.Load(), Cached: f.cache.octets}
 }
 
 // Score judges a message for one account. After an error (of the context, of

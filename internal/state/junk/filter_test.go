@@ -148,8 +148,7 @@ func TestWhatWasLearnedOutlivesARestart(t *testing.T) {
 		t.Errorf("learn after Close: %v", err)
 	}
 	f = openFilter(t, o)
-	after := score(t, f, 1, read(t, f, nil))
-	if after = score(t, f, 1, tokens); fmt.Sprint(after) != fmt.Sprint(before) || f.Stats().Octets != octets {
+	if after := score(t, f, 1, tokens); fmt.Sprint(after) != fmt.Sprint(before) || f.Stats().Octets != octets {
 		t.Errorf("%+v, %d octets; want %+v, %d", after, f.Stats().Octets, before, octets)
 	}
 	learn(t, f, Lesson{1, "s0", Spam, tokens})

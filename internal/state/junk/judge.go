@@ -19,7 +19,7 @@ const (
 	// maxWordsTelling bounds words of the text among them, which are the easiest
 	// to add: mail that learned spam full of dictionary words has made suspicious
 	// is still known by its author, links and form.
-	maxWordsTelling = 50
+	maxWordsTelling = 30
 
 	// borrowed is how many messages the experience of the other accounts is
 	// worth beside what an account has learned itself.

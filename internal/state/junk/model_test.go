@@ -81,7 +81,7 @@ func TestModelCountsLikeATable(t *testing.T) {
 	})
 }
 
-func TestRunsFindWhatevertheDistribution(t *testing.T) {
+func TestRunsFindWhateverTheDistribution(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
 	for name, hash := range map[string]func(i int) uint64{

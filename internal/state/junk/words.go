@@ -160,8 +160,12 @@ func unspaced(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsMark(r)
 	case r < 0x2E80:
 		return false
+	case r < 0x3400: // radicals, kana, bopomofo, old hangul; what is left between them are signs
+		return r < 0x2FE0 || 0x3005 <= r && r <= 0x3007 || 0x3041 <= r && r <= 0x3096 || 0x309D <= r && r <= 0x309F ||
+			0x30A1 <= r && r <= 0x30FA || 0x30FC <= r && r <= 0x318E || 0x31A0 <= r && r <= 0x31BF || 0x31F0 <= r && r <= 0x31FF
 	}
-	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Bopomofo) || r == 'ー' || r == '々'
+	return r < 0x4DC0 || 0x4E00 <= r && r < 0xA000 || 0xAC00 <= r && r < 0xD7A4 || // Han, Hangul
+		0xF900 <= r && r < 0xFB00 || 0x20000 <= r && r < 0x323B0
 }
 
 // invisible reports what is put inside words to hide them from filters.

@@ -36,6 +36,13 @@ type AccessRow struct {
 	Version int64 // for ErrConflict
 }
 
+// AccessChange is a change of many rules at once.
+type AccessChange struct {
+	Remove []int64
+	Set    []AccessRow
+	Add    []AccessRow
+}
+
 // AccessFilter selects rules; zero fields match everything.
 type AccessFilter struct {
 	Block  *bool
@@ -59,6 +66,9 @@ type Access interface {
 	Set(ctx context.Context, r AccessRow) error
 	// Remove takes a rule away; ErrNotFound.
 	Remove(ctx context.Context, id int64) error
+	// Apply does all of a change or nothing: removals first, then changes, then
+	// additions, each as Remove, Set and Add would.
+	Apply(ctx context.Context, c AccessChange) error
 	// Get finds a rule by name, whatever its case; ErrNotFound.
 	Get(ctx context.Context, name string) (AccessRow, error)
 	// List pages by name, disabled and expired rules included.

@@ -52,20 +52,9 @@ func freeName(t *txn, name string, id int64) error {
 
 // Add implements store.Access.
 func (a *access) Add(ctx context.Context, r store.AccessRow) (id int64, err error) {
-	if r.Name == "" {
-		return 0, fmt.Errorf("add rule: no name: %w", store.ErrInvalid)
-	}
 	err = a.change(ctx, a.s.write, "add rule "+r.Name, func(t *txn) error {
-		if err := freeName(t, r.Name, 0); err != nil {
-			return err
-		}
-		if id, err = t.newID(accessIDs); err != nil {
-			return err
-		}
-		return t.put(`INSERT INTO access_rule (id, name_key, name, folded, block, kind, value, discard, from_field, authenticated,
-			disabled, owner, reason, author, created, expires, hits, last_hit, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 1)`,
-			id, strings.ToLower(r.Name), r.Name, folded(r), r.Block, r.Kind, r.Value, r.Discard, r.FromField, r.Authenticated,
-			r.Disabled, r.Owner, r.Reason, r.Author, r.Created, r.Expires)
+		id, err = addRule(t, r)
+		return err
 	})
 	if err != nil {
 		return 0, err
@@ -73,40 +62,81 @@ func (a *access) Add(ctx context.Context, r store.AccessRow) (id int64, err erro
 	return id, nil
 }
 
+func addRule(t *txn, r store.AccessRow) (id int64, err error) {
+	if r.Name == "" {
+		return 0, fmt.Errorf("no name: %w", store.ErrInvalid)
+	}
+	if err := freeName(t, r.Name, 0); err != nil {
+		return 0, err
+	}
+	if id, err = t.newID(accessIDs); err != nil {
+		return 0, err
+	}
+	return id, t.put(`INSERT INTO access_rule (id, name_key, name, folded, block, kind, value, discard, from_field, authenticated,
+		disabled, owner, reason, author, created, expires, hits, last_hit, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 1)`,
+		id, strings.ToLower(r.Name), r.Name, folded(r), r.Block, r.Kind, r.Value, r.Discard, r.FromField, r.Authenticated,
+		r.Disabled, r.Owner, r.Reason, r.Author, r.Created, r.Expires)
+}
+
 // Set implements store.Access.
 func (a *access) Set(ctx context.Context, r store.AccessRow) error {
-	if r.Name == "" {
-		return fmt.Errorf("set rule %d: no name: %w", r.ID, store.ErrInvalid)
+	return a.change(ctx, a.s.write, "set rule "+r.Name, func(t *txn) error { return setRule(t, r) })
+}
+
+func setRule(t *txn, r store.AccessRow) error {
+	var stored int64
+	found, err := one(t, `SELECT version FROM access_rule WHERE id = ?`, []any{r.ID}, func(row row) error { stored = row.int(0); return nil })
+	switch {
+	case err != nil:
+		return err
+	case r.Name == "":
+		return fmt.Errorf("no name: %w", store.ErrInvalid)
+	case !found:
+		return store.ErrNotFound
+	case stored != r.Version:
+		return store.ErrConflict
 	}
-	return a.change(ctx, a.s.write, "set rule "+r.Name, func(t *txn) error {
-		var stored int64
-		found, err := one(t, `SELECT version FROM access_rule WHERE id = ?`, []any{r.ID}, func(row row) error { stored = row.int(0); return nil })
-		switch {
-		case err != nil:
-			return err
-		case !found:
-			return store.ErrNotFound
-		case stored != r.Version:
-			return store.ErrConflict
-		}
-		if err := freeName(t, r.Name, r.ID); err != nil {
-			return err
-		}
-		return t.put(`UPDATE access_rule SET name_key = ?, name = ?, folded = ?, block = ?, kind = ?, value = ?, discard = ?, from_field = ?,
-			authenticated = ?, disabled = ?, owner = ?, reason = ?, author = ?, created = ?, expires = ?, version = version + 1 WHERE id = ?`,
-			strings.ToLower(r.Name), r.Name, folded(r), r.Block, r.Kind, r.Value, r.Discard, r.FromField,
-			r.Authenticated, r.Disabled, r.Owner, r.Reason, r.Author, r.Created, r.Expires, r.ID)
-	})
+	if err := freeName(t, r.Name, r.ID); err != nil {
+		return err
+	}
+	return t.put(`UPDATE access_rule SET name_key = ?, name = ?, folded = ?, block = ?, kind = ?, value = ?, discard = ?, from_field = ?,
+		authenticated = ?, disabled = ?, owner = ?, reason = ?, author = ?, created = ?, expires = ?, version = version + 1 WHERE id = ?`,
+		strings.ToLower(r.Name), r.Name, folded(r), r.Block, r.Kind, r.Value, r.Discard, r.FromField,
+		r.Authenticated, r.Disabled, r.Owner, r.Reason, r.Author, r.Created, r.Expires, r.ID)
 }
 
 // Remove implements store.Access.
 func (a *access) Remove(ctx context.Context, id int64) error {
-	return a.change(ctx, a.s.remove, fmt.Sprintf("remove rule %d", id), func(t *txn) error {
-		n, err := t.exec(`DELETE FROM access_rule WHERE id = ?`, id)
-		if err == nil && n == 0 {
-			err = store.ErrNotFound
+	return a.change(ctx, a.s.remove, fmt.Sprintf("remove rule %d", id), func(t *txn) error { return removeRule(t, id) })
+}
+
+func removeRule(t *txn, id int64) error {
+	n, err := t.exec(`DELETE FROM access_rule WHERE id = ?`, id)
+	if err == nil && n == 0 {
+		err = store.ErrNotFound
+	}
+	return err
+}
+
+// Apply implements store.Access.
+func (a *access) Apply(ctx context.Context, c store.AccessChange) error {
+	return a.change(ctx, a.s.write, "change rules", func(t *txn) error {
+		for _, id := range c.Remove {
+			if err := removeRule(t, id); err != nil {
+				return fmt.Errorf("remove rule %d: %w", id, err)
+			}
 		}
-		return err
+		for _, r := range c.Set {
+			if err := setRule(t, r); err != nil {
+				return fmt.Errorf("set rule %s: %w", r.Name, err)
+			}
+		}
+		for _, r := range c.Add {
+			if _, err := addRule(t, r); err != nil {
+				return fmt.Errorf("add rule %s: %w", r.Name, err)
+			}
+		}
+		return nil
 	})
 }
 

@@ -23,6 +23,7 @@ var accessTests = []test{
 	{name: "SearchTakesTextAsItIs", run: rulesSearched},
 	{name: "ExpiredRulesAreSwept", run: rulesSwept},
 	{name: "EveryChangeButHitsRaisesTheVersion", run: rulesVersion},
+	{name: "ManyChangesAreDoneAllOrNone", run: rulesApplied},
 	{name: "OfManyWithANameOneIsAdded", run: rulesTogether},
 }
 

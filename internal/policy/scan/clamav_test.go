@@ -192,11 +192,41 @@ func TestEndpointsAreRead(t *testing.T) {
 	for text, want := range map[string]string{
 		"127.0.0.1:3310": "127.0.0.1:3310", "tcp:h:1": "h:1", "unix:/run/x": "unix:/run/x", "/run/x": "unix:/run/x",
 		"local:/run/x": "unix:/run/x", "inet:8891@localhost": "localhost:8891", "inet6:8891@[::1]": "[::1]:8891", "inet:h:1": "h:1",
-		"": "", "h": "", "inet:8891": "", ":25": "",
+		"": "", "h": "", "inet:8891": "", ":25": "", "unix:h:1": "", "local:x": "",
 	} {
 		e, err := ParseEndpoint(text)
 		if (err == nil) != (want != "") || err == nil && e.String() != want {
 			t.Errorf("%q: %v, %v", text, e, err)
 		}
 	}
+}
+
+func FuzzFinding(f *testing.F) {
+	for _, answer := range []string{"stream: OK", "stream: Eicar FOUND", "INSTREAM size limit exceeded. ERROR", "stream: \r\n FOUND"} {
+		f.Add(answer)
+	}
+	f.Fuzz(func(t *testing.T, answer string) {
+		got, err := finding(answer)
+		if got.Infected != (got.Signature != "") || err != nil && got.Infected || len(got.Signature) > maxWord || strings.ContainsAny(got.Signature, "\r\n\x00") {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		if err == nil && !got.Infected && answer != "stream: OK" && answer != "OK" {
+			t.Fatalf("%q counts as clean", answer)
+		}
+	})
+}
+
+func FuzzParseEndpoint(f *testing.F) {
+	for _, s := range []string{"127.0.0.1:1", "unix:/x", "inet:1@h", "local:x", "[::1]:2", "tcp:h:1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		e, err := ParseEndpoint(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseEndpoint(e.String()); err != nil || again != e {
+			t.Fatalf("%q: %+v, again %+v, %v", s, e, again, err)
+		}
+	})
 }

@@ -48,6 +48,9 @@ func ParseEndpoint(s string) (Endpoint, error) {
 	kind, rest, _ := strings.Cut(s, ":")
 	switch kind {
 	case "unix", "local":
+		if !strings.HasPrefix(rest, "/") {
+			return Endpoint{}, fmt.Errorf("%q is no address of a scanner: a socket needs its whole path", s)
+		}
 		s = rest
 	case "tcp":
 		return tcpEndpoint(rest)

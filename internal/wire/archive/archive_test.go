@@ -222,8 +222,9 @@ func TestBoundsEndTheWalk(t *testing.T) {
 	for range 5 {
 		nested = zipOf(t, entry{"in.zip", nested})
 	}
-	var many []entry
+	var many, folders []entry
 	for i := range 50 {
+		folders = append(folders, entry{fmt.Sprint(i, "/"), nil})
 		many = append(many, entry{fmt.Sprint(i), []byte("x")})
 	}
 	wide := make([]byte, 4<<20) // incompressible enough
@@ -244,6 +245,7 @@ func TestBoundsEndTheWalk(t *testing.T) {
 		{"output", gzipOf(t, "", tarOf(t, entry{"wide", wide}, entry{"z", nil})), Limits{Output: 1 << 20}, BoundOutput, 3},
 		{"depth", nested, Limits{}, BoundDepth, 4},
 		{"items", zipOf(t, many...), Limits{Items: 10}, BoundItems, 10},
+		{"folders", zipOf(t, folders...), Limits{Items: 10}, BoundItems, 1},
 		{"time", zipOf(t, many...), Limits{Expired: func() bool { return true }}, BoundTime, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -121,6 +121,9 @@ func (z *zipReader) swallowed(err error) error {
 
 // enter lists a member unless it is a folder.
 func (z *zipReader) enter(m *member, at int64) (int, error) {
+	if len(z.locals) >= z.w.limits.Items { // folders are no items, but cost memory
+		return -1, z.w.end(BoundItems)
+	}
 	z.locals[at] = -1
 	if m.folder() {
 		return -1, nil

@@ -24,7 +24,10 @@ import (
 	"posthorn/internal/base/seal"
 	"posthorn/internal/policy"
 	"posthorn/internal/server/manage"
+	"posthorn/internal/state/access"
+	"posthorn/internal/state/ban"
 	"posthorn/internal/state/directory"
+	"posthorn/internal/state/greylist"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/setting"
 	"posthorn/internal/state/store"
@@ -52,6 +55,10 @@ type House struct {
 	node      string // the name of this data folder among all nodes
 	box       *seal.Box
 	sources   policy.Sources
+	access    *access.Lists
+	bans      *ban.Book
+	greylist  *greylist.List
+	watch     *watch
 	handles   handles
 	stop      context.CancelFunc
 	ended     chan struct{}
@@ -150,6 +157,9 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	h.networks = machineNetworks()
 	h.Pipeline = policy.NewPipeline(h.handles.policy.Get().Rules(h.networks...))
 	h.Resolver = h.newResolver()
+	if err := h.openMemory(ctx); err != nil {
+		return err
+	}
 	h.sources = h.newSources()
 	h.Service = manage.New(manage.Options{Store: h.Store, Settings: h.Settings, Directory: h.Directory, Records: h.Records,
 		Pipeline: h.Pipeline, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Sources: h.looking(), Log: h.Log, Version: o.Version})
@@ -199,7 +209,7 @@ func (h *House) Close() error {
 	if h.Records != nil {
 		errs = append(errs, h.Records.Close())
 	}
-	return errors.Join(append(errs, h.Store.Close())...)
+	return errors.Join(append(errs, h.closeMemory(), h.Store.Close())...)
 }
 
 // Usage reads an account's usage against its quota.

@@ -109,7 +109,7 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 		return nil, err
 	}
 	who := auth.New(auth.Options{Directory: h.Directory, Accounts: h.Store.Directory(), Passwords: h.passwords, Settings: h.handles.login.Get,
-		Secret: secret, DefaultDomain: func() string { return h.handles.directory.Get().DefaultDomain }, Log: h.Log})
+		Secret: secret, Accountant: accountant{auth.NewLimiter(h.handles.login.Get), h.bans}, DefaultDomain: func() string { return h.handles.directory.Get().DefaultDomain }, Log: h.Log})
 	memory := limit.NewHeap(func() unit.Size { return h.handles.server.Get().Memory })
 	idents := ident.NewSource()
 	d.group = listen.NewGroup(listen.Options{Log: h.Log, Sessions: idents, Limits: h.limits,
@@ -119,7 +119,7 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 	door := accept.New(h.Store, accept.Options{Filed: h.filed, Lifetime: h.lifetime})
 	d.queues = h.newQueues(door, idents)
 	smtp := smtpd.New(smtpd.Deps{Settings: h.handles.smtp.Get, Hostname: h.handles.hostname, Policy: h.Pipeline, Directory: h.Directory,
-		Sources: h.sources, Store: h.Store, Door: door,
+		Sources: h.sources, Watch: h.watch, Results: h.handles.hostname, Store: h.Store, Door: door,
 		Idents: idents, Offer: func(listen.Info) sasl.Offer { return who.Offer() }, TLS: tlsFor(cert.SMTP), Tight: memory.Tight, Recorder: h.Records, Log: h.Log,
 		Guard: func(client netip.Addr, listener string, log *event.Logger) smtpd.Guard {
 			return who.Guard(client, listener, log)

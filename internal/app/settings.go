@@ -18,6 +18,7 @@ import (
 	"posthorn/internal/server/imapd"
 	"posthorn/internal/server/pop3d"
 	"posthorn/internal/server/smtpd"
+	"posthorn/internal/state/ban"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/setting"
@@ -90,6 +91,7 @@ type handles struct {
 	delivery    *setting.Handle[remote.Settings]
 	bounce      *setting.Handle[bounce.Settings]
 	record      *setting.Handle[record.Settings]
+	ban         *setting.Handle[ban.Settings]
 }
 
 // Declare registers every setting there is. docs/settings.md is made from it.
@@ -113,6 +115,7 @@ func declareAll(r *setting.Registry) handles {
 		delivery:    setting.Register[remote.Settings](r, "delivery"),
 		bounce:      setting.Register[bounce.Settings](r, "bounce"),
 		record:      setting.Register[record.Settings](r, "record"),
+		ban:         setting.Register[ban.Settings](r, "ban"),
 	}
 }
 

@@ -1,14 +1,67 @@
 package app
 
-import "posthorn/internal/policy"
+import (
+	"context"
+	"errors"
+
+	"posthorn/internal/base/limit"
+	"posthorn/internal/policy"
+	"posthorn/internal/policy/check"
+	"posthorn/internal/policy/evidence"
+	"posthorn/internal/state/access"
+	"posthorn/internal/state/ban"
+	"posthorn/internal/state/greylist"
+	"posthorn/internal/state/store"
+)
+
+// openMemory opens what the house remembers of strangers: lists, bans and
+// greylist.
+func (h *House) openMemory(ctx context.Context) (err error) {
+	if h.access, err = access.Open(ctx, h.Store.Access(), h.Log); err != nil {
+		return err
+	}
+	if h.bans, err = ban.Open(ctx, h.Store.Bans(), ban.Options{Settings: h.handles.ban.Get, Exempt: h.spared, Log: h.Log}); err != nil {
+		return err
+	}
+	h.greylist = greylist.Open(h.Store.Greylist(), greylist.Options{Rules: func() store.GreylistRules { return h.handles.policy.Get().Greylist.Rules() }, Log: h.Log})
+	h.watch = newWatch(h, h.bans)
+	return nil
+}
+
+// closeMemory writes down what is not yet.
+func (h *House) closeMemory() error {
+	var errs []error
+	if h.access != nil {
+		errs = append(errs, h.access.Close())
+	}
+	if h.bans != nil {
+		errs = append(errs, h.bans.Close())
+	}
+	if h.greylist != nil {
+		errs = append(errs, h.greylist.Close())
+	}
+	return errors.Join(errs...)
+}
 
 // newSources are what checks of live sessions may ask: those that count do.
 func (h *House) newSources() policy.Sources {
-	return policy.Sources{Usage: h, Senders: h.Directory}
+	authentic := func() *check.Authentic { return &h.handles.policy.Get().Authentic }
+	return policy.Sources{
+		Usage: h, Senders: h.Directory,
+		Names: evidence.NewNames(evidence.NameOptions{Resolver: h.Resolver}),
+		Authenticity: evidence.NewAuthenticity(evidence.Options{Resolver: h.Resolver, Hostname: h.handles.hostname,
+			TreeWalk: func() bool { return authentic().TreeWalk }, Forwarders: func() []string { return authentic().Forwarders },
+			SPFField: func() bool { return h.handles.policy.Get().SPF.Field }}),
+		Access: h.access, Bans: h.bans, Greylist: h.greylist,
+		Rates: rates{limit.NewWindows(limit.WindowsOptions{})}, Regulars: h.watch,
+	}
 }
 
 // looking are sources that tell the same and change nothing, for what is only
 // tried.
 func (h *House) looking() policy.Sources {
-	return h.sources
+	s := h.sources
+	s.Access, s.Greylist = h.access.Looking(), h.greylist.Looking()
+	s.Rates = peeking{s.Rates.(rates)}
+	return s
 }

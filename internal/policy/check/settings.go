@@ -27,6 +27,7 @@ type Settings struct {
 	Blocklists Blocklists
 	SPF        SPF `name:"spf"`
 	Greylist   Greylist
+	Unknown    Unknown
 	Authentic  Authentic
 	Size       Size
 	Recipients Recipients

@@ -41,6 +41,7 @@ type connection struct {
 
 	until time.Time // when a client that was turned away must be gone; zero: it was not
 
+	expelled  bool // banned meanwhile: the next command ends the session
 	outOfStep bool // input was waiting behind EHLO: no transaction until it was read
 
 	opened          time.Time

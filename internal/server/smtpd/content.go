@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"posthorn/internal/policy/evidence"
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/mime"
 	"posthorn/internal/wire/smtp"
@@ -22,12 +23,13 @@ type content struct {
 	limit  int64 // 0: none
 	most   int64 // where patience ends, 0: never
 	over   bool
-	folded bool             // the first line continues the field before it, which would be ours
-	failed error            // of the store; the rest is read and dropped, to stay in step
-	chunks bool             // content by BDAT: ends watches it
-	ends   smtp.LineEnds    // DATA has its own watch
-	normal *smtp.Normalizer // nil unless line ends are mended
-	buf    []byte           // what normal writes
+	folded bool               // the first line continues the field before it, which would be ours
+	failed error              // of the store; the rest is read and dropped, to stay in step
+	chunks bool               // content by BDAT: ends watches it
+	ends   smtp.LineEnds      // DATA has its own watch
+	normal *smtp.Normalizer   // nil unless line ends are mended
+	strip  *evidence.Stripper // takes out what others say in our name; nil: nothing
+	buf    []byte             // what normal writes
 	meter  meter
 }
 
@@ -42,6 +44,9 @@ func newContent(tx *transaction) (*content, error) {
 	b.most = b.limit + b.limit/2
 	if s.c.settings.BareLineEnds == "normalise" && !tx.binary {
 		b.normal = &smtp.Normalizer{}
+	}
+	if r := s.c.server.Results; r != nil && s.facts.Login == nil {
+		b.strip = evidence.NewStripper(r(), kept{b})
 	}
 	b.meter.until = time.Now().Add(s.c.settings.MessageTime)
 	return b, nil
@@ -75,6 +80,22 @@ func (b *content) Write(p []byte) (int, error) {
 }
 
 func (b *content) store(p []byte) {
+	if b.strip != nil {
+		_, _ = b.strip.Write(p) // kept never fails
+		return
+	}
+	b.keep(p)
+}
+
+// kept is where the stripper writes to.
+type kept struct{ b *content }
+
+func (k kept) Write(p []byte) (int, error) {
+	k.b.keep(p)
+	return len(p), nil
+}
+
+func (b *content) keep(p []byte) {
 	if _, err := b.draft.Write(p); err != nil {
 		b.failed = err
 		return
@@ -87,7 +108,34 @@ func (b *content) finish() (*mime.Structure, error) {
 	if b.normal != nil {
 		b.store(b.normal.End(b.buf[:0]))
 	}
+	if b.strip != nil {
+		_ = b.strip.Close() // kept never fails
+	}
 	return b.parser.Close(), b.failed
+}
+
+// later is the content as checks read it: most messages need no second look.
+type later struct {
+	draft store.Draft
+	body  store.Body
+	err   error
+}
+
+// ReadAt implements io.ReaderAt.
+func (l *later) ReadAt(p []byte, off int64) (int, error) {
+	if l.body == nil && l.err == nil {
+		l.body, l.err = l.draft.Open()
+	}
+	if l.err != nil {
+		return 0, l.err
+	}
+	return l.body.ReadAt(p, off)
+}
+
+func (l *later) close() {
+	if l.body != nil {
+		_ = l.body.Close() // it was only read
+	}
 }
 
 // close gives draft and parser back; the draft stays with the store if it was

@@ -14,11 +14,6 @@ func (c *connection) greet() error {
 	if c.ctx.Err() != nil {
 		return c.end(c.goodbye())
 	}
-	if c.guard != nil {
-		if err := c.guard.Connect(); err != nil {
-			return c.end(replyBlocked.Because(err))
-		}
-	}
 	s := c.session
 	d := s.judge(policy.Connect)
 	s.step("connect", "", d.Reply)

@@ -64,6 +64,9 @@ func (c *connection) step() error {
 
 // run checks that the command may come now and asks its handler.
 func (c *connection) run(row *command, cmd smtp.Command) outcome {
+	if c.expelled {
+		return says(replyExpelled)
+	}
 	if row.handle == nil || row.only == smtpOnly && c.lmtp || row.only == lmtpOnly && !c.lmtp {
 		return says(replyUnknown)
 	}

@@ -44,6 +44,9 @@ func (s *session) rcpt(arg string) outcome {
 	d := s.judge(policy.Rcpt)
 	if d.Refuses() {
 		f.Refused++
+		if d.Reply.Enhanced == noSuchRecipient {
+			s.watchUnknown(r.Recipient.String())
+		}
 		return s.rcptStep(r.Recipient.String(), d.Reply)
 	}
 	if d.Action != policy.Discard {
@@ -56,6 +59,15 @@ func (s *session) rcpt(arg string) outcome {
 	f.Accepted++
 	tx.taken++
 	return s.rcptStep(r.Recipient.String(), replyRcpt)
+}
+
+// watchUnknown tells of an address nobody has. Who is banned for it hears so at
+// the next command.
+func (s *session) watchUnknown(address string) {
+	f := s.facts
+	if w := s.c.server.Watch; w != nil && f.Login == nil && f.Trust == policy.Untrusted {
+		s.c.expelled = s.c.expelled || w.UnknownRecipient(f, address)
+	}
 }
 
 // tooMany refuses recipients unseen, and in the end the client.

@@ -38,6 +38,7 @@ var (
 	replyFolded        = reply.New(554, reply.E(5, 6, 0), "The first line of the header begins with white space")
 	replyLoginEnded    = reply.New(421, reply.E(4, 7, 0), "Your login has ended, closing connection").Closing()
 	replyNoTLS         = reply.New(454, reply.E(4, 7, 0), "TLS not available due to temporary reason")
+	replyExpelled      = reply.New(421, reply.E(4, 7, 0), "Too many unknown recipients, your host is blocked").Closing()
 	replyTurnedAway    = reply.New(503, reply.E(5, 7, 1), "No service for your host")
 	replyEnough        = reply.New(421, reply.E(4, 7, 0), "No service for your host, closing connection").Closing()
 	replyManyRcpt      = reply.New(452, reply.E(4, 5, 3), "Too many recipients")

@@ -51,12 +51,20 @@ type Directory interface {
 // Guard lets one client log in, counts and logs its failures over all
 // protocols, and says what they cost; *auth.Guard does.
 type Guard interface {
-	// Connect reports a client that is to be sent away unheard.
-	Connect() error
 	Begin(mechanism string, b sasl.ChannelBinding, offered []sasl.Mechanism) (sasl.Server, error)
 	Account() store.AccountRow
 	Penalty() (delay time.Duration, last bool)
 	ProtocolError()
+}
+
+// Watch is told what strangers do, over all sessions and nodes: it bans, and
+// knows who is known for good mail.
+type Watch interface {
+	// UnknownRecipient is told of a recipient that nobody here has (M-SEC-ADV-04,
+	// B1G-BAN-01), and reports that the client is not let in any more.
+	UnknownRecipient(f *policy.Facts, address string) (over bool)
+	// Accepted is told of a message taken from outside.
+	Accepted(f *policy.Facts)
 }
 
 // Store is the part of store.Store a session uses itself.
@@ -87,6 +95,11 @@ type Deps struct {
 	// Offer says which mechanisms the listener has; TLS and Binding are the
 	// session's to fill. PlaintextWithoutTLS also lifts SCRAM (M-GEN-06).
 	Offer func(listen.Info) sasl.Offer
+	// Watch is told what strangers do; nil watches nobody.
+	Watch Watch
+	// Results is our name in Authentication-Results fields: those that claim to be
+	// ours are taken out of what comes in. "" takes none out; nil means "".
+	Results func() string
 	// TLS is nil, or returns nil, where STARTTLS is not offered.
 	TLS func() *tls.Config
 	// Tight reports that memory is short; nil means never. New transactions

@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"posthorn/internal/base/event"
@@ -116,23 +117,40 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 	if err != nil {
 		return refusal(accept.ReplyTo(err))
 	}
+	whole := later{draft: b.draft}
+	defer whole.close()
 	s.facts.ReadContent(structure)
 	s.facts.BareCRLF = bare
+	s.facts.Content = &policy.Message{Structure: structure, Body: &whole, Size: b.draft.Size()}
 	d := s.judge(policy.Content)
+	s.facts.Content = nil
 	if d.Refuses() {
 		return refusal(d.Reply)
 	}
 	end := record.Discarded
 	if d.Action != policy.Discard && len(tx.env.Recipients) > 0 {
 		end = record.Accepted
-		c := &accept.Content{Body: b.draft, Structure: structure, Trace: tx.trace(), Complete: s.facts.Kind == policy.Submission, Host: s.c.server.Hostname()}
+		c := &accept.Content{Body: b.draft, Structure: structure, Trace: tx.head(&d.Effects), Complete: s.facts.Kind == policy.Submission, Host: s.c.server.Hostname()}
 		if err := s.c.server.Door.Accept(s.c.work, &tx.env, c); err != nil {
 			return refusal(accept.ReplyTo(err))
 		}
 	}
 	s.c.taken++
 	s.c.penalty.delivered()
+	if w := s.c.server.Watch; w != nil && end == record.Accepted && s.facts.Login == nil {
+		w.Accepted(s.facts)
+	}
 	return reply.New(250, reply.E(2, 0, 0), "queued as "+tx.env.Key.String()), end
+}
+
+// head is what is put before the message: what the checks found out, and our
+// trace field.
+func (tx *transaction) head(e *policy.Effects) []byte {
+	trace := tx.trace()
+	if len(e.Fields) == 0 {
+		return trace
+	}
+	return append([]byte(strings.Join(e.Fields, "")), trace...)
 }
 
 // refusal pairs a reply with the word of the record.

@@ -61,10 +61,6 @@ func (c trial) run(t *testing.T, r Resolver) {
 	}
 }
 
-// unknownToServers pass in memory but not by way of base/dns, which asks for no
-// name with a space and leaves out mail exchangers that are no host names.
-var unknownToServers = map[string]bool{"macro-mania-in-domain": true, "mx-colon-domain": true, "mx-colon-domain-ip4mapped": true}
-
 // TestSuiteOfRFC7208 runs the official suite, all of it: marks of other
 // people's tests in its file ("skip") are not heeded. Each test is asked of
 // memory, then of name servers by way of base/dns.
@@ -87,9 +83,6 @@ func TestSuiteOfRFC7208(t *testing.T) {
 		for name, c := range s.Tests {
 			count++
 			for by, r := range map[string]Resolver{"memory": z, "servers": served} {
-				if by == "servers" && unknownToServers[name] {
-					continue
-				}
 				t.Run(s.Description+"/"+name+"/"+by, func(t *testing.T) { c.run(t, r) })
 			}
 		}

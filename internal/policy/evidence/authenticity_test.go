@@ -342,6 +342,24 @@ func TestSlowKeysDoNotSaveForgedMail(t *testing.T) {
 	})
 }
 
+// Each of the three parts ends in its time, however long the resolver would try.
+func TestNoPartTakesLongerThanItMay(t *testing.T) {
+	t.Parallel()
+	text := sign(t, author("example.org", "r"), sample)
+	synctest.Test(t, func(t *testing.T) {
+		z := authority.New(t)
+		z.Behave("*", authority.Behaviour{Drop: true})
+		a := authenticity(z)
+		a.o.Timeout = time.Second
+		start := time.Now()
+		got := judged(a, text).Authentication(t.Context())
+		if took := time.Since(start); took != 3*time.Second || got.DMARC.Result != "temperror" {
+			t.Errorf("%v, %+v", took, got)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
 // An outage is temperror everywhere, and nothing else.
 func TestAnOutageRefusesNobody(t *testing.T) {
 	t.Parallel()

@@ -183,6 +183,17 @@ func TestListsAreTriedBeforeTheyAreUsed(t *testing.T) {
 	}
 }
 
+func TestAListThatAnswersHalfTheTrialFails(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []string{"1.0.0.127.bl.example.org", "2.0.0.127.bl.example.org"} {
+		a := authority.New(t, "2.0.0.127.bl.example.org. A 127.0.0.2\n1.0.0.127.bl.example.org. TXT x")
+		a.Behave(broken, servfail)
+		if r := names(a).CheckList(t.Context(), "bl.example.org"); r.V4.State != ListFails || !strings.Contains(r.V4.Text, "no answer") {
+			t.Errorf("%s: %v", broken, r)
+		}
+	}
+}
+
 func FuzzPlain(f *testing.F) {
 	f.Add("a\r\n550 b\x00ü \xff  c ")
 	f.Fuzz(func(t *testing.T, text string) {

@@ -3,6 +3,7 @@ package evidence
 import (
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 func TestRowsOfOurReportsSayWhatWasSeen(t *testing.T) {
 	t.Parallel()
 	const rua = "; rua=mailto:d@example.org"
-	signed := sign(t, author("mail.example.org", "e"), sign(t, author("example.net", "r"), sample))
+	signed := sign(t, author("example.net", "r"), sign(t, author("mail.example.org", "e"), sample))
 	const defaults = "; np=reject; adkim=r; aspf=r; pct=100; ri=86400; fo=0; rua=mailto:d@example.org"
 	day := time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC)
 	base := store.DMARCSeen{Day: day, Domain: "example.org", Source: v4, HeaderFrom: "example.org", EnvelopeFrom: "example.org", Count: 1,
@@ -32,7 +33,11 @@ func TestRowsOfOurReportsSayWhatWasSeen(t *testing.T) {
 		"the aligned signature of two": {text: signed, record: "p=reject" + rua, want: func(s *store.DMARCSeen) {
 			s.DKIM, s.DKIMDomain, s.DKIMSelector, s.DKIMRaw = "pass", "mail.example.org", "e", "pass"
 		}},
-		"the one that passes": {text: signed, record: "p=reject; adkim=s" + rua, want: func(s *store.DMARCSeen) {
+		"the first, none is aligned": {text: signed, record: "p=reject; adkim=s" + rua, want: func(s *store.DMARCSeen) {
+			s.DKIMDomain, s.DKIMSelector, s.DKIMRaw = "example.net", "r", "pass"
+			s.Policy = "v=DMARC1; p=reject; sp=reject; np=reject; adkim=s; aspf=r; pct=100; ri=86400; fo=0; rua=mailto:d@example.org"
+		}},
+		"the one that passes": {text: strings.Replace(signed, "d=example.net; s=r", "d=example.net; s=x", 1), record: "p=reject; adkim=s" + rua, want: func(s *store.DMARCSeen) {
 			s.DKIMDomain, s.DKIMSelector, s.DKIMRaw = "mail.example.org", "e", "pass"
 			s.Policy = "v=DMARC1; p=reject; sp=reject; np=reject; adkim=s; aspf=r; pct=100; ri=86400; fo=0; rua=mailto:d@example.org"
 		}},

@@ -59,6 +59,8 @@ type Access interface {
 // was found by.
 type matches struct {
 	client, sender, recipient []*access.Rule
+	// author are the rules by sender that ask to look at the From field too.
+	author []*access.Rule
 	// shared are the tests that rules lift for every recipient accepted so
 	// far, because of whom; counted says that there is one (M-SEC-BW-05).
 	shared  Tests
@@ -75,19 +77,21 @@ func (m *matches) find(stage Stage, f *Facts) {
 	case Connect:
 		*m = matches{client: f.Access.Client(f.Client.Unmap())}
 	case Mail:
-		m.sender, m.recipient = nil, nil
+		m.sender, m.recipient, m.author = nil, nil, nil
 		m.shared, m.because, m.counted = 0, nil, false
 		if !f.Sender.IsNull() {
 			m.sender = f.Access.Sender(f.Sender)
 		}
 	case Rcpt:
 		m.recipient = f.Access.Recipient(f.Recipient)
+	case Data:
+		m.recipient = nil // from here on all of them count together
 	case Content:
-		m.recipient = nil
+		m.recipient, m.author = nil, nil
 		for _, a := range f.From {
 			for _, r := range f.Access.Sender(a) {
-				if r.FromField && !slices.Contains(m.sender, r) {
-					m.sender = append(m.sender, r)
+				if r.FromField && !slices.Contains(m.author, r) {
+					m.author = append(m.author, r)
 				}
 			}
 		}
@@ -122,7 +126,7 @@ func (m *matches) lifted(ctx context.Context, stage Stage, t Tests, f *Facts) *a
 	if t == 0 {
 		return nil
 	}
-	for _, list := range [...][]*access.Rule{m.client, m.sender, m.recipient} {
+	for _, list := range [...][]*access.Rule{m.client, m.sender, m.recipient, m.author} {
 		for _, r := range list {
 			if !r.Block && Skips(r.Kind)&t != 0 && counts(ctx, r, f) {
 				return r

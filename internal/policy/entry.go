@@ -17,7 +17,8 @@ type Entry struct {
 	// Exempt says who is not asked at all.
 	Exempt Exemption
 	// Test is what allow rules call the check; 0: they cannot lift it. What the
-	// check finds is recorded even then, unless it is Costly.
+	// check finds is recorded even then, unless it is Costly: asking takes time, or
+	// is remembered by a source and would count for neighbours.
 	Test   Tests
 	Costly bool
 	// AtOnce gives a refusal of stages Connect to Mail where it occurs.

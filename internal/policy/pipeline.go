@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -170,6 +171,8 @@ type ledger struct {
 	missing string
 	// rulesOf are the rules of the lists that match.
 	rulesOf matches
+	// hits are the allow rules that took part at this stage.
+	hits []*access.Rule
 	// held are refusals waiting for RCPT, by the stage they come from.
 	held [Mail + 1]Decision
 }
@@ -177,7 +180,7 @@ type ledger struct {
 // begin forgets what a new beginning makes void: EHLO drops what HELO led to,
 // MAIL begins a transaction.
 func (l *ledger) begin(stage Stage, f *Facts) {
-	l.results, l.inputs = l.results[:0], l.inputs[:0]
+	l.results, l.inputs, l.hits = l.results[:0], l.inputs[:0], l.hits[:0]
 	f.judging = stage
 	if stage > Mail {
 		return
@@ -243,7 +246,8 @@ func (l *ledger) end(ctx context.Context, stage Stage, f *Facts, d *Decision, ap
 
 // hit counts that a rule took part, once for each stage it did.
 func (l *ledger) hit(f *Facts, rule *access.Rule) {
-	if f.Recorded == nil {
+	if f.Recorded == nil && !slices.Contains(l.hits, rule) {
+		l.hits = append(l.hits, rule)
 		f.Access.Hit(rule)
 	}
 }

@@ -151,15 +151,26 @@ func (g *grey) again(r store.GreylistRules) time.Duration {
 	return max(0, g.First.Add(r.Interval).Sub(g.At))
 }
 
-// Block returns the block rule of one of the kinds that matches the attempt,
+// Block returns the block rule of one of the kinds that matches the envelope,
 // nil if none does. The pipeline lets allow rules win over it.
 func (f *Facts) Block(kinds ...access.Kind) *access.Rule {
 	m := &f.ledger.rulesOf
 	for _, list := range [...][]*access.Rule{m.client, m.sender, m.recipient} {
-		for _, r := range list {
-			if r.Block && r.Live(f.Time) && slices.Contains(kinds, r.Kind) {
-				return r
-			}
+		if r := f.block(list, kinds...); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// BlockAuthor returns the block rule by sender that asks for the From field
+// and matches it, nil if none does. Those of the envelope had their say at RCPT.
+func (f *Facts) BlockAuthor() *access.Rule { return f.block(f.ledger.rulesOf.author, access.Sender) }
+
+func (f *Facts) block(list []*access.Rule, kinds ...access.Kind) *access.Rule {
+	for _, r := range list {
+		if r.Block && r.Live(f.Time) && slices.Contains(kinds, r.Kind) {
+			return r
 		}
 	}
 	return nil

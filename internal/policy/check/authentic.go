@@ -97,6 +97,8 @@ func (a *Authentic) dmarc(ctx context.Context, f *policy.Facts) policy.Verdict {
 	}
 	wish := ""
 	switch {
+	case d.Sampled && d.Policy == "reject":
+		wish = a.Quarantine // RFC 7489 §6.6.4: one step less
 	case d.Sampled:
 		return policy.Passed("the domain leaves this message out of its policy (pct)")
 	case d.Policy == "reject":

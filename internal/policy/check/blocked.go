@@ -28,7 +28,7 @@ func blockedRecipient(_ context.Context, f *policy.Facts) policy.Verdict {
 
 // blockedAuthor applies block rules by sender that ask for it to the From field.
 func blockedAuthor(_ context.Context, f *policy.Facts) policy.Verdict {
-	return block(f, f.Block(access.Sender), reply.New(550, reply.E(5, 7, 1), "From address rejected: access denied"))
+	return block(f, f.BlockAuthor(), reply.New(550, reply.E(5, 7, 1), "From address rejected: access denied"))
 }
 
 func block(f *policy.Facts, r *access.Rule, refusal reply.Reply) policy.Verdict {

@@ -163,19 +163,20 @@ func (n *Names) heloMatch(ctx context.Context, f *policy.Facts) policy.Verdict {
 		return policy.Passed("names of clients are not looked up (policy.names.reverse)")
 	}
 	r := f.Reverse(ctx)
+	name := r.Verified() // anybody can claim the others (B1G-GEN-05)
 	helo := strings.ToLower(strings.TrimSuffix(f.Helo, "."))
 	f.Saw("helo", helo)
 	switch {
 	case r.Finding == policy.Failed:
 		return policy.Refused(reply.New(451, reply.E(4, 4, 3), "Your host name cannot be looked up now"), "the name of the client cannot be looked up now")
-	case r.Finding == policy.Unknown, helo == r.Name && r.Name != "":
+	case r.Finding == policy.Unknown, helo == name && name != "":
 		return policy.Passed("the HELO name is the client's name")
-	case n.HeloMatch == "domain" && r.Name != "" && sameDomain(helo, r.Name):
-		return policy.Passed("the HELO name is in the domain of the client's name " + r.Name)
+	case n.HeloMatch == "domain" && name != "" && sameDomain(helo, name):
+		return policy.Passed("the HELO name is in the domain of the client's name " + name)
 	}
-	have := r.Name
+	have := name
 	if have == "" {
-		have = "nothing"
+		have = "nothing that leads back to it"
 	}
 	return policy.Refused(reply.New(550, reply.E(5, 7, 1), "HELO name does not match your host name"),
 		"the client calls itself "+quote(f.Helo)+" and is "+have+" in DNS")

@@ -32,7 +32,7 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "Hosts that failed too often, or tried too many addresses that do not exist, are sent away at the door until their time is over.",
 		},
 		{
-			Stage: policy.Connect, Name: "connection-rate", Setting: "policy.rate.connections", Worst: policy.Drop, Exempt: local | classes, AtOnce: true, Mode: s.Rate.Mode, Test: policy.TestClient,
+			Stage: policy.Connect, Name: "connection-rate", Setting: "policy.rate.connections", Worst: policy.Drop, Exempt: local | classes, AtOnce: true, Mode: s.Rate.Mode, Test: policy.TestClient, Costly: true,
 			IDs: []string{"M-SEC-CON-04", "M-SEC-CON-03"}, Check: policy.CheckFunc(s.Rate.atConnect), Replies: []string{"421 4.7.0"},
 			Doc: "A host that connects too often in a minute, or has sent too many messages in it, is refused until the minute is over.",
 		},
@@ -62,7 +62,7 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "The name a client gives itself must fit its name in DNS, if that is demanded.",
 		},
 		{
-			Stage: policy.Mail, Name: "message-rate", Setting: "policy.rate.messages", Worst: policy.Defer, Exempt: local | classes, AtOnce: true, Mode: s.Rate.Mode, Test: policy.TestClient,
+			Stage: policy.Mail, Name: "message-rate", Setting: "policy.rate.messages", Worst: policy.Defer, Exempt: local | classes, AtOnce: true, Mode: s.Rate.Mode, Test: policy.TestClient, Costly: true,
 			IDs: []string{"M-SEC-CON-03"}, Check: policy.CheckFunc(s.Rate.atMail), Replies: []string{"450 4.7.1"},
 			Doc: "A host that has sent too many messages in a minute is put off until it is over.",
 		},
@@ -167,7 +167,7 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "A mailbox that is full takes no more mail, for now or for good as the setting says.",
 		},
 		{
-			Stage: policy.Rcpt, Name: "greylist", Setting: "policy.greylist.scope", Worst: policy.Defer, Exempt: policies | policy.FromTrusted | policy.FromLogin, Mode: s.Greylist.Mode, Test: policy.TestGreylist,
+			Stage: policy.Rcpt, Name: "greylist", Setting: "policy.greylist.scope", Worst: policy.Defer, Exempt: policies | policy.FromTrusted | policy.FromLogin, Mode: s.Greylist.Mode, Test: policy.TestGreylist, Costly: true,
 			IDs: []string{"B1G-GREY-01", "B1G-GREY-02", "B1G-GREY-03", "B1G-GREY-04", "B1G-GREY-06", "B1G-GREY-07", "B1G-CLS-05"}, Check: s.Greylist.check(&s.Blocklists, &s.SPF), Replies: []string{"451 4.7.1"},
 			Doc: "An unknown client is asked to try again later, once; a mail server does that by itself.",
 		},

@@ -161,7 +161,13 @@ func (h *House) exempt(client netip.Addr) bool {
 	}
 	f := &policy.Facts{Listener: "smtp", Client: client}
 	h.Pipeline.Classify(f)
-	return f.Trust != policy.Untrusted
+	switch {
+	case f.Trust == policy.TrustedClass:
+		return true
+	case f.Trust != policy.Untrusted:
+		return h.handles.connections.Get().PerHostExemptTrusted
+	}
+	return h.watch.allowed(client.Unmap())
 }
 
 // run opens the doors and waits for the end.

@@ -63,8 +63,11 @@ type Connections struct {
 	// PerListener is the most connections of one listener; 0 is no bound.
 	PerListener int `default:"0" min:"0" max:"1000000"`
 	// PerHost is the most connections from one IPv4 address or IPv6 /64
-	// (M-SEC-CON-02); 0 is no bound. Loopback and trusted clients are exempt.
+	// (M-SEC-CON-02); 0 is no bound. This machine, clients of class trusted and
+	// those with an allow rule by address or network are exempt.
 	PerHost int `default:"20" min:"0" max:"100000"`
+	// PerHostExemptTrusted leaves other trusted clients out of that bound too.
+	PerHostExemptTrusted bool `default:"true"`
 }
 
 // Validate refuses a share larger than the whole.

@@ -22,50 +22,6 @@ import (
 // floors, from the ground up. Imports go only down.
 var floors = []string{"base", "wire", "state", "policy", "flow", "server", "app"}
 
-// siblings are the imports between rooms of one floor.
-var siblings = map[string]string{
-	"app -> app/boot":                "what stands in the bootstrap file decides how the house is opened",
-	"app/cli -> app":                 "the command line starts servers and opens houses",
-	"app/cli -> app/boot":            "the bootstrap file is read before anything else",
-	"base/event -> base/ident":       "log lines carry session and message identifiers",
-	"base/seal -> base/durable":      "the key file must be on the disk before it is used",
-	"base/limit -> base/unit":        "budgets are sizes",
-	"flow/accept -> flow/trace":      "trace fields are written at acceptance",
-	"flow/bounce -> flow/accept":     "a notification is accepted like any other message",
-	"flow/bounce -> flow/queue":      "a final failure reaches it through an interface of the queue",
-	"flow/local -> flow/queue":       "it implements the queue's Deliverer",
-	"flow/local -> flow/accept":      "what an address here forwards is accepted anew",
-	"flow/relay -> flow/queue":       "it implements the queue's Deliverer",
-	"flow/queue -> flow/route":       "recipients are grouped by where they go next",
-	"flow/remote -> flow/route":      "it delivers to the destination that route chose",
-	"flow/local -> flow/trace":       "trace fields are written at filing",
-	"flow/remote -> flow/queue":      "it implements the queue's Deliverer",
-	"policy/check -> policy":         "a check implements policy's interface and judges its facts",
-	"policy/evidence -> policy":      "it answers what policy's checks ask",
-	"policy/check -> policy/scan":    "settings name scanners and rules of attachments in its words",
-	"server/admin -> server/manage":  "every administrative operation exists once",
-	"server/api -> server/manage":    "every administrative operation exists once",
-	"server/imapd -> server/auth":    "failed logins are counted across all protocols together",
-	"server/imapd -> server/listen":  "a protocol server is handed connections by the doors",
-	"server/pop3d -> server/auth":    "failed logins are counted across all protocols together",
-	"server/pop3d -> server/listen":  "a protocol server is handed connections by the doors",
-	"server/smtpd -> server/auth":    "failed logins are counted across all protocols together",
-	"server/smtpd -> server/listen":  "a protocol server is handed connections by the doors",
-	"state/access -> state/store":    "rules are rows like everything else",
-	"state/ban -> state/store":       "bans outlive a restart and reach other nodes as rows",
-	"state/greylist -> state/store":  "who came back is kept in rows",
-	"state/directory -> state/store": "names are resolved against stored accounts and aliases",
-	"state/mailbox -> state/store":   "a selected mailbox is a copy of the store's rows, kept fresh by its changes",
-	"state/setting -> state/store":   "versions of settings are rows like everything else",
-	"state/store -> state/blob":      "bodies lie in segments beside the database; a commit names both",
-	"wire/authres -> wire/mime":      "fields are found in a header section the way the message parser finds them",
-	"wire/arc -> wire/dkim":          "an ARC set is signed like DKIM: octets, canonical forms and keys are the same",
-	"wire/imap -> wire/mime":         "ENVELOPE and BODYSTRUCTURE are written from a parsed message",
-	"wire/imap -> wire/sasl":         "AUTHENTICATE carries SASL exchanges",
-	"wire/pop3 -> wire/sasl":         "AUTH carries SASL exchanges",
-	"wire/smtp -> wire/sasl":         "AUTH carries SASL exchanges",
-}
-
 // dialers are the packages that open connections by net.Dialer or net.Dial,
 // always to an IP address or a path, never to a name.
 var dialers = map[string]string{
@@ -203,7 +159,7 @@ func TestImportsGoDown(t *testing.T) {
 			case toFloor > floor:
 				t.Errorf("%s: %s imports %s, which is above it", f.at(pos), from, to)
 			case toFloor == floor && there != here && siblings[from+" -> "+to] == "":
-				t.Errorf("%s: %s imports its sibling %s; say why in siblings of internal/layers_test.go", f.at(pos), from, to)
+				t.Errorf("%s: %s imports its sibling %s; say why in internal/layers_siblings_test.go", f.at(pos), from, to)
 			}
 		}
 	}

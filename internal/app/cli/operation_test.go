@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -156,6 +158,25 @@ var uses = []use{
 	{"queue-remove-many", "/queue?recipient=else.test&confirm=true", "", "queue remove --to else.test --yes"},
 	{"policy-list", "/policies", "", "policy list"},
 	{"policy-try", "/policies/try", `{"client":"192.0.2.1","from":"x@else.test","to":["admin@ours.test"],"size":"1MB"}`, "policy try --client 192.0.2.1 --rcpt admin@ours.test"},
+	{"list-list", "/lists?list=allow&kind=ip&search=x", "", "list list --block x"},
+	{"list-add", "/lists", `{"name":"one","list":"allow","kind":"sender","value":"eve@else.test","expires":"2099-01-01T00:00:00Z"}`, "list add two --block --network 198.51.100.0/24 --discard --expires 30d"},
+	{"list-show", "/lists/one", "", "list show two"},
+	{"list-set", "/lists/one", `{"reason":"because","forever":true}`, "list set two --disabled --no-discard"},
+	{"list-try", "/lists-try", `{"client":"192.0.2.1","from":"eve@else.test","to":["admin@ours.test"]}`, "list try --client 198.51.100.7 --from eve@else.test --to admin@ours.test"},
+	{"list-remove", "/lists/one", "", "list remove two"},
+	{"list-export", "/lists-file", "", "list export"},
+	{"list-import", "/lists-file", `{"file":"block ip 192.0.2.66\nallow domain .else.test"}`, "list import --dry-run RULES"},
+	{"ban-list", "/bans?kind=manual&ended=true", "", "ban list --kind day"},
+	{"ban-add", "/bans", `{"host":"192.0.2.7","reason":"spam","until":"2099-01-01T00:00:00Z"}`, "ban add 2001:db8::7 --for 7d --reason spam"},
+	{"ban-show", "/bans/192.0.2.7", "", "ban show 2001:db8::8"},
+	{"ban-lift", "/bans/192.0.2.7", "", "ban lift 2001:db8::7"},
+	{"ban-lift-all", "/bans?kind=day", "", "ban lift-all --yes"},
+	{"greylist-list", "/greylist?confirmed=yes&sort=last", "", "greylist list --waiting"},
+	{"greylist-confirm", "/greylist/192.0.2.8/confirm", "", "greylist confirm 2001:db8::8"},
+	{"greylist-show", "/greylist/192.0.2.8", "", "greylist show 2001:db8::8"},
+	{"greylist-except", "/greylist/192.0.2.8/except", "", "greylist except 2001:db8::8"},
+	{"greylist-remove", "/greylist/192.0.2.8", "", "greylist remove 2001:db8::8"},
+	{"greylist-reset", "/greylist?confirm=true", "", "greylist reset --yes"},
 	{"trace", "/trace?since=1h", "", "trace --since 1h"},
 	{"status", "/status", "", "status"},
 	{"dns-host", "/dns/host", "", "dns check"},
@@ -319,8 +340,16 @@ func TestEveryOperationByEachDoor(t *testing.T) {
 	}
 }
 
-// fill puts a message, or a change on trial, of its own into a case.
+// fill puts a message, a change on trial, or a file of rules of its own into a
+// case.
 func (b *bench) fill(text string) string {
+	if strings.Contains(text, "RULES") {
+		file := filepath.Join(b.t.TempDir(), "rules")
+		if err := os.WriteFile(file, []byte("block ip 192.0.2.67 # from a list\n"), 0o600); err != nil {
+			b.t.Fatal(err)
+		}
+		text = strings.ReplaceAll(text, "RULES", file)
+	}
 	if strings.Contains(text, "MESSAGE") {
 		text = strings.ReplaceAll(text, "MESSAGE", b.message())
 	}

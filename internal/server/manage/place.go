@@ -86,7 +86,7 @@ func target(in any) string {
 		if !slices.Contains(naming, name) || value.IsZero() {
 			return
 		}
-		switch value.Kind() {
+		switch value = reflect.Indirect(value); value.Kind() {
 		case reflect.String:
 			all = append(all, value.String())
 		case reflect.Slice:
@@ -106,7 +106,7 @@ func target(in any) string {
 }
 
 // naming are the fields by which an input without a path says what it is about.
-var naming = []string{"name", "address", "addresses", "set", "unset", "sender", "recipient", "destination", "state"}
+var naming = []string{"name", "address", "addresses", "set", "unset", "sender", "recipient", "destination", "state", "host", "list", "value"}
 
 // claimed is who the input says wants it.
 func claimed(in any) (who string) {

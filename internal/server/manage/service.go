@@ -6,6 +6,8 @@ import (
 
 	"posthorn/internal/base/event"
 	"posthorn/internal/policy"
+	"posthorn/internal/state/access"
+	"posthorn/internal/state/ban"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/setting"
@@ -24,6 +26,14 @@ type Options struct {
 	Sources policy.Sources
 	// Seal keeps a secret under a name (seal.Box.Seal); nil: none can be kept.
 	Seal func(name string, plain []byte) (string, error)
+	// Access and Bans are the settings of allow and block lists and of bans; nil
+	// stands for their defaults.
+	Access func() *access.Settings
+	Bans   func() *ban.Settings
+	// Greylist is the one that sessions ask; nil is that of the store.
+	Greylist GreylistKeeper
+	// GreylistKey is how the greylist names a client; nil is by its address.
+	GreylistKey func(netip.Addr) string
 	// Log tells of what was changed; nil is silent.
 	Log *event.Logger
 	// Resolver and Addresses, the machine's own, are for the reports on DNS.
@@ -50,7 +60,8 @@ func Operations() []Operation {
 		domainOperations(), accountOperations(),
 		aliasOperations("alias", "/aliases", false), aliasOperations("group", "/groups", true),
 		relayOperations(), relayDomainOperations(),
-		settingOperations(), queueOperations(), policyOperations(), traceOperations(), statusOperations(), tokenOperations(), dnsOperations(),
+		settingOperations(), queueOperations(), policyOperations(),
+		accessOperations(), banOperations(), greylistOperations(), traceOperations(), statusOperations(), tokenOperations(), dnsOperations(),
 	} {
 		all = append(all, list...)
 	}

@@ -259,3 +259,23 @@ func TestMailForALostRelayHostDoesNotGoDirectly(t *testing.T) {
 		t.Error("a relay without hosts became a direct way")
 	}
 }
+
+// FuzzTarget sees that a target in normal form stays as it is, and that a rule
+// takes it.
+func FuzzTarget(f *testing.F) {
+	for _, s := range []string{"bob@far.test", "Far.Test", ".far.test", "münchen.test", "..", ".", "@", "a@[192.0.2.1]", `"a b"@far.test`, "[192.0.2.1]"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		target, err := ParseTarget(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseTarget(target); err != nil || again != target {
+			t.Errorf("%q became %q became %q, %v", s, target, again, err)
+		}
+		if err := new(matcher).add(target, 0); err != nil || strings.ContainsAny(target, "\r\n") {
+			t.Errorf("%q became %q, %v", s, target, err)
+		}
+	})
+}

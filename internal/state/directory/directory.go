@@ -118,7 +118,7 @@ func (d *Directory) current(ctx context.Context) (generation uint64, err error) 
 		d.stale.Store(true)
 	default:
 	}
-	if now := d.o.Settings().Forwarding; d.forwarding.CompareAndSwap(!now, now) {
+	if now := d.o.Settings().Forwarding; now != d.forwarding.Load() && d.forwarding.CompareAndSwap(!now, now) {
 		d.cache.reset()
 	}
 	switch age := time.Since(d.start) - time.Duration(d.polled.Load()); {

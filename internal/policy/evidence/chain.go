@@ -55,9 +55,6 @@ func about(s authres.Result, author string) bool {
 // known reports a domain of the list: itself, or below an entry that begins with
 // a dot.
 func known(list []string, domain string) bool {
-	if domain == "" {
-		return false
-	}
 	for _, entry := range list {
 		name, below := strings.CutPrefix(strings.TrimSpace(entry), ".")
 		name, err := mail.ParseDomain(strings.TrimSuffix(name, "."))

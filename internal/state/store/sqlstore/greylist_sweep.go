@@ -61,9 +61,11 @@ func (g *greylist) evict(t *txn, n int64) (int64, error) {
 }
 
 // Sweep implements store.Greylist. A round of calls counts once, at its
-// beginning and outside of any writing transaction.
+// beginning and outside of any writing transaction. The count of a round that
+// somebody left is old, so only a call that counted itself ends one.
 func (g *greylist) Sweep(ctx context.Context, now time.Time, r store.GreylistRules) (removed int, more bool, err error) {
-	if !g.counted.Load() {
+	fresh := !g.counted.Load()
+	if fresh {
 		if err := g.count(ctx); err != nil {
 			return 0, false, fmt.Errorf("sweep greylist: %w", err)
 		}
@@ -87,5 +89,5 @@ func (g *greylist) Sweep(ctx context.Context, now time.Time, r store.GreylistRul
 	if err != nil {
 		return 0, false, fmt.Errorf("sweep greylist: %w", err)
 	}
-	return removed, more, nil
+	return removed, more || !fresh, nil
 }

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"errors"
 	"strings"
 
 	"posthorn/internal/base/mail"
@@ -9,8 +8,6 @@ import (
 	"posthorn/internal/wire/arc"
 	"posthorn/internal/wire/authres"
 )
-
-var errAuthor = errors.New("the From field cannot be read in one way")
 
 // chain is the result of ARC in policy's words. Of a chain that failed before
 // its last seal was verified nobody can say who sealed it.

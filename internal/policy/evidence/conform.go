@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"errors"
 	"hash/fnv"
 
 	"golang.org/x/net/publicsuffix"
@@ -10,6 +11,8 @@ import (
 	"posthorn/internal/wire/dkim"
 	"posthorn/internal/wire/dmarc"
 )
+
+var errAuthor = errors.New("the From field cannot be read in one way")
 
 // dmarc applies DMARC to what SPF and DKIM found, and sees which signatures are
 // aligned with the author.

@@ -175,3 +175,49 @@ func (f *Facts) block(list []*access.Rule, kinds ...access.Kind) *access.Rule {
 	}
 	return nil
 }
+
+// mark is what was found in the content, "" for nothing.
+type mark struct{ text, err string }
+
+// MarshalText implements encoding.TextMarshaler.
+func (m *mark) MarshalText() ([]byte, error) {
+	switch {
+	case m.err != "":
+		return []byte("failed " + m.err), nil
+	case m.text == "":
+		return []byte("no"), nil
+	}
+	return []byte("yes " + m.text), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *mark) UnmarshalText(b []byte) error {
+	*m = mark{}
+	word, rest, _ := strings.Cut(string(b), " ")
+	switch word {
+	case "failed":
+		m.err = rest
+	case "yes":
+		m.text = rest
+	}
+	return nil
+}
+
+// Mark looks for something in the content and returns how it is called there,
+// "" when it is not. name is the record's word for what is looked for.
+func (f *Facts) Mark(name string, look func(*Message) (string, error)) (string, error) {
+	m := learn(f, name, func() mark {
+		if f.Content == nil {
+			return mark{}
+		}
+		text, err := look(f.Content)
+		if err != nil {
+			return mark{err: err.Error()}
+		}
+		return mark{text: text}
+	})
+	if m.err != "" {
+		return "", sourceError(m.err)
+	}
+	return m.text, nil
+}

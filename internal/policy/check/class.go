@@ -239,6 +239,7 @@ func become(f *policy.Facts) {
 // asked at once; an allow rule that lifts the test of DNS lists lifts this too
 // (B1G-BL-03).
 func (c *classifier) listed(ctx context.Context, f *policy.Facts) {
+	c.s.Names.prefetch(ctx, f)
 	if f.ClassBy != "" || f.Lifted(ctx, policy.TestDNSBL) != "" {
 		return
 	}

@@ -69,6 +69,16 @@ func (n *Names) concerns(f *policy.Facts) bool {
 
 const notJudged = "names of such clients are not judged"
 
+// prefetch begins to look the client's name up, so that it is there when it is
+// needed: clients wait for the greeting meanwhile. The answer stays with the
+// resolver.
+func (n *Names) prefetch(ctx context.Context, f *policy.Facts) {
+	if n.Reverse && f.Kind == policy.MX && f.Names != nil && f.Recorded == nil && f.Client.IsValid() {
+		names, client := f.Names, f.Client.Unmap()
+		go names.Reverse(ctx, client)
+	}
+}
+
 // reverse looks the client's name up and has nothing against anybody.
 func (n *Names) reverse(ctx context.Context, f *policy.Facts) policy.Verdict {
 	if !n.Reverse || !f.Client.IsValid() {

@@ -28,6 +28,7 @@ type Settings struct {
 	SPF        SPF `name:"spf"`
 	Greylist   Greylist
 	Unknown    Unknown
+	Forwarded  Forwarded
 	Authentic  Authentic
 	Size       Size
 	Recipients Recipients

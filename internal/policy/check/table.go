@@ -197,6 +197,11 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "Whoever has logged in may name only addresses of the account in the From field.",
 		},
 		{
+			Stage: policy.Content, Name: "auto-forwarded", Setting: "policy.forwarded.mode", Worst: policy.Reject, Exempt: classes, Mode: s.Forwarded.Mode,
+			IDs: []string{"M-GEN-05"}, Check: policy.CheckFunc(s.Forwarded.check), Replies: []string{"550 5.7.1"},
+			Doc: "Mail that a user's own program forwards by itself is refused, if that is wanted.",
+		},
+		{
 			Stage: policy.Content, Name: "blocked-author", Setting: "posthorn list", Worst: policy.Reject, Exempt: policies, Fixed: true, Test: policy.TestBlock,
 			IDs: []string{"M-SEC-BW-04", "M-SEC-BW-08"}, Check: policy.CheckFunc(blockedAuthor), Replies: []string{"550 5.7.1"},
 			Doc: "A block rule by sender that asks for it looks at the From field too.",

@@ -49,7 +49,7 @@ func (s *session) step(verb, argument string, r reply.Reply) {
 // describe copies what is known by now about the session.
 func (s *session) describe() {
 	f, t := s.facts, &s.trace.Session
-	t.Kind, t.Trust, t.Helo = f.Kind.String(), f.Trust.String(), f.Helo
+	t.Kind, t.Trust, t.Helo, t.Hostname = f.Kind.String(), f.Trust.String(), f.Helo, f.Hostname
 	if f.Login != nil {
 		t.Account = int64(f.Login.ID)
 		if len(f.Login.Addresses) > 0 {

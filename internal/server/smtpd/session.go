@@ -110,6 +110,7 @@ func (s *session) drop() {
 	}
 	f := s.facts
 	f.Message, f.Accepted, f.Refused = ident.ID{}, 0, 0
+	f.Rest()
 }
 
 // limits are those in force for the session as it stands.

@@ -75,9 +75,11 @@ func (p *player) expected(w []string) (known bool, err error) {
 }
 
 func (p *player) result(name string, look func(*policy.Result) error) error {
-	for i := range p.last.Results {
-		if r := &p.last.Results[i]; r.Entry.Name == name {
-			return look(r)
+	for _, results := range [...][]policy.Result{p.last.Results, p.before} {
+		for i := range results {
+			if r := &results[i]; r.Entry.Name == name {
+				return look(r)
+			}
 		}
 	}
 	return fmt.Errorf("check %s is not in the results", name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +50,8 @@ type player struct {
 	pipeline *policy.Pipeline
 	facts    *policy.Facts
 	last     policy.Decision
+	// before are the results of stage Connect, as long as Greeting is the last.
+	before []policy.Result
 }
 
 func TestTranscripts(t *testing.T) {
@@ -141,6 +144,7 @@ func (p *player) session(w []string) (known bool, err error) {
 }
 
 func (p *player) judge(stage policy.Stage) {
+	p.before = nil
 	p.last = p.pipeline.Judge(context.Background(), stage, p.facts)
 }
 
@@ -169,8 +173,10 @@ func (p *player) connect(w []string) error {
 	if p.judge(policy.Connect); p.last.Refuses() {
 		return nil
 	}
+	before := slices.Clone(p.last.Results)
 	p.pipeline.Listed(context.Background(), f)
 	p.judge(policy.Greeting)
+	p.before = before
 	return nil
 }
 

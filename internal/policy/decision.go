@@ -27,6 +27,8 @@ type Decision struct {
 	// Results lists the checks asked or skipped, in order. It is valid until
 	// the next Judge with the same facts.
 	Results []Result
+
+	facts *Facts
 }
 
 // Result is what one check said and whether it counted.

@@ -93,7 +93,8 @@ const maxDelay = 2 * time.Minute
 // Judge asks the checks of a stage and returns what to do. The first Reject
 // or Drop wins; a Defer is remembered while later checks may still reject; a
 // refusal at Connect, Helo or Mail is held until RCPT unless its check
-// demands an earlier point (ORD-02). Judge never panics and keeps nothing of f.
+// demands an earlier point (ORD-02). Judge never panics; the
+// decision refers to f until it is recorded.
 func (p *Pipeline) Judge(ctx context.Context, stage Stage, f *Facts) Decision {
 	if stage == Connect || stage == Helo || f.ledger.rules == nil {
 		f.ledger.rules = p.rules.Load()
@@ -102,7 +103,7 @@ func (p *Pipeline) Judge(ctx context.Context, stage Stage, f *Facts) Decision {
 	l.begin(stage, f)
 	l.rulesOf.find(stage, f)
 	applies := applying(stage, f)
-	d := Decision{Stage: stage}
+	d := Decision{Stage: stage, facts: f}
 	if stage == Rcpt && applies&ToPostmaster == 0 {
 		l.release(&d)
 	}
@@ -116,13 +117,13 @@ func (p *Pipeline) Judge(ctx context.Context, stage Stage, f *Facts) Decision {
 			continue
 		}
 		mark := len(l.inputs)
+		l.missing = ""
 		if rule := l.rulesOf.lifted(ctx, stage, e.Test, f); rule != nil {
 			r.Skipped = "skipped by " + rule.Describe()
 			if l.hit(f, rule); e.Costly {
 				continue
 			}
 		}
-		l.missing = ""
 		ask(ctx, e, f, &r.Verdict)
 		r.Missing = l.missing
 		if own := l.inputs[mark:]; len(own) > 0 {
@@ -180,6 +181,7 @@ type ledger struct {
 // begin forgets what a new beginning makes void: EHLO drops what HELO led to,
 // MAIL begins a transaction.
 func (l *ledger) begin(stage Stage, f *Facts) {
+	l.unpack()
 	l.results, l.inputs, l.hits = l.results[:0], l.inputs[:0], l.hits[:0]
 	f.judging = stage
 	if stage > Mail {

@@ -30,12 +30,10 @@ func (q *Quota) Check(ctx context.Context, f *policy.Facts) policy.Verdict {
 	if d := f.Resolution.Deliveries; len(d) == 1 && d[0].Unlimited {
 		return policy.Passed("the mailbox has no quota")
 	}
-	u, err := f.Usage.Usage(ctx, account)
+	u, err := f.UsageOf(ctx, account)
 	if err != nil {
 		return policy.Unable("looking up the usage of the mailbox", err)
 	}
-	f.SawNumber("used", u.Bytes)
-	f.SawNumber("quota", u.LimitBytes)
 	size := max(int64(f.DeclaredSize), 1)
 	switch {
 	case u.LimitBytes > 0 && size > u.LimitBytes-u.Bytes:

@@ -17,6 +17,8 @@ var errDamaged = errors.New("record: damaged")
 type reader struct {
 	b   []byte
 	bad bool
+	// bare: the record is of the version before facts.
+	bare bool
 }
 
 func (r *reader) take(n int) []byte {
@@ -97,7 +99,12 @@ func (r *reader) duration() time.Duration { return time.Duration(r.varint()) }
 
 // decodeHead reads an attempt without its steps.
 func (r *reader) decodeHead(a *Attempt) {
-	if r.octet() != kindAttempt {
+	switch r.octet() {
+	case kindAttempt:
+		a.Complete = true
+	case kindBareAttempt:
+		r.bare = true
+	default:
 		r.bad = true
 		return
 	}
@@ -117,6 +124,9 @@ func (r *reader) decodeHead(a *Attempt) {
 	a.Size = r.varint()
 	a.Hops = int(r.varint())
 	a.Authors = r.texts(maxList)
+	if !r.bare {
+		a.Lost = int(min(r.uvarint(), 1<<30))
+	}
 }
 
 func decodeAttempt(b []byte) (Attempt, error) {
@@ -144,6 +154,9 @@ func (r *reader) step() Step {
 			s.Checks = append(s.Checks, r.check())
 		}
 	}
+	if !r.bare {
+		s.Facts = r.inputs()
+	}
 	return s
 }
 
@@ -153,19 +166,27 @@ func (r *reader) check() Check {
 		*text = r.text()
 	}
 	c.Cost = r.duration()
-	if n := r.count(maxList); n > 0 {
-		c.Inputs = make([]Input, n)
-		for i := range c.Inputs {
-			c.Inputs[i] = Input{Name: r.text(), Value: r.text()}
-		}
-	}
+	c.Inputs = r.inputs()
 	return c
+}
+
+func (r *reader) inputs() []Input {
+	n := r.count(maxList)
+	if n == 0 {
+		return nil
+	}
+	list := make([]Input, n)
+	for i := range list {
+		list[i] = Input{Name: r.text(), Value: string(r.take(r.count(maxValue)))}
+	}
+	return list
 }
 
 func decodeEvent(b []byte) (Event, error) {
 	r := &reader{b: b}
 	var e Event
-	if r.octet() != kindEvent {
+	kind := r.octet()
+	if kind != kindEvent && kind != kindBareEvent {
 		return e, errDamaged
 	}
 	e.ID = r.id()
@@ -175,6 +196,9 @@ func decodeEvent(b []byte) (Event, error) {
 		*s = r.text()
 	}
 	e.Next = r.time()
+	if kind == kindEvent {
+		e.Account, e.Message = r.varint(), r.varint()
+	}
 	if r.bad || len(r.b) > 0 {
 		return Event{}, errDamaged
 	}

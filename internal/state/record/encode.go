@@ -7,21 +7,28 @@ import (
 
 // A record is one octet of kind and its fields in order: numbers as varints,
 // texts and lists with their length before them, times in microseconds.
+//
+// The kind is also the version: 1 and 2 are attempts and events as they were
+// before steps had facts and events named copies. They are read, not written.
 const (
-	kindAttempt byte = 1
-	kindEvent   byte = 2
+	kindBareAttempt byte = 1
+	kindBareEvent   byte = 2
+	kindAttempt     byte = 3
+	kindEvent       byte = 4
 )
 
 // Bounds of one record; what is longer is cut, what is more is left out.
+// Values are what checks were told, which a rehearsal wants to read whole.
 const (
-	maxText = 1 << 10
-	maxList = 1 << 10
+	maxText  = 1 << 10
+	maxValue = 4 << 10
+	maxList  = 1 << 10
 )
 
-func appendText(b []byte, s string) []byte {
-	if len(s) > maxText {
-		s = s[:maxText]
-	}
+func appendText(b []byte, s string) []byte { return appendBounded(b, s, maxText) }
+
+func appendBounded(b []byte, s string, most int) []byte {
+	s = s[:min(len(s), most)]
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
 }
@@ -69,7 +76,8 @@ func appendHead(b []byte, a *Attempt) []byte {
 	b = appendTexts(b, a.Recipients)
 	b = binary.AppendVarint(b, a.Size)
 	b = binary.AppendVarint(b, int64(a.Hops))
-	return appendTexts(b, a.Authors)
+	b = appendTexts(b, a.Authors)
+	return binary.AppendUvarint(b, uint64(a.Lost))
 }
 
 func appendStep(b []byte, s *Step) []byte {
@@ -83,6 +91,16 @@ func appendStep(b []byte, s *Step) []byte {
 	for i := range checks {
 		b = appendCheck(b, &checks[i])
 	}
+	return appendInputs(b, s.Facts)
+}
+
+func appendInputs(b []byte, inputs []Input) []byte {
+	inputs = inputs[:min(len(inputs), maxList)]
+	b = binary.AppendUvarint(b, uint64(len(inputs)))
+	for i := range inputs {
+		b = appendText(b, inputs[i].Name)
+		b = appendBounded(b, inputs[i].Value, maxValue)
+	}
 	return b
 }
 
@@ -91,13 +109,7 @@ func appendCheck(b []byte, c *Check) []byte {
 		b = appendText(b, text)
 	}
 	b = appendDuration(b, c.Cost)
-	inputs := c.Inputs[:min(len(c.Inputs), maxList)]
-	b = binary.AppendUvarint(b, uint64(len(inputs)))
-	for i := range inputs {
-		b = appendText(b, inputs[i].Name)
-		b = appendText(b, inputs[i].Value)
-	}
-	return b
+	return appendInputs(b, c.Inputs)
 }
 
 func appendEvent(b []byte, e *Event) []byte {
@@ -108,5 +120,7 @@ func appendEvent(b []byte, e *Event) []byte {
 	for _, text := range [...]string{e.Recipient, e.Place, e.Reply, e.By} {
 		b = appendText(b, text)
 	}
-	return appendTime(b, e.Next)
+	b = appendTime(b, e.Next)
+	b = binary.AppendVarint(b, e.Account)
+	return binary.AppendVarint(b, e.Message)
 }

@@ -96,6 +96,11 @@ type Attempt struct {
 	Hops    int      `json:"hops,omitempty"`
 	Authors []string `json:"authors,omitempty"`
 	Outcome Outcome  `json:"outcome"`
+	// Complete: the steps hold their facts; attempts recorded by versions before
+	// facts do not. Lost is how many steps were left out of a session that talked
+	// on and on.
+	Complete bool `json:"complete"`
+	Lost     int  `json:"steps_lost,omitempty"`
 	// End is how long after Begin it was over.
 	End   time.Duration `json:"end_ns"`
 	Steps []Step        `json:"steps"`
@@ -118,6 +123,19 @@ type Step struct {
 	Setting string        `json:"setting,omitempty"`
 	Delay   time.Duration `json:"delay_ns,omitempty"`
 	Checks  []Check       `json:"checks,omitempty"`
+	// Facts are what the rules could look at in this step besides what the
+	// session, the argument and the inputs of checks say (package policy).
+	Facts []Input `json:"facts,omitempty"`
+}
+
+// Fact returns the first fact of the name.
+func (s *Step) Fact(name string) (value string, ok bool) {
+	for i := range s.Facts {
+		if s.Facts[i].Name == name {
+			return s.Facts[i].Value, true
+		}
+	}
+	return "", false
 }
 
 // Check is one check's part in a step.
@@ -153,6 +171,11 @@ type Event struct {
 	Reply string `json:"reply,omitempty"`
 	// By is who did it, for what people do.
 	By string `json:"by,omitempty"`
+	// Account and Message name the stored copy it is about, 0 for none. Events
+	// of a copy may be without ID: they join the message whose Filed event names
+	// the same copy.
+	Account int64 `json:"account,omitempty"`
+	Message int64 `json:"message,omitempty"`
 	// Next is when the next attempt is due; zero for never.
 	Next time.Time `json:"next,omitzero"`
 }

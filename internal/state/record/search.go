@@ -51,38 +51,57 @@ func (r *Recorder) Search(ctx context.Context, q Query) ([]Biography, error) {
 		q.Limit = defaultLimit
 	}
 	q.Limit = min(q.Limit, maxLimit)
-	q.Since, q.Until = q.Since.Truncate(time.Microsecond), q.Until.Truncate(time.Microsecond)
-	q.From, q.To = strings.ToLower(q.From), strings.ToLower(q.To)
-	if !q.ID.IsZero() && q.Since.IsZero() {
-		q.Since = q.ID.Time().Add(-slack)
-	}
-	list, err := r.attempts(ctx, q)
+	q.normal()
+	var list []Biography
+	err := r.attempts(ctx, q, func(a *Attempt) bool {
+		list = append(list, Biography{Attempt: a})
+		return len(list) < q.Limit
+	})
 	if err != nil {
 		return nil, err
 	}
 	return r.join(ctx, q, list)
 }
 
-// attempts finds the attempts of a query.
-func (r *Recorder) attempts(ctx context.Context, q Query) ([]Biography, error) {
+// Each calls fn with every attempt that matches, newest first, until fn says
+// stop. Limit does not count. It sees what was handed in before the call and
+// holds a few segments at a time, however many there are.
+func (r *Recorder) Each(ctx context.Context, q Query, fn func(*Attempt) (more bool)) error {
+	if err := r.Flush(ctx); err != nil {
+		return err
+	}
+	q.normal()
+	if err := r.attempts(ctx, q, fn); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// normal writes the query as records are compared with it.
+func (q *Query) normal() {
+	q.Since, q.Until = q.Since.Truncate(time.Microsecond), q.Until.Truncate(time.Microsecond)
+	q.From, q.To = strings.ToLower(q.From), strings.ToLower(q.To)
+	if !q.ID.IsZero() && q.Since.IsZero() {
+		q.Since = q.ID.Time().Add(-slack)
+	}
+}
+
+// attempts calls fn with the attempts of a query until it says stop.
+func (r *Recorder) attempts(ctx context.Context, q Query, fn func(*Attempt) bool) error {
 	keys := q.keys()
 	want := func(f filter) bool { return !slices.ContainsFunc(keys, func(k uint64) bool { return !f.has(k) }) }
-	var list []Biography
-	err := r.file.scan(ctx, q.Since, want, func(raw []byte) bool {
+	return r.file.scan(ctx, q.Since, want, func(raw []byte) bool {
 		records, err := split(raw)
 		if err != nil {
 			r.o.Failed(err)
 		}
 		for _, b := range slices.Backward(records) {
-			if a, ok := q.match(b); ok {
-				if list = append(list, Biography{Attempt: a}); len(list) == q.Limit {
-					return false
-				}
+			if a, ok := q.match(b); ok && !fn(a) {
+				return false
 			}
 		}
-		return true
+		return ctx.Err() == nil
 	})
-	return list, err
 }
 
 // keys are those every segment with a match must have.
@@ -106,7 +125,7 @@ func (q *Query) keys() []uint64 {
 // match decodes a record that fits. The head is read first, the steps only
 // then.
 func (q *Query) match(b []byte) (*Attempt, bool) {
-	if len(b) == 0 || b[0] != kindAttempt {
+	if len(b) == 0 || b[0] != kindAttempt && b[0] != kindBareAttempt {
 		return nil, false
 	}
 	var a Attempt

@@ -37,7 +37,7 @@ func (r *Recorder) Trace(s Session) *Trace {
 	if t == nil {
 		t = &Trace{}
 	}
-	*t = Trace{r: r, Attempt: Attempt{ID: s.ID, Session: s, Recipients: t.Recipients[:0]}, steps: t.steps[:0], last: t.last[:0], spare: t.spare}
+	*t = Trace{r: r, Attempt: Attempt{ID: s.ID, Session: s, Recipients: t.Recipients[:0], Complete: true}, steps: t.steps[:0], last: t.last[:0], spare: t.spare}
 	return t
 }
 
@@ -47,7 +47,7 @@ func (t *Trace) Spare() *Step {
 	if t == nil {
 		return &Step{}
 	}
-	t.spare = Step{Checks: t.spare.Checks[:0]}
+	t.spare = Step{Checks: t.spare.Checks[:0], Facts: t.spare.Facts[:0]}
 	return &t.spare
 }
 
@@ -73,6 +73,9 @@ func (t *Trace) Step(s *Step) {
 		t.refused = true
 	}
 	if len(t.steps) > maxSteps {
+		if len(t.last) > 0 {
+			t.Lost++
+		}
 		t.last = appendStep(t.last[:0], s)
 	} else {
 		t.steps = appendStep(t.steps, s)
@@ -101,7 +104,7 @@ func (t *Trace) Close(o Outcome) {
 	t.steps, t.last = t.steps[:t.prefix], t.last[:0]
 	t.open, t.refused = false, false
 	t.ID = t.Session.ID
-	t.Sender, t.HasSender, t.Recipients, t.Size, t.Hops, t.Authors = "", false, t.Recipients[:0], 0, 0, nil
+	t.Sender, t.HasSender, t.Recipients, t.Size, t.Hops, t.Authors, t.Lost = "", false, t.Recipients[:0], 0, 0, nil, 0
 }
 
 // Done ends the session. An open transaction is recorded as aborted, a

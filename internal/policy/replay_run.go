@@ -1,0 +1,288 @@
+package policy
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"posthorn/internal/state/record"
+	"posthorn/internal/state/store"
+)
+
+// stageOf is the stage a recorded step was judged at.
+func stageOf(verb string) (Stage, bool) {
+	switch verb {
+	case "connect":
+		return Connect, true
+	case "greeting":
+		return Greeting, true
+	case "EHLO", "HELO", "LHLO":
+		return Helo, true
+	case "MAIL":
+		return Mail, true
+	case "RCPT":
+		return Rcpt, true
+	case "DATA":
+		return Data, true
+	case "content":
+		return Content, true
+	}
+	return 0, false
+}
+
+// told is what the record says a step decided.
+func told(s *record.Step) ruling {
+	d := ruling{verb: s.Verb, check: s.Check, reply: s.Reply, reason: s.Reason, setting: s.Setting}
+	switch {
+	case strings.HasPrefix(s.Reply, "4"):
+		d.fate = FateDeferred
+	case strings.HasPrefix(s.Reply, "5"):
+		d.fate = FateRefused
+	case s.Check != "":
+		d.fate = FateDiscarded
+	default:
+		d.filed(s.Fact)
+	}
+	return d
+}
+
+// filed is the fate of mail that is taken, by its effects.
+func (d *ruling) filed(fact func(string) (string, bool)) {
+	if why, ok := fact(factQuarantine); ok {
+		d.fate, d.reason = FateHeld, why
+	} else if why, ok := fact(factJunk); ok {
+		d.fate, d.reason = FateJunk, why
+	}
+}
+
+// rerun is one attempt under other rules.
+type rerun struct {
+	p *Pipeline
+	a *record.Attempt
+	m *memory
+	f *Facts
+}
+
+// before collects what the record says.
+func (r *rerun) before() (o outcomes) {
+	var hello ruling
+	for i := range r.a.Steps {
+		s := &r.a.Steps[i]
+		stage, ok := stageOf(s.Verb)
+		if !ok {
+			continue
+		}
+		o.reached = stage
+		switch d := told(s); stage {
+		case Helo:
+			hello = d
+		case Rcpt:
+			o.rcpts = append(o.rcpts, d)
+		case Content:
+			o.content = d
+		default:
+			o.session = worse(o.session, d)
+		}
+	}
+	if o.reached == Helo { // the client may have tried another name first
+		o.session = worse(o.session, hello)
+	}
+	return o
+}
+
+func worse(a, b ruling) ruling {
+	if b.fate > a.fate {
+		b.missing, b.asks = firstOf(a, b)
+		return b
+	}
+	a.missing, a.asks = firstOf(a, b)
+	return a
+}
+
+func firstOf(a, b ruling) (missing, asks string) {
+	if a.missing != "" {
+		return a.missing, a.asks
+	}
+	return b.missing, b.asks
+}
+
+// after judges the steps anew until one refuses all.
+func (r *rerun) after() (o outcomes) {
+	r.p.Classify(r.f)
+	var hello ruling
+	for i := range r.a.Steps {
+		s := &r.a.Steps[i]
+		r.m.at = i
+		r.turn(s)
+		stage, ok := stageOf(s.Verb)
+		if !ok || stage >= Data && r.f.Accepted == 0 && r.f.OverLimit == 0 {
+			continue
+		}
+		if stage == Mail {
+			if o.session = worse(o.session, hello); o.session.fate >= FateDeferred {
+				break
+			}
+		}
+		o.reached = stage
+		switch stage {
+		case Rcpt:
+			o.rcpts = append(o.rcpts, r.rcpt(s))
+		case Helo:
+			hello = r.judge(Helo, s)
+		case Content:
+			o.content = r.content(s)
+		default:
+			o.session = worse(o.session, r.judge(stage, s))
+		}
+		if o.session.fate >= FateDeferred {
+			break
+		}
+	}
+	if o.reached == Helo {
+		o.session = worse(o.session, hello)
+	}
+	return o
+}
+
+// turn follows what changes a session besides the stages.
+func (r *rerun) turn(s *record.Step) {
+	f := r.f
+	switch {
+	case s.Verb == "STARTTLS":
+		f.TLS, f.Helo, f.ESMTP, f.Login = true, "", false, nil
+		if f.Kind == Submission && f.Listener == "smtp" {
+			f.Kind = MX
+		}
+	case s.Verb == "AUTH" && strings.HasPrefix(s.Reply, "2"):
+		if r.p.Limits(f).Auth { // else it would not have been offered
+			f.Login, f.Kind = &store.AccountRow{ID: store.AccountID(r.a.Account)}, Submission
+			if r.a.Login != "" {
+				f.Login.Addresses = append(f.Login.Addresses, address(r.a.Login))
+			}
+		}
+	case s.Verb == "EHLO" || s.Verb == "HELO" || s.Verb == "LHLO":
+		f.Helo, f.ESMTP = s.Argument, s.Verb != "HELO"
+	}
+}
+
+// judge asks a stage anew. A refusal that no check decided stays: it was the
+// server's own.
+func (r *rerun) judge(stage Stage, s *record.Step) ruling {
+	own := told(s)
+	if own.fate >= FateDeferred && own.check == "" {
+		return own
+	}
+	r.f.recall(stage, s, r.a)
+	var ahead ruling
+	if stage == Greeting {
+		ahead = r.listed()
+	}
+	ctx := context.Background()
+	d := r.p.Judge(ctx, stage, r.f)
+	if stage == Greeting && d.Delay > 0 && !d.Refuses() {
+		if spoke, known := r.spoke(s, d.Delay); !known {
+			ahead.missing, ahead.asks = "whether the client waits for the greeting", "greeting"
+		} else if spoke {
+			r.f.SpokeFirst = true
+			d = r.p.Judge(ctx, stage, r.f)
+		}
+	}
+	return worse(ahead, verdictOf(&d, s.Verb))
+}
+
+// listed asks what DNS lists ruling at the door.
+func (r *rerun) listed() (d ruling) {
+	r.f.ledger.missing = ""
+	r.p.Listed(context.Background(), r.f)
+	if r.f.ledger.missing != "" && r.f.ClassBy == "" {
+		d.missing, d.asks = r.f.ledger.missing, "listed-reject"
+	}
+	return d
+}
+
+// spoke says whether the client would have spoken within the delay, as far as
+// the record knows: it waited as long, or spoke.
+func (r *rerun) spoke(s *record.Step, delay time.Duration) (spoke, known bool) {
+	if _, ok := s.Fact(factSpokeFirst); !ok {
+		return false, s.Delay >= delay
+	}
+	waited := s.After
+	if r.m.at > 0 {
+		waited -= r.a.Steps[r.m.at-1].After
+	}
+	return waited <= delay, true
+}
+
+// rcpt judges one recipient anew.
+func (r *rerun) rcpt(s *record.Step) ruling {
+	own := told(s)
+	if own.fate >= FateDeferred && own.check == "" || !r.f.recall(Rcpt, s, r.a) {
+		r.f.Refused++
+		return own
+	}
+	d := r.p.Judge(context.Background(), Rcpt, r.f)
+	if d.Refuses() {
+		r.f.Refused++
+	} else {
+		r.f.Accepted++
+	}
+	return verdictOf(&d, s.Verb)
+}
+
+// tooBig is the session's own reply to content that outgrows what it announced.
+const tooBig = "552 5.3.4"
+
+// content judges the content anew. What was too big to be kept was never seen,
+// only counted.
+func (r *rerun) content(s *record.Step) ruling {
+	if len(s.Checks) > 0 || !strings.HasPrefix(s.Reply, tooBig) {
+		return r.judge(Content, s)
+	}
+	if limit := r.p.Limits(r.f).Size; limit > 0 && r.a.Size > int64(limit) {
+		return told(s)
+	}
+	return ruling{verb: s.Verb}
+}
+
+// verdictOf is what a decision comes to.
+func verdictOf(d *Decision, verb string) ruling {
+	v := ruling{verb: verb, check: d.Check, reason: d.Reason, setting: d.Setting}
+	switch {
+	case d.Refuses():
+		v.reply = d.Reply.String()
+		if v.fate = FateRefused; d.Action == Defer || d.Reply.Temporary() {
+			v.fate = FateDeferred
+		}
+	case d.Action == Discard:
+		v.fate = FateDiscarded
+	default:
+		v.effects(d)
+	}
+	for i := range d.Results {
+		r := &d.Results[i]
+		if r.Missing != "" && r.Mode == Enforce && r.Skipped == "" && v.missing == "" {
+			v.missing, v.asks = r.Missing, r.Entry.Name
+		}
+	}
+	return v
+}
+
+// effects is the fate of mail that is taken, and the check that wants it so.
+func (v *ruling) effects(d *Decision) {
+	why := d.Effects.Quarantine
+	switch {
+	case why != "":
+		v.fate = FateHeld
+	case d.Effects.Junk != "":
+		v.fate, why = FateJunk, d.Effects.Junk
+	default:
+		return
+	}
+	v.reason = why
+	for i := range d.Results {
+		if r := &d.Results[i]; r.Effects != nil && r.Mode == Enforce && (r.Effects.Quarantine == why || r.Effects.Junk == why) {
+			v.check, v.setting = r.Entry.Name, r.setting()
+			return
+		}
+	}
+}

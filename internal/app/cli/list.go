@@ -130,7 +130,7 @@ func savedRule(s *Streams, a manage.AccessSaved, done string) error {
 
 func warn(s *Streams, warnings []string) error {
 	for _, text := range warnings {
-		if _, err := fmt.Fprintln(s.Out, clean(wrap("Note: "+text, 78, ""))); err != nil {
+		if _, err := fmt.Fprintln(s.Out, wrap("Note: "+clean(text), 78, "")); err != nil {
 			return err
 		}
 	}

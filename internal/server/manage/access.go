@@ -203,7 +203,10 @@ func (s *Service) addAccess(ctx context.Context, in *AccessAddInput) (AccessSave
 	if table.Len() >= access.Most {
 		return AccessSaved{}, said{fmt.Sprintf("there are %d rules already, as many as can be; remove some, or write networks instead of addresses", table.Len()), store.ErrLimit}
 	}
-	if _, err := s.o.Store.Access().Add(ctx, r.AccessRow); err != nil {
+	switch _, err := s.o.Store.Access().Add(ctx, r.AccessRow); {
+	case errors.Is(err, store.ErrExists):
+		return AccessSaved{}, said{fmt.Sprintf("there is a rule called %s already; change it (posthorn list set), or give this one another name", r.Name), err}
+	case err != nil:
 		return AccessSaved{}, err
 	}
 	return s.savedRule(ctx, table, r)

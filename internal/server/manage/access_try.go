@@ -127,11 +127,13 @@ func effect(r *access.Rule) string {
 
 // sum says what comes of all together (M-SEC-BW-11).
 func (a *AccessAnswer) sum() {
-	var allow, perhaps, block bool
+	var allow, some, perhaps, block bool
 	for _, m := range a.Matches {
 		switch {
 		case m.Rule.List == "block":
 			block = true
+		case m.Rule.Kind == string(access.Recipient):
+			some = true
 		case m.Rule.Authenticated:
 			perhaps = true
 		default:
@@ -142,7 +144,9 @@ func (a *AccessAnswer) sum() {
 	case len(a.Matches) == 0:
 		a.Summary = "No rule matches: all checks apply."
 	case block && allow:
-		a.Summary = "Both lists match: the allow rule wins, and the block rule does nothing where it holds."
+		a.Summary = "Both lists match: the allow rule wins, the block rule does nothing."
+	case block && some:
+		a.Summary = "Both lists match: for the recipients that are allowed the block rule does nothing, for others it holds."
 	case block && perhaps:
 		a.Summary = "Both lists match: the allow rule wins if the sender's domain is authenticated; otherwise the block rule holds."
 	case block:

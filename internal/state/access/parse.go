@@ -51,6 +51,8 @@ func (r *Rule) check() error {
 	switch {
 	case strings.TrimSpace(r.Name) != r.Name || r.Name == "" || len(r.Name) > maxName || !printable(r.Name):
 		return wrong("name", "%q; give 1 to %d printable characters without space at the ends", clip(r.Name), maxName)
+	case strings.Trim(r.Name, ".") == "":
+		return wrong("name", "%q; give one that is not only dots", r.Name)
 	case len(r.Owner) > maxText || !printable(r.Owner):
 		return wrong("owner", "at most %d octets in one line, please", maxText)
 	case len(r.Reason) > maxText || !printable(r.Reason):

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"posthorn/internal/base/limit"
-	"posthorn/internal/state/store"
 )
 
 // loopback are the networks that are never banned, not even by hand: they are
@@ -15,16 +14,9 @@ var loopback = [...]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.Mus
 
 // ParseHost reads whom to ban: an address, or a network in CIDR form. An IPv6
 // address without a length means its /64, from which a client can choose
-// addresses freely; write /128 for one alone. Errors wrap store.ErrInvalid.
+// addresses freely; write /128 for one alone.
 func ParseHost(text string) (netip.Prefix, error) {
-	p, err := parseHost(strings.TrimSpace(text))
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%w: %w", store.ErrInvalid, err)
-	}
-	return p, nil
-}
-
-func parseHost(text string) (netip.Prefix, error) {
+	text = strings.TrimSpace(text)
 	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
 		return limit.Host(ip), nil
 	}
@@ -41,11 +33,11 @@ func parseHost(text string) (netip.Prefix, error) {
 // CheckManual refuses networks that must not be banned by hand, with the reason.
 func CheckManual(host netip.Prefix) error {
 	if host.Bits() == 0 {
-		return fmt.Errorf("%w: %s would ban everybody", store.ErrInvalid, host)
+		return fmt.Errorf("%s would ban everybody", host)
 	}
 	for _, p := range loopback {
 		if p.Overlaps(host) {
-			return fmt.Errorf("%w: %s has loopback addresses in it, from which this machine reaches itself; they are never banned", store.ErrInvalid, host)
+			return fmt.Errorf("%s is of %s, by which this machine reaches itself; that is never banned", host, p)
 		}
 	}
 	return nil

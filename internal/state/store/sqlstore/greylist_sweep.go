@@ -8,6 +8,10 @@ import (
 	"posthorn/internal/state/store"
 )
 
+// greylistStep is how many entries one sweep removes at most: less than others
+// wait for gladly, some 10 ms of the SQLite writer.
+const greylistStep = 500
+
 // Entries that wait for a retry in vain, and the three ways a confirmation ends.
 // Each condition stands twice because another node may renew an entry between
 // its being found and its being deleted. A + keeps the engines from an index
@@ -71,17 +75,17 @@ func (g *greylist) Sweep(ctx context.Context, now time.Time, r store.GreylistRul
 		}
 	}
 	err = g.s.remove(ctx, func(t *txn) error {
-		over, err := removeOver(t, now, r, sweepStep)
+		over, err := removeOver(t, now, r, greylistStep)
 		if err != nil {
 			return err
 		}
 		g.changed(t, -over)
-		removed, more = int(over), over == sweepStep
+		removed, more = int(over), over == greylistStep
 		excess := g.entries.Load() - over - int64(r.Most)
 		if more || r.Most <= 0 || excess <= 0 {
 			return nil
 		}
-		n, err := g.evict(t, min(excess, sweepStep-over))
+		n, err := g.evict(t, min(excess, greylistStep-over))
 		removed, more = int(over+n), n > 0 && n < excess
 		return err
 	})

@@ -89,8 +89,8 @@ func TestNodesSweepTheGreylistTogether(t *testing.T) {
 	}
 }
 
-// Lists change on one node while another reads them.
-func TestNodesShareListsAndBans(t *testing.T) {
+// Names, ids and versions are those of one list, whichever node adds to it.
+func TestNodesAddToListsTogether(t *testing.T) {
 	t.Parallel()
 	dsn := database(t)
 	here, there := openPG(t, dsn), openPG(t, dsn)

@@ -143,10 +143,13 @@ type Pace struct {
 	Shared bool
 }
 
-// MarshalText implements encoding.TextMarshaler. What it was against which
-// limit is not in it: Replay compares the count anew.
+// MarshalText implements encoding.TextMarshaler. The limit is not in it: Replay
+// compares the count anew.
 func (p Pace) MarshalText() ([]byte, error) {
 	b := strconv.AppendInt(nil, int64(p.Count), 10)
+	if p.Over {
+		b = append(b, " over"...)
+	}
 	if p.Shared {
 		b = append(b, " shared"...)
 	}
@@ -167,7 +170,8 @@ func (p *Pace) UnmarshalText(b []byte) (err error) {
 		}
 	}
 	count, rest, _ := strings.Cut(text, " ")
-	p.Shared = rest == "shared"
+	rest, p.Shared = strings.CutSuffix(rest, "shared")
+	p.Over = strings.TrimSpace(rest) == "over"
 	p.Count, err = strconv.Atoi(count)
 	return err
 }

@@ -69,25 +69,31 @@ func (f *Facts) Banned() (store.BanRow, bool) {
 	return b.Row, b.Held
 }
 
-// Pace counts one more event of the client host.
+// Pace counts one more event of the client host. What is over is not counted, so
+// it is one more than its record says.
 func (f *Facts) Pace(r Rate, most int, per time.Duration) Pace {
-	return f.pace("rate "+r.String(), most, func() Pace { return f.Rates.Count(r, f.Client.Unmap(), f.Time, most, per) })
+	p := f.pace("rate "+r.String(), func() Pace { return f.Rates.Count(r, f.Client.Unmap(), f.Time, most, per) })
+	if f.Recorded != nil {
+		p.Over = p.Count > most || p.Over && p.Count == most
+	}
+	return p
 }
 
 // Reached is how the host stands without counting: one more would be Over.
 func (f *Facts) Reached(r Rate, most int, per time.Duration) Pace {
-	return f.pace("reached "+r.String(), most-1, func() Pace { return f.Rates.Look(r, f.Client.Unmap(), f.Time, most, per) })
+	p := f.pace("reached "+r.String(), func() Pace { return f.Rates.Look(r, f.Client.Unmap(), f.Time, most, per) })
+	if f.Recorded != nil {
+		p.Over = p.Count >= most
+	}
+	return p
 }
 
-func (f *Facts) pace(name string, most int, ask func() Pace) Pace {
+func (f *Facts) pace(name string, ask func() Pace) Pace {
 	if f.Rates == nil && f.Recorded == nil {
 		return Pace{}
 	}
 	p := learn(f, name, ask)
 	delete(f.ledger.known, name) // it is another one each time
-	if f.Recorded != nil {
-		p.Over = p.Count > most
-	}
 	return p
 }
 

@@ -3,7 +3,6 @@ package policy
 import (
 	"errors"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -64,7 +63,7 @@ func (f *Facts) note(d *Decision, s *record.Step) {
 		f.noteRules(add, m.recipient)
 	case Content:
 		f.noteContent(add, number)
-		f.noteRules(add, slices.DeleteFunc(slices.Clone(m.sender), func(r *access.Rule) bool { return !r.FromField }))
+		f.noteRules(add, m.author)
 		if d.Effects.Junk != "" {
 			add(factJunk, d.Effects.Junk)
 		}

@@ -52,6 +52,8 @@ type player struct {
 	last     policy.Decision
 	// before are the results of stage Connect, as long as Greeting is the last.
 	before []policy.Result
+	// judged, if not nil, is called after each judgement.
+	judged func(policy.Stage)
 }
 
 func TestTranscripts(t *testing.T) {
@@ -146,6 +148,9 @@ func (p *player) session(w []string) (known bool, err error) {
 func (p *player) judge(stage policy.Stage) {
 	p.before = nil
 	p.last = p.pipeline.Judge(context.Background(), stage, p.facts)
+	if p.judged != nil {
+		p.judged(stage)
+	}
 }
 
 func (p *player) connect(w []string) error {

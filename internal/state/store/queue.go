@@ -26,7 +26,14 @@ type QueueMessage struct {
 	EightBit           bool // BODY=8BITMIME
 	Binary             bool // BODY=BINARYMIME
 	RequireTLS         bool
-	Recipients         []QueueRecipient
+	// Junk files the copies for mailboxes here in Junk, because of this; ""
+	// does not. Sift leaves it to the filter of each account.
+	Junk string
+	Sift bool
+	// Quarantine is why its recipients are Quarantined, "" when they are not. It
+	// is gone once the message is released.
+	Quarantine string
+	Recipients []QueueRecipient
 }
 
 // Notify is the NOTIFY parameter of RFC 3461 §4.1; zero means not given.
@@ -47,12 +54,18 @@ type QueueState uint8
 const (
 	Queued QueueState = iota
 	Held
+	// Quarantined recipients wait for somebody's judgement. Only who asks for
+	// this state finds them: what is done to the queue leaves them alone.
+	Quarantined
 )
 
 // String returns the word administrators read.
 func (s QueueState) String() string {
-	if s == Held {
+	switch s {
+	case Held:
 		return "held"
+	case Quarantined:
+		return "quarantined"
 	}
 	return "queued"
 }
@@ -86,7 +99,7 @@ type QueueEntry struct {
 	Due time.Time // earliest next try
 }
 
-// QueueFilter selects entries; zero fields match everything.
+// QueueFilter selects entries; zero fields match everything but quarantine.
 type QueueFilter struct {
 	ID        ident.ID
 	Sender    string // address key or domain
@@ -94,9 +107,10 @@ type QueueFilter struct {
 	// Destination is the Route of a recipient; without " (rule)" at the end it
 	// matches with every rule.
 	Destination string
-	State       *QueueState
-	After       ident.ID // for paging: entries after this id
-	Limit       int      // 0: 100; at most 1000
+	// State is the one that recipients are in; nil: Queued or Held.
+	State *QueueState
+	After ident.ID // for paging: entries after this id
+	Limit int      // 0: 100; at most 1000
 }
 
 // Selects reports whether the filter leaves anything out; what acts on entries
@@ -149,12 +163,17 @@ type Outcome struct {
 type Queue interface {
 	List(ctx context.Context, f QueueFilter) ([]QueueEntry, error)
 	Get(ctx context.Context, id ident.ID) (QueueEntry, error)
+	// Count leaves quarantine out.
 	Count(ctx context.Context) (messages, recipients int64, err error)
 	// Hold, Release, Retry (due now) and Remove act on the recipients that
 	// match and return how many; ErrNotFound when none does, ErrInvalid for a
 	// filter that matches everything. After and Limit count as in List, but
 	// Limit 0 is no bound. Large numbers are done in several transactions:
 	// with an error, what is returned as done stays done.
+	//
+	// To release those of the state Quarantined ends the message's quarantine:
+	// all its time in the queue begins anew, and no filter is asked any more.
+	// Besides Release, only Remove does anything to them.
 	Hold(ctx context.Context, f QueueFilter) (int, error)
 	Release(ctx context.Context, f QueueFilter) (int, error)
 	Retry(ctx context.Context, f QueueFilter) (int, error)

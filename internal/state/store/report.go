@@ -62,7 +62,7 @@ type Reports interface {
 	// Seen returns the material of a day and domain ("" all), at most limit
 	// (0: all), in the order of domains.
 	Seen(ctx context.Context, day time.Time, domain string, limit int) ([]DMARCSeen, error)
-	// SweepReports removes some of the reports received and of the days over
-	// before the time and returns how many of both.
-	SweepReports(ctx context.Context, before time.Time) (int, error)
+	// SweepReports removes some of the reports received before a time, and some
+	// of the material of days over before another, and returns how many of both.
+	SweepReports(ctx context.Context, received, days time.Time) (int, error)
 }

@@ -35,7 +35,7 @@ func TestAPostgresDatabaseOfVersion1IsBroughtUpToDate(t *testing.T) {
 	}
 }
 
-// undoLater takes back what the scripts after version 1 make: tables and columns.
+// undoLater takes back what the scripts after version 1 make: tables, indexes and columns.
 func undoLater(t *testing.T) (undoing []string) {
 	t.Helper()
 	all, err := migrations()
@@ -47,6 +47,8 @@ func undoLater(t *testing.T) (undoing []string) {
 			switch words := strings.Fields(statement); {
 			case strings.HasPrefix(statement, "CREATE TABLE "):
 				undoing = append(undoing, "DROP TABLE "+words[2])
+			case strings.HasPrefix(statement, "CREATE INDEX "):
+				undoing = append(undoing, "DROP INDEX IF EXISTS "+words[2]) // perhaps with its table
 			case strings.HasPrefix(statement, "ALTER TABLE ") && words[3] == "ADD":
 				undoing = append(undoing, "ALTER TABLE "+words[2]+" DROP COLUMN "+words[5])
 			}

@@ -42,6 +42,7 @@ const (
 	bitEightBit
 	bitBinary
 	bitRequireTLS
+	bitSift
 )
 
 // add inserts the rows of an accepted message; bodyID is its row of body. It
@@ -52,9 +53,9 @@ func (q *queue) add(t *txn, m *store.QueueMessage, bodyID int64) error {
 		return err
 	}
 	err = t.put(`INSERT INTO queue (id, sender, sender_key, sender_domain, account_id, client, body_id, meta, size,
-		accepted, expires, ret, envelope_id, bits) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		accepted, expires, ret, envelope_id, bits, junk, quarantine) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.ID[:], m.Sender.String(), m.Sender.Key(), m.Sender.Domain, m.Account, m.Client, bodyID, nonNil(m.Meta), m.Size,
-		at.stored(m.Accepted), at.stored(m.Expires), m.Return, m.EnvelopeID, envelopeBits(m))
+		at.stored(m.Accepted), at.stored(m.Expires), m.Return, m.EnvelopeID, envelopeBits(m), m.Junk, m.Quarantine)
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (q *queue) addRecipient(t *txn, at moment, id ident.ID, r *store.QueueRecip
 
 func envelopeBits(m *store.QueueMessage) int {
 	bits := 0
-	for i, on := range []bool{m.SMTPUTF8, m.EightBit, m.Binary, m.RequireTLS} {
+	for i, on := range []bool{m.SMTPUTF8, m.EightBit, m.Binary, m.RequireTLS, m.Sift} {
 		if on {
 			bits |= 1 << i
 		}
@@ -104,7 +105,7 @@ func nonNil(b []byte) []byte {
 // Columns of a message and of a recipient in the order their scanners read.
 const (
 	messageColumns = `q.id, q.sender, q.account_id, q.client, q.meta, q.size, q.accepted, q.expires, q.ret, q.envelope_id, q.bits, q.body_id,
-		substr(b.content, 1, CAST(b.head AS INTEGER))`
+		substr(b.content, 1, CAST(b.head AS INTEGER)), q.junk, q.quarantine`
 	withBody         = ` JOIN body b ON b.id = q.body_id `
 	recipientColumns = `r.id, r.address, r.original, r.notify, r.local_account, r.state, r.next_try, r.attempts, r.last_error,
 		r.notified, r.asked, r.last_try, r.last_host, r.route, r.due`
@@ -120,7 +121,7 @@ func scanMessage(r row, at moment) (store.QueueMessage, int64, error) {
 	bits := r.int(10)
 	m.SMTPUTF8, m.EightBit = bits&bitSMTPUTF8 != 0, bits&bitEightBit != 0
 	m.Binary, m.RequireTLS = bits&bitBinary != 0, bits&bitRequireTLS != 0
-	m.Head = r.bytes(12)
+	m.Sift, m.Head, m.Junk, m.Quarantine = bits&bitSift != 0, r.bytes(12), r.text(13), r.text(14)
 	var err error
 	m.Sender, err = parseStored(r.text(1))
 	return m, r.int(11), err
@@ -172,8 +173,9 @@ func (q *queue) nextDue(ctx context.Context, local bool) (due int64, at moment, 
 // Count implements store.Queue.
 func (q *queue) Count(ctx context.Context) (messages, recipients int64, err error) {
 	err = q.s.read(ctx, func(t tx) error {
-		_, err := one(t, `SELECT (SELECT COUNT(*) FROM queue), (SELECT COUNT(*) FROM queue_recipient)`, nil, func(r row) error {
-			messages, recipients = r.int(0), r.int(1)
+		_, err := one(t, `SELECT (SELECT COUNT(*) FROM queue), (SELECT COUNT(*) FROM queue_recipient),
+			(SELECT COUNT(DISTINCT queue_id) FROM queue_recipient WHERE state = 2), (SELECT COUNT(*) FROM queue_recipient WHERE state = 2)`, nil, func(r row) error {
+			messages, recipients = r.int(0)-r.int(2), r.int(1)-r.int(3)
 			return nil
 		})
 		return err

@@ -24,6 +24,9 @@ const of = ` WHERE queue_id = ? AND ` + matches
 
 // Hold implements store.Queue. An attempt under way goes on; what it defers is held.
 func (q *queue) Hold(ctx context.Context, f store.QueueFilter) (int, error) {
+	if quarantined(&f) {
+		return 0, errQuarantined("hold")
+	}
 	return q.act(ctx, f, action{name: "hold", message: func(t *txn, _ moment, id ident.ID, match []any) (int64, error) {
 		return t.exec(`UPDATE queue_recipient SET state = 1`+of, append([]any{id[:]}, match...)...)
 	}})
@@ -31,15 +34,44 @@ func (q *queue) Hold(ctx context.Context, f store.QueueFilter) (int, error) {
 
 // Release implements store.Queue.
 func (q *queue) Release(ctx context.Context, f store.QueueFilter) (int, error) {
+	if quarantined(&f) {
+		return q.act(ctx, f, action{name: "release from quarantine", message: endQuarantine})
+	}
 	return q.act(ctx, f, action{name: "release", message: func(t *txn, at moment, id ident.ID, match []any) (int64, error) {
 		return t.exec(`UPDATE queue_recipient SET state = 0, due = CASE WHEN owner <> '' AND due > ? THEN due ELSE next_try END`+of,
 			append([]any{at.steady(), id[:]}, match...)...)
 	}})
 }
 
+// endQuarantine releases all recipients of a message: who looked at it has
+// judged it for all of them. Its lifetime begins anew.
+func endQuarantine(t *txn, at moment, id ident.ID, _ []any) (int64, error) {
+	if t.lock {
+		if _, err := lockMessage(t, id); errors.Is(err, store.ErrNotFound) {
+			return 0, nil // removed just now
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	n, err := t.exec(`UPDATE queue_recipient SET state = 0, due = next_try WHERE queue_id = ? AND state = 2`, id[:])
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	_, err = t.exec(`UPDATE queue SET quarantine = '', junk = '', bits = bits & ?, expires = expires + (? - accepted) WHERE id = ?`, ^bitSift, at.steady(), id[:])
+	return n, err
+}
+
+// errQuarantined refuses what cannot be done to mail in quarantine.
+func errQuarantined(verb string) error {
+	return fmt.Errorf("queue: %s what is in quarantine: %w", verb, store.ErrInvalid)
+}
+
 // Retry implements store.Queue. Recipients being tried at the moment are left
 // to that attempt.
 func (q *queue) Retry(ctx context.Context, f store.QueueFilter) (int, error) {
+	if quarantined(&f) {
+		return 0, errQuarantined("retry")
+	}
 	return q.act(ctx, f, action{name: "retry", message: func(t *txn, at moment, id ident.ID, match []any) (int64, error) {
 		now := at.steady()
 		return t.exec(`UPDATE queue_recipient SET asked = 1, next_try = ?, due = CASE WHEN owner <> '' AND due > ? THEN due ELSE ? END`+of,
@@ -50,6 +82,9 @@ func (q *queue) Retry(ctx context.Context, f store.QueueFilter) (int, error) {
 // Redirect implements store.Queue. Recipients being tried at the moment keep
 // their address.
 func (q *queue) Redirect(ctx context.Context, f store.QueueFilter, to mail.Address) (int, error) {
+	if quarantined(&f) {
+		return 0, errQuarantined("redirect")
+	}
 	if to.IsNull() {
 		return 0, fmt.Errorf("queue: redirect to the null address: %w", store.ErrInvalid)
 	}
@@ -173,7 +208,7 @@ func actOn(t tx, f *store.QueueFilter, step int) (ids []ident.ID, err error) {
 		err = t.query(`SELECT q.id FROM queue q WHERE q.id = ? AND `+matching, append([]any{f.ID[:]}, messageArgs(f)...), add)
 		return ids, err
 	}
-	err = t.query(`SELECT q.id FROM queue q WHERE q.id > ? AND `+matching+` ORDER BY q.id LIMIT ?`,
+	err = t.query(`SELECT q.id FROM queue q WHERE q.id > ? AND `+matchingOf(f)+` ORDER BY q.id LIMIT ?`,
 		append(append([]any{f.After[:]}, messageArgs(f)...), step), add)
 	return ids, err
 }

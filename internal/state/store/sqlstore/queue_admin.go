@@ -15,13 +15,28 @@ const (
 	listMost    = 1000
 )
 
-// matches are the conditions of a filter on a recipient; state -1 and "" match all.
+// matches are the conditions of a filter on a recipient; "" matches all, state -1
+// all but those in quarantine.
 // A destination matches with and without the rule that chose it.
-const matches = `(? = '' OR address_key = ? OR domain = ?) AND (? = '' OR route = ? OR substr(route, 1, length(?) + 2) = ? || ' (') AND (? = -1 OR state = ?)`
+const matches = `(? = '' OR address_key = ? OR domain = ?) AND (? = '' OR route = ? OR substr(route, 1, length(?) + 2) = ? || ' (') AND (? = -1 AND state < 2 OR state = ?)`
 
 // matching are the messages that have one, of a sender, after an id.
 const matching = `(? = '' OR q.sender_key = ? OR q.sender_domain = ?)
 	AND EXISTS (SELECT 1 FROM queue_recipient WHERE queue_id = q.id AND ` + matches + `)`
+
+// inQuarantine leads to the few messages that are, where only those match.
+const inQuarantine = ` AND q.id IN (SELECT queue_id FROM queue_recipient WHERE state = 2)`
+
+// matchingOf is matching, as fast as the filter allows.
+func matchingOf(f *store.QueueFilter) string {
+	if quarantined(f) {
+		return matching + inQuarantine
+	}
+	return matching
+}
+
+// quarantined reports a filter for what is in quarantine.
+func quarantined(f *store.QueueFilter) bool { return f.State != nil && *f.State == store.Quarantined }
 
 // recipientArgs and messageArgs are the parameters of matches and matching.
 func recipientArgs(f *store.QueueFilter) []any {
@@ -70,7 +85,7 @@ func (q *queue) list(t tx, f store.QueueFilter) ([]store.QueueEntry, error) {
 	if !f.ID.IsZero() {
 		err = t.query(`SELECT `+messageColumns+` FROM queue q`+withBody+`WHERE q.id = ? AND `+matching, append([]any{f.ID[:]}, messageArgs(&f)...), add)
 	} else {
-		err = t.query(`SELECT `+messageColumns+` FROM queue q`+withBody+`WHERE q.id > ? AND `+matching+` ORDER BY q.id LIMIT ?`,
+		err = t.query(`SELECT `+messageColumns+` FROM queue q`+withBody+`WHERE q.id > ? AND `+matchingOf(&f)+` ORDER BY q.id LIMIT ?`,
 			append(append([]any{f.After[:]}, messageArgs(&f)...), min(f.Limit, listMost)), add)
 	}
 	for i := range out {

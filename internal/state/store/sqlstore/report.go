@@ -246,11 +246,11 @@ func (s *reports) Seen(ctx context.Context, day time.Time, domain string, limit 
 }
 
 // SweepReports implements store.Reports.
-func (s *reports) SweepReports(ctx context.Context, before time.Time) (removed int, err error) {
+func (s *reports) SweepReports(ctx context.Context, received, days time.Time) (removed int, err error) {
 	err = s.s.remove(ctx, func(t *txn) error {
 		var old []int64
 		err := t.query(`DELETE FROM dmarc_report WHERE id IN (SELECT id FROM dmarc_report WHERE received < ? ORDER BY received LIMIT ?) RETURNING id`,
-			[]any{before, sweepReports}, func(r row) error {
+			[]any{received, sweepReports}, func(r row) error {
 				old = append(old, r.int(0))
 				return nil
 			})
@@ -262,7 +262,7 @@ func (s *reports) SweepReports(ctx context.Context, before time.Time) (removed i
 				return err
 			}
 		}
-		n, err := sweepSeen(t, before.Add(-24*time.Hour))
+		n, err := sweepSeen(t, days.Add(-24*time.Hour))
 		removed = len(old) + int(n)
 		return err
 	})

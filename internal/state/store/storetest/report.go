@@ -265,7 +265,7 @@ func reportsSwept(e *env) {
 	}
 	// Two reports, and the days before yesterday and yesterday.
 	for _, want := range []int{4, 0} {
-		if n, err := r.SweepReports(e.ctx, noon.Add(2*time.Hour)); err != nil || n != want {
+		if n, err := r.SweepReports(e.ctx, noon.Add(2*time.Hour), noon.Add(2*time.Hour)); err != nil || n != want {
 			e.t.Errorf("swept %d, %v, want %d", n, err, want)
 		}
 	}
@@ -281,8 +281,12 @@ func reportsSwept(e *env) {
 	if err != nil || again <= ids[4] {
 		e.t.Errorf("id %d, %v", again, err)
 	}
-	if n, err := r.SweepReports(e.ctx, e.material(noon, "")[0].Day.Add(24*time.Hour)); err != nil || n != 5 {
-		e.t.Errorf("swept %d, %v; the day was over", n, err) // four reports and the day
+	over := e.material(noon, "")[0].Day.Add(24 * time.Hour)
+	if n, err := r.SweepReports(e.ctx, over, over.Add(-time.Hour)); err != nil || n != 4 {
+		e.t.Errorf("swept %d, %v; four reports are old, no day is over", n, err)
+	}
+	if n, err := r.SweepReports(e.ctx, noon.Add(-time.Hour), over); err != nil || n != 1 {
+		e.t.Errorf("swept %d, %v; the day was over", n, err)
 	}
 }
 
@@ -301,7 +305,7 @@ func seenSteps(e *env) {
 	e.must(r.Note(e.ctx, all, 0))
 	removed := 0
 	for {
-		some, err := r.SweepReports(e.ctx, noon.Add(24*time.Hour))
+		some, err := r.SweepReports(e.ctx, noon, noon.Add(24*time.Hour))
 		e.must(err)
 		if removed += some; some == 0 {
 			break

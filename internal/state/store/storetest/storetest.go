@@ -75,6 +75,7 @@ var groups = []group{
 	{"Queue", queueTests},
 	{"QueueClaims", claimTests},
 	{"QueueNotices", noticeTests},
+	{"Quarantine", quarantineTests},
 	{"Restart", restartTests},
 	{"Model", modelTests},
 }

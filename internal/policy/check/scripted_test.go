@@ -87,16 +87,16 @@ func (s *scripted) script(w []string) (known bool, err error) {
 	case "room":
 		return true, roomIs(&s.room, w[1:])
 	case "reverse", "domain", "listed":
-		s.world.answers[w[0]+" "+w[1]] = strings.Join(w[2:], " ")
+		s.world.set(w[0]+" "+w[1], strings.Join(w[2:], " "))
 	case "spf", "dmarc", "arc":
-		s.world.answers[w[0]] = text
+		s.world.set(w[0], text)
 	case "dkim":
-		s.world.answers["dkim"] = strings.TrimSpace(s.world.answers["dkim"] + "\n" + text)
-		if text == "" {
-			delete(s.world.answers, "dkim")
+		if text != "" {
+			text = strings.TrimSpace(s.world.answer("dkim") + "\n" + text)
 		}
+		s.world.set("dkim", text)
 	case "regular":
-		s.world.answers["regular "+w[1]] = "yes"
+		s.world.set("regular "+w[1], "yes")
 	case "allow", "block":
 		return true, s.access.add(w)
 	case "ban":
@@ -113,9 +113,21 @@ func (s *scripted) script(w []string) (known bool, err error) {
 
 // outside answers for DNS and for what is made of it.
 type outside struct {
-	mu      sync.Mutex // lists are asked side by side
+	mu      sync.Mutex // lists are asked side by side, names ahead
 	answers map[string]string
 	asked   map[string]int
+}
+
+func (o *outside) set(name, answer string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.answers[name] = answer
+}
+
+func (o *outside) answer(name string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.answers[name]
 }
 
 func (o *outside) note(what string) {
@@ -132,7 +144,7 @@ func (o *outside) times(what string) int {
 
 // read reads a scripted answer; what is not scripted is unknown.
 func (o *outside) read(name string, to interface{ UnmarshalText([]byte) error }) {
-	text := o.answers[name]
+	text := o.answer(name)
 	if text == "" {
 		return
 	}
@@ -164,13 +176,13 @@ func (o *outside) Listed(_ context.Context, zone string, _ netip.Addr) (l policy
 
 // WellKnown implements policy.Regulars.
 func (o *outside) WellKnown(client netip.Addr) bool {
-	return o.answers["regular "+client.String()] != ""
+	return o.answer("regular "+client.String()) != ""
 }
 
 // SPF implements policy.Authenticity.
 func (o *outside) SPF(_ context.Context, f *policy.Facts) (s policy.SPF) {
 	o.note("spf")
-	w := strings.SplitN(o.answers["spf"], " ", 3)
+	w := strings.SplitN(o.answer("spf"), " ", 3)
 	if w[0] == "" {
 		return s
 	}
@@ -191,14 +203,14 @@ func (o *outside) SPF(_ context.Context, f *policy.Facts) (s policy.SPF) {
 // Message implements policy.Authenticity.
 func (o *outside) Message(context.Context, *policy.Facts) (a policy.Authentication) {
 	o.note("message")
-	for line := range strings.Lines(o.answers["dkim"]) {
+	for line := range strings.Lines(o.answer("dkim")) {
 		w := strings.Fields(line)
 		a.Signatures = append(a.Signatures, policy.Signature{Result: w[0], Domain: w[1], Reason: "body has changed"})
 	}
-	if w := strings.Fields(o.answers["arc"]); len(w) > 1 {
-		a.Chain = policy.Chain{Result: w[0], Sealer: w[1], Trusted: strings.Contains(o.answers["arc"], " trusted"), Passed: strings.Contains(o.answers["arc"], " passed")}
+	if w := strings.Fields(o.answer("arc")); len(w) > 1 {
+		a.Chain = policy.Chain{Result: w[0], Sealer: w[1], Trusted: strings.Contains(o.answer("arc"), " trusted"), Passed: strings.Contains(o.answer("arc"), " passed")}
 	}
-	if w := strings.Fields(o.answers["dmarc"]); len(w) > 2 {
+	if w := strings.Fields(o.answer("dmarc")); len(w) > 2 {
 		a.DMARC = policy.Conformance{Result: w[0], Domain: w[1], Policy: w[2], Sampled: len(w) > 3}
 	}
 	a.Field = "Authentication-Results: mx.example.test\r\n"

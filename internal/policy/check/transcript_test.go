@@ -180,6 +180,7 @@ func (p *player) connect(w []string) error {
 	}
 	before := slices.Clone(p.last.Results)
 	p.pipeline.Listed(context.Background(), f)
+	synctest.Wait() // for what is looked up ahead
 	p.judge(policy.Greeting)
 	p.before = before
 	return nil

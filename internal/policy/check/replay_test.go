@@ -1,8 +1,6 @@
 package check
 
 import (
-	"fmt"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -100,7 +98,8 @@ func (t *tape) step(stage policy.Stage, d *policy.Decision) {
 
 // end hands the attempt in.
 func (t *tape) end() {
-	if len(t.a.Steps) > 0 && !t.cut {
+	refused := slices.ContainsFunc(t.a.Steps, func(s record.Step) bool { return s.Reply > "4" })
+	if (t.a.HasSender || refused) && !t.cut {
 		t.done(&t.a, t.rules)
 	}
 	t.a.Recipients = nil
@@ -164,6 +163,3 @@ func TestReplayByTheSameRulesChangesNothing(t *testing.T) {
 func contrived(w []string) []string {
 	return slices.DeleteFunc(slices.Clone(w), func(s string) bool { return s == "class-trusted" || s == "spoke-first" })
 }
-
-var _ = fmt.Sprint
-var _ netip.Addr

@@ -169,6 +169,11 @@ func (v saving) tell(s *Streams) func(manage.SettingOutcome) error {
 			}
 		}
 		var err error
+		for _, text := range o.Warnings {
+			if _, err := fmt.Fprintf(s.Out, "Note: %s\n", clean(text)); err != nil {
+				return err
+			}
+		}
 		switch {
 		case v.DryRun:
 			_, err = fmt.Fprintln(s.Out, "Nothing was saved (--dry-run).")

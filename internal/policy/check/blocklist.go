@@ -17,8 +17,9 @@ import (
 // that names the client adds its weight (B1G-BL-03).
 type Blocklists struct {
 	// Lists are asked all at once, for clients that are not trusted. Each is
-	// written as ZONE or ZONE WEIGHT or ZONE WEIGHT NETWORK: a list without
-	// weight counts 1; with a network such as 127.0.0.4/30 only answers in it count.
+	// written as ZONE or ZONE=WEIGHT or ZONE=WEIGHT:NETWORK, such as
+	// zen.example.net=3:127.0.0.4/30: a list without weight counts 1; with a
+	// network only answers in it count.
 	Lists []WeightedList `default:""`
 	// Threshold is the sum of weights from which mail is refused.
 	Threshold int `default:"1" min:"1" max:"1000"`
@@ -36,18 +37,18 @@ type WeightedList struct {
 
 // MarshalText implements encoding.TextMarshaler.
 func (w WeightedList) MarshalText() ([]byte, error) {
-	text := w.Zone + " " + strconv.Itoa(w.Weight)
+	text := w.Zone + "=" + strconv.Itoa(w.Weight)
 	if w.Codes.IsValid() {
-		text += " " + w.Codes.String()
+		text += ":" + w.Codes.String()
 	}
 	return []byte(text), nil
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (w *WeightedList) UnmarshalText(b []byte) error {
-	words := strings.Fields(string(b))
+	words := ruleWords(b)
 	if len(words) == 0 || len(words) > 3 {
-		return fmt.Errorf("%q is no list; write ZONE, ZONE WEIGHT or ZONE WEIGHT NETWORK, such as zen.example.net 3 127.0.0.4/30", b)
+		return fmt.Errorf("%q is no list; write ZONE, ZONE=WEIGHT or ZONE=WEIGHT:NETWORK, such as zen.example.net=3:127.0.0.4/30", b)
 	}
 	zone, err := mail.ParseDomain(words[0])
 	if err != nil {

@@ -19,12 +19,13 @@ import (
 type Classes struct {
 	// Subnets give clients of a network a class: untrusted, trusted, dial-up,
 	// reject, no-greylisting or no-greylisting-no-ban; each is written as
-	// NETWORK CLASS, such as 192.0.2.0/24 dial-up. Of several networks that
+	// NETWORK=CLASS, such as 192.0.2.0/24=dial-up. Of several networks that
 	// match, the longest prefix decides (B1G-NET).
 	Subnets []SubnetRule `default:""`
 	// Lists give clients that a DNS list names a class, when no subnet rule
-	// matches. Each is written as ZONE CLASS or ZONE CLASS ipv4|ipv6, such as
-	// zen.example.net reject ipv4; the first list that names the client decides (B1G-BL).
+	// matches. Each is written as ZONE=CLASS, or ZONE=CLASS:ipv4 or ZONE=CLASS:ipv6
+	// to ask about such addresses only, as in zen.example.net=reject:ipv4; the
+	// first list that names the client decides (B1G-BL).
 	Lists []ListRule `default:""`
 	// PublicTrusted confirms that class trusted, which lifts every check and
 	// limit, may be given to public networks and by DNS lists.
@@ -39,20 +40,30 @@ type SubnetRule struct {
 
 // MarshalText implements encoding.TextMarshaler.
 func (r SubnetRule) MarshalText() ([]byte, error) {
-	return []byte(r.Network.String() + " " + r.Class.String()), nil
+	return []byte(r.Network.String() + "=" + r.Class.String()), nil
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (r *SubnetRule) UnmarshalText(b []byte) error {
-	words := strings.Fields(string(b))
+	words := ruleWords(b)
 	if len(words) != 2 {
-		return fmt.Errorf("%q is no subnet rule; write NETWORK CLASS, such as 192.0.2.0/24 dial-up", b)
+		return fmt.Errorf("%q is no subnet rule; write NETWORK=CLASS, such as 192.0.2.0/24=dial-up", b)
 	}
 	var err error
 	if r.Network, err = setting.ParseNetwork(words[0]); err != nil {
 		return err
 	}
 	return r.Class.UnmarshalText([]byte(words[1]))
+}
+
+// ruleWords takes NAME=VALUE and NAME=VALUE:DETAIL apart; spaces may stand for
+// the signs.
+func ruleWords(b []byte) []string {
+	name, rest, ok := strings.Cut(string(b), "=")
+	if !ok {
+		return strings.Fields(name)
+	}
+	return strings.Fields(name + " " + strings.Replace(rest, ":", " ", 1))
 }
 
 // Family is which addresses a DNS list is asked about.
@@ -81,18 +92,18 @@ type ListRule struct {
 
 // MarshalText implements encoding.TextMarshaler.
 func (r ListRule) MarshalText() ([]byte, error) {
-	text := r.Zone + " " + r.Class.String()
+	text := r.Zone + "=" + r.Class.String()
 	if r.Family != Both {
-		text += " " + familyNames[r.Family]
+		text += ":" + familyNames[r.Family]
 	}
 	return []byte(text), nil
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (r *ListRule) UnmarshalText(b []byte) error {
-	words := strings.Fields(string(b))
+	words := ruleWords(b)
 	if len(words) < 2 || len(words) > 3 {
-		return fmt.Errorf("%q is no list rule; write ZONE CLASS or ZONE CLASS ipv4|ipv6|both, such as zen.example.net reject ipv4", b)
+		return fmt.Errorf("%q is no list rule; write ZONE=CLASS or ZONE=CLASS:ipv4|ipv6|both, such as zen.example.net=reject:ipv4", b)
 	}
 	zone, err := mail.ParseDomain(words[0])
 	if err != nil {
@@ -133,7 +144,7 @@ func (c *Classes) Validate() error {
 		switch {
 		case r.Network.Bits() == 0:
 			errs = append(errs, fmt.Errorf("policy.classes.subnets: %s would trust everybody", r.Network))
-		case !c.PublicTrusted && !private(r.Network):
+		case !c.PublicTrusted && !Private(r.Network):
 			errs = append(errs, fmt.Errorf("policy.classes.subnets: %s is no private network, and class trusted lifts every check; if its hosts are really yours, set policy.classes.public_trusted", r.Network))
 		}
 	}

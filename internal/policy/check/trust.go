@@ -40,7 +40,7 @@ func (t *Trust) Validate() error {
 		switch {
 		case p.Bits() == 0:
 			errs = append(errs, fmt.Errorf("policy.trust.local_networks: %s would trust everybody", p))
-		case !t.PublicNetworks && !private(p):
+		case !t.PublicNetworks && !Private(p):
 			errs = append(errs, fmt.Errorf("policy.trust.local_networks: %s is not a private network; if its hosts are really yours, set policy.trust.public_networks", p))
 		}
 	}
@@ -57,8 +57,8 @@ var privateNetworks = []netip.Prefix{
 	netip.MustParsePrefix("fc00::/7"),      // RFC 4193
 }
 
-// private reports that every address of the network is a private one.
-func private(p netip.Prefix) bool {
+// Private reports that every address of the network is a private one.
+func Private(p netip.Prefix) bool {
 	for _, q := range privateNetworks {
 		if q.Bits() <= p.Bits() && q.Contains(p.Addr()) {
 			return true
@@ -72,7 +72,7 @@ func private(p netip.Prefix) bool {
 func (t *Trust) Networks(machine []netip.Prefix) []netip.Prefix {
 	list := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	for _, p := range machine {
-		if p = p.Masked(); p.Bits() > 0 && (t.PublicNetworks || private(p)) {
+		if p = p.Masked(); p.Bits() > 0 && (t.PublicNetworks || Private(p)) {
 			list = append(list, p)
 		}
 	}

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
@@ -34,6 +35,9 @@ type Options struct {
 	Greylist GreylistKeeper
 	// GreylistKey is how the greylist names a client; nil is by its address.
 	GreylistKey func(netip.Addr) string
+	// Advise says what an administrator should know about a change of settings;
+	// nil knows nothing.
+	Advise func(ctx context.Context, changes []setting.Difference) []string
 	// Log tells of what was changed; nil is silent.
 	Log *event.Logger
 	// Resolver and Addresses, the machine's own, are for the reports on DNS.

@@ -35,6 +35,7 @@ type SettingOutcome struct {
 	Version     int64                `json:"version" doc:"Version now in force; 0 after a dry run"`
 	Differences []setting.Difference `json:"differences"`
 	ConfirmBy   *time.Time           `json:"confirm_by,omitempty" doc:"The change returns by itself unless confirmed before"`
+	Warnings    []string             `json:"warnings,omitempty" doc:"What is allowed and may still be a mistake"`
 }
 
 // The inputs of the settings operations.
@@ -155,7 +156,11 @@ func (s *Service) save(ctx context.Context, e setting.Edit, dryRun bool) (Settin
 		return SettingOutcome{Differences: d}, err
 	}
 	saved, err := s.o.Settings.Save(ctx, e)
-	return s.outcome(saved), err
+	out := s.outcome(saved)
+	if s.o.Advise != nil && err == nil {
+		out.Warnings = s.o.Advise(ctx, saved.Changes)
+	}
+	return out, err
 }
 
 func (s *Service) outcome(saved setting.Saved) SettingOutcome {

@@ -112,7 +112,7 @@ func (l *List) pass(a store.GreylistRow, now time.Time, r store.GreylistRules) (
 	if !ok {
 		return row, false
 	}
-	now = now.Truncate(time.Microsecond)
+	now = now.UTC().Truncate(time.Microsecond)
 	p, noted := l.passed[a.Key]
 	if noted {
 		have.Passed += p.Passed

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"

@@ -30,8 +30,8 @@ func (h *House) advise(ctx context.Context, changes []setting.Difference) []stri
 				all = append(all, "policy.recipients.inbound: fewer than 100 recipients is less than RFC 5321 §4.5.3.1.8 promises to senders")
 			}
 		case "policy.trust.clients":
-			for _, p := range h.handles.policy.Get().Trust.Clients {
-				if !check.Private(p) {
+			for _, c := range h.handles.policy.Get().Trust.Clients {
+				if p := c.Network; !check.Private(p) {
 					all = append(all, fmt.Sprintf("policy.trust.clients: %s is no private network; every host in it may send mail to anywhere through this server", p))
 				}
 			}

@@ -64,7 +64,7 @@ func TestWorldIsNeverTrusted(t *testing.T) {
 		s := defaults()
 		s.Trust.PublicNetworks = c.public
 		if c.clients != "" {
-			s.Trust.Clients = []netip.Prefix{netip.MustParsePrefix(c.clients)}
+			s.Trust.Clients = []TrustedClient{{Network: netip.MustParsePrefix(c.clients)}}
 		}
 		if c.local != "" {
 			s.Trust.LocalNetworks = []netip.Prefix{netip.MustParsePrefix(c.local)}
@@ -77,7 +77,7 @@ func TestWorldIsNeverTrusted(t *testing.T) {
 
 func TestMappedAddressIsTheIPv4Address(t *testing.T) {
 	s := defaults()
-	s.Trust.Clients = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	s.Trust.Clients = []TrustedClient{{"office", netip.MustParsePrefix("192.0.2.0/24")}}
 	f := &policy.Facts{Listener: "smtp", Client: netip.MustParseAddr("::ffff:192.0.2.7")}
 	if s.Rules().Classify(f); f.Trust != policy.TrustedList {
 		t.Error(f.Trust)

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+	"unicode"
 
 	"posthorn/internal/policy"
+	"posthorn/internal/state/setting"
 )
 
 // Trust says which clients may send to anywhere without a login.
@@ -15,8 +18,9 @@ type Trust struct {
 	// Clients is the trusted list: servers that relay their outgoing mail
 	// through this one (M-REL-01). They are exempt from greylisting and from
 	// checks of names and senders; size, hops and number of recipients still
-	// count. Networks of length 0 are refused.
-	Clients []netip.Prefix `default:""`
+	// count. Each is written as NETWORK or NAME=NETWORK, such as
+	// office=192.0.2.0/255.255.255.0. Networks of length 0 are refused.
+	Clients []TrustedClient `default:""`
 	// Local lets clients of the local networks send without a login, on every
 	// port (M-GEN-02).
 	Local bool `default:"false"`
@@ -28,13 +32,45 @@ type Trust struct {
 	PublicNetworks bool `default:"false"`
 }
 
+// TrustedClient is one entry of the trusted list.
+type TrustedClient struct {
+	Name    string // for people, "" for none
+	Network netip.Prefix
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (c TrustedClient) MarshalText() ([]byte, error) {
+	if c.Name == "" {
+		return []byte(c.Network.String()), nil
+	}
+	return []byte(c.Name + "=" + c.Network.String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *TrustedClient) UnmarshalText(b []byte) (err error) {
+	name, network, named := strings.Cut(string(b), "=")
+	if !named {
+		name, network = "", name
+	} else if name == "" || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == ',' || r == '"' }) {
+		return fmt.Errorf("%q is no name; write one word before the =", name)
+	}
+	c.Name = name
+	c.Network, err = setting.ParseNetwork(network)
+	return err
+}
+
 // Validate refuses networks that would trust the world.
 func (t *Trust) Validate() error {
 	var errs []error
+	names := map[string]bool{}
 	for _, p := range t.Clients {
-		if p.Bits() == 0 {
-			errs = append(errs, fmt.Errorf("policy.trust.clients: %s would trust everybody", p))
+		if p.Network.Bits() == 0 {
+			errs = append(errs, fmt.Errorf("policy.trust.clients: %s would trust everybody", p.Network))
 		}
+		if p.Name != "" && names[p.Name] {
+			errs = append(errs, fmt.Errorf("policy.trust.clients: the name %s is there twice", p.Name))
+		}
+		names[p.Name] = true
 	}
 	for _, p := range t.LocalNetworks {
 		switch {
@@ -89,8 +125,10 @@ func (t *Trust) of(client netip.Addr, local []netip.Prefix) policy.Trust {
 	if t.Local && contains(local, client) {
 		return policy.LocalNetwork
 	}
-	if contains(t.Clients, client) {
-		return policy.TrustedList
+	for _, c := range t.Clients {
+		if c.Network.Contains(client) {
+			return policy.TrustedList
+		}
 	}
 	return policy.Untrusted
 }

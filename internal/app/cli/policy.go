@@ -12,8 +12,9 @@ import (
 )
 
 type policyCmd struct {
-	List policyListCmd `cmd:"" help:"List the checks in the order they are asked."`
-	Try  policyTryCmd  `cmd:"" help:"What would happen to this mail?"`
+	List   policyListCmd   `cmd:"" help:"List the checks in the order they are asked."`
+	Try    policyTryCmd    `cmd:"" help:"What would happen to this mail?"`
+	Replay policyReplayCmd `cmd:"" help:"Who would have been treated differently by other settings?"`
 }
 
 type policyListCmd struct {
@@ -33,7 +34,7 @@ func (c *policyListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if err := t.end(); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(s.Out, "\nWhat each is for: posthorn policy list --long. What would happen to a mail: posthorn policy try --help")
+		_, err := fmt.Fprintln(s.Out, "\nWhat each is for: posthorn policy list --long. What would happen to a mail: posthorn policy try --help\nWho would have been treated differently: posthorn policy replay --help")
 		return err
 	})
 }
@@ -74,12 +75,17 @@ type policyTryCmd struct {
 	TLS      bool      `name:"tls" help:"The connection is encrypted."`
 	Size     unit.Size `help:"Size the client declares." placeholder:"SIZE"`
 	Message  string    `help:"File with the message, to judge its content too." placeholder:"FILE" type:"existingfile"`
+	Set      []string  `help:"Setting to try; may be given several times. NAME= alone is the default. Nothing is saved." placeholder:"NAME=VALUE" sep:"none"`
 	All      bool      `help:"Show the checks that had nothing to say, too."`
 }
 
 func (c *policyTryCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	r, err := tried(c.Set)
+	if err != nil {
+		return err
+	}
 	q := manage.PolicyQuestion{Listener: c.Listener, Client: c.Client, Helo: c.Helo, TLS: c.TLS, Login: c.Login,
-		From: strings.Trim(c.From, "<>"), To: c.Rcpt, Size: manage.Size(c.Size)}
+		From: strings.Trim(c.From, "<>"), To: c.Rcpt, Size: manage.Size(c.Size), Rehearsal: r}
 	if c.Message != "" {
 		text, err := os.ReadFile(c.Message)
 		if err != nil {

@@ -10,11 +10,11 @@ import (
 )
 
 type traceCmd struct {
-	ID      string `arg:"" optional:"" help:"Identifier of a message or session, from a log line, a Received field or a reply."`
-	From    string `help:"Sender: an address or a domain." placeholder:"ADDRESS"`
-	To      string `help:"Recipient: an address or a domain." placeholder:"ADDRESS"`
-	Client  string `help:"Address or network of the client." placeholder:"IP"`
-	Since   string `help:"How far back." placeholder:"24h"`
+	ID     string `arg:"" optional:"" help:"Identifier of a message or session, from a log line, a Received field or a reply."`
+	From   string `help:"Sender: an address or a domain." placeholder:"ADDRESS"`
+	To     string `help:"Recipient: an address or a domain." placeholder:"ADDRESS"`
+	Client string `help:"Address or network of the client." placeholder:"IP"`
+	period
 	Outcome string `help:"Only these: accepted, refused, deferred, discarded, aborted." placeholder:"WORD,..."`
 	Limit   int    `help:"Most attempts to show." default:"20"`
 	Long    bool   `help:"Show every attempt in full, not a line each."`
@@ -27,14 +27,14 @@ func (c *traceCmd) nothing() string {
 	switch {
 	case c.ID != "":
 		return "No record of " + clean(c.ID) + ". " + kept + "\nSearch by address instead: posthorn trace --to ADDRESS, or --from ADDRESS."
-	case c.From+c.To+c.Client+c.Since+c.Outcome == "":
+	case c.From+c.To+c.Client+c.Since+c.Until+c.On+c.Outcome == "":
 		return "No mail has been offered yet. " + kept
 	}
 	return "No record matches. " + kept + "\nAsk for less: without --since, or a domain instead of an address."
 }
 
 func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	in := manage.TraceInput{ID: c.ID, From: c.From, To: c.To, Client: c.Client, Since: c.Since, Outcome: c.Outcome, Paging: manage.Paging{Limit: c.Limit}}
+	in := manage.TraceInput{ID: c.ID, From: c.From, To: c.To, Client: c.Client, Period: c.input(), Outcome: c.Outcome, Paging: manage.Paging{Limit: c.Limit}}
 	return show(ctx, w, s, "trace", in, func(p manage.Page[record.Biography]) error {
 		found := p.Items
 		v := record.View{All: c.All, Zone: time.Local}

@@ -22,6 +22,7 @@ type PolicyQuestion struct {
 	To       []string `json:"to" doc:"Recipients"`
 	Size     Size     `json:"size,omitempty" doc:"Declared size"`
 	Message  string   `json:"message,omitempty" doc:"The message itself; without it the answer ends before the content"`
+	Rehearsal
 }
 
 // PolicyTryInput is the input of policy-try.
@@ -31,6 +32,7 @@ func policyOperations() []Operation {
 	return []Operation{
 		declare("policy-list", get, "/policies", reader, "List the checks in the order they are asked", (*Service).policies),
 		declare("policy-try", post, "/policies/try", reader, "What would happen to this mail?", (*Service).tryPolicy),
+		declare("policy-replay", post, "/policies/replay", reader, "Who would have been treated differently by other settings?", (*Service).replayPolicy),
 	}
 }
 
@@ -43,8 +45,12 @@ func (s *Service) tryPolicy(ctx context.Context, in *PolicyTryInput) (policy.Ans
 	if err != nil {
 		return policy.Answer{}, err
 	}
+	p, _, err := s.rehearse(ctx, in.Body.Rehearsal)
+	if err != nil {
+		return policy.Answer{}, err
+	}
 	w := policy.World{Resolve: s.o.Directory.Resolve, Room: s.o.Store.Room, Sources: s.o.Sources}
-	return policy.Try(ctx, s.o.Pipeline, w, q)
+	return policy.Try(ctx, p, w, q)
 }
 
 func (s *Service) question(ctx context.Context, in PolicyQuestion) (policy.Question, error) {

@@ -23,6 +23,9 @@ type Options struct {
 	Records   *record.Recorder
 	Pipeline  *policy.Pipeline
 	Hostname  func() string
+	// Rehearse makes the rules as they would be after an edit that nobody saves,
+	// and tells what it changes; nil: only the live rules can be tried.
+	Rehearse func(ctx context.Context, e setting.Edit) (policy.Rules, []setting.Difference, error)
 	// Sources tell the rules what they ask for and change nothing.
 	Sources policy.Sources
 	// Seal keeps a secret under a name (seal.Box.Seal); nil: none can be kept.

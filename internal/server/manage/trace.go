@@ -18,8 +18,8 @@ type TraceInput struct {
 	From    string `json:"from" query:"from" doc:"Sender, an address or a domain"`
 	To      string `json:"to" query:"to" doc:"Recipient, an address or a domain"`
 	Client  string `json:"client" query:"client" doc:"Address or network of the client"`
-	Since   string `json:"since" query:"since" doc:"How far back, such as 24h or 7d"`
 	Outcome string `json:"outcome" query:"outcome" doc:"accepted, refused, deferred, discarded or aborted; several with commas"`
+	Period
 	Paging
 }
 
@@ -46,6 +46,9 @@ func (s *Service) trace(ctx context.Context, in *TraceInput) (Page[record.Biogra
 // query checks what is looked for.
 func (in *TraceInput) query() (q record.Query, err error) {
 	q = record.Query{From: addressOrDomain(in.From), To: addressOrDomain(in.To), Limit: in.limit()}
+	if q.Since, q.Until, err = in.bounds(time.Now()); err != nil {
+		return q, err
+	}
 	if in.After != "" {
 		if q.Until, err = time.Parse(time.RFC3339Nano, in.After); err != nil {
 			return q, inField("after", fmt.Errorf("%q is no time; take next of the page before", in.After))
@@ -60,13 +63,6 @@ func (in *TraceInput) query() (q record.Query, err error) {
 		if q.Client, err = setting.ParseNetwork(in.Client); err != nil {
 			return q, inField("client", err)
 		}
-	}
-	if in.Since != "" {
-		d, err := setting.ParseDuration(in.Since)
-		if err != nil {
-			return q, inField("since", err)
-		}
-		q.Since = time.Now().Add(-d)
 	}
 	for word := range strings.SplitSeq(in.Outcome, ",") {
 		if word == "" {

@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"posthorn/internal/server/manage"
+)
+
+type policyReplayCmd struct {
+	period
+	From    string   `help:"Only this sender: an address or a domain." placeholder:"ADDRESS"`
+	To      string   `help:"Only mail to this recipient: an address or a domain." placeholder:"ADDRESS"`
+	Client  string   `help:"Only this address or network of clients." placeholder:"IP"`
+	Outcome string   `help:"Only attempts that ended so: accepted, refused, deferred, discarded, aborted." placeholder:"WORD,..."`
+	Set     []string `help:"Setting to try; may be given several times. NAME= alone is the default. Nothing is saved." placeholder:"NAME=VALUE" sep:"none"`
+	Limit   int      `help:"Most senders to list." default:"50"`
+}
+
+// period is how commands are told a part of the past.
+type period struct {
+	Since string `help:"From when: how long ago (24h, 7d), a day (yesterday, tuesday, 2026-03-01) or a time." placeholder:"WHEN"`
+	Until string `help:"Up to when, in the same words; a day counts whole." placeholder:"WHEN"`
+	On    string `help:"One day: today, yesterday, tuesday, 2026-03-01." placeholder:"DAY"`
+}
+
+func (p period) input() manage.Period {
+	return manage.Period{Since: p.Since, Until: p.Until, On: p.On}
+}
+
+// tried reads the settings to try.
+func tried(list []string) (manage.Rehearsal, error) {
+	r := manage.Rehearsal{}
+	for _, text := range list {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return r, fmt.Errorf("--set %s has no value; write --set %s=VALUE, or %s= for the default", text, text, text)
+		}
+		if r.Set == nil {
+			r.Set = map[string]string{}
+		}
+		r.Set[name] = value
+	}
+	return r, nil
+}
+
+func (c *policyReplayCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	r, err := tried(c.Set)
+	if err != nil {
+		return err
+	}
+	in := manage.PolicyReplayInput{}
+	in.Body.Period, in.Body.Rehearsal = c.input(), r
+	in.Body.From, in.Body.To, in.Body.Client, in.Body.Outcome, in.Body.Limit = c.From, c.To, c.Client, c.Outcome, c.Limit
+	return show(ctx, w, s, "policy-replay", in, func(p manage.PolicyReplay) error { return writeReplay(s.Out, p) })
+}
+
+// replayWords are what became of mail, in the order of the report.
+var replayWords = []struct{ key, words string }{
+	{"same", "treated as they were"},
+	{"refused", "refused for good, and were not"},
+	{"deferred", "refused for now, and were not, or were for good"},
+	{"discarded", "thrown away, and were not"},
+	{"held", "held back, and were not"},
+	{"junk", "filed in Junk, and were not"},
+	{"accepted", "accepted, and were not"},
+	{"unknown", "of which nobody can say it: a fact was not recorded"},
+}
+
+func writeReplay(w io.Writer, p manage.PolicyReplay) error {
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "%d attempts between %s and %s, judged anew by ", p.Attempts, when(p.Since), when(p.Until))
+	if len(p.Settings) == 0 {
+		b.WriteString("the settings in force:\n")
+	} else {
+		b.WriteString("these settings:\n")
+	}
+	for _, d := range p.Settings {
+		fmt.Fprintf(b, "  %s\n", clean(d.String()))
+	}
+	b.WriteString("\n")
+	for _, o := range replayWords {
+		if n := p.Counts[o.key]; n > 0 || o.key == "same" {
+			fmt.Fprintf(b, "  %7d  %s\n", n, o.words)
+		}
+	}
+	writeReplayed(b, "Who would be treated differently", p.Senders)
+	writeReplayed(b, "Of whom nobody can say it", p.Unknown)
+	if p.Left > 0 {
+		fmt.Fprintf(b, "\n%d more are not listed; --limit lists more, --from and --client look closer.\n", p.Left)
+	}
+	if len(p.Senders)+len(p.Unknown) > 0 {
+		b.WriteString("\nOne attempt in full: posthorn trace ID. What happens to the next ones: posthorn policy try --set NAME=VALUE ...\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeReplayed(b *strings.Builder, title string, rows []manage.ReplayedSender) {
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s\n", title)
+	for i := range rows {
+		r := &rows[i]
+		who := clean(r.Sender)
+		if who == "" {
+			who = "(no sender was named)"
+		}
+		fmt.Fprintf(b, "  %s from %s%s: %s\n", who, r.Client, times(r.Attempts), became(r))
+		if why := clean(whyReplayed(r)); why != "" {
+			fmt.Fprintf(b, "%s\n", wrap(why, 100, "      "))
+		}
+		fmt.Fprintf(b, "      last %s, such as %s\n", when(r.Last), r.Examples[0])
+	}
+}
+
+func times(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return ", " + strconv.Itoa(n) + " attempts"
+}
+
+// fateWords are the fates as a sentence has them.
+var fateWords = map[string]string{"accepted": "accepted", "junk": "filed in Junk", "held": "held back", "discarded": "thrown away",
+	"deferred": "refused for now", "refused": "refused"}
+
+func became(r *manage.ReplayedSender) string {
+	if r.Unknown {
+		return "cannot say"
+	}
+	text := fateWords[r.After.String()] + ", was " + fateWords[r.Before.String()]
+	if r.Recipient != "" {
+		text += ", for <" + clean(r.Recipient) + ">"
+	}
+	if r.Recipients > 1 {
+		text += fmt.Sprintf(" and %d more", r.Recipients-1)
+	}
+	return text
+}
+
+func whyReplayed(r *manage.ReplayedSender) string {
+	switch {
+	case r.Unknown && r.Check == "":
+		return "The record lacks " + r.Missing + "."
+	case r.Unknown:
+		return "The check " + r.Check + " needs a fact that was not recorded: " + r.Missing + "."
+	case r.Check == "":
+		return ""
+	}
+	by := "Decided by " + r.Check
+	if r.After < r.Before {
+		by = "It was decided by " + r.Check
+	}
+	if r.Reason != "" {
+		by += ": " + strings.TrimSuffix(r.Reason, ".")
+	}
+	by += "."
+	if r.Ends != "" {
+		by += " What would have followed " + r.Ends + " is not known: the client was refused there."
+	}
+	return by
+}

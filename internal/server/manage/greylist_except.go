@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"posthorn/internal/policy"
 	"posthorn/internal/policy/check"
@@ -45,11 +46,9 @@ func (s *Service) exceptClient(ctx context.Context, in *GreylistExceptInput) (Se
 // withException adds a network to subnet rules in text form; "" means that it is
 // exempt already.
 func withException(text string, network netip.Prefix) (string, error) {
-	var items []string
-	if text != "" { // rules have spaces in them: the list is an array
-		if err := json.Unmarshal([]byte(text), &items); err != nil {
-			return "", fmt.Errorf("%s: %w", subnetsSetting, err)
-		}
+	items, err := words(text)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", subnetsSetting, err)
 	}
 	for _, item := range items {
 		var r check.SubnetRule
@@ -69,6 +68,14 @@ func withException(text string, network netip.Prefix) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	list, err := json.Marshal(append(items, string(rule)))
-	return string(list), err
+	return strings.Join(append(items, string(rule)), ", "), nil
+}
+
+// words takes the text form of a list of single words apart.
+func words(text string) (items []string, err error) {
+	if strings.HasPrefix(text, "[") {
+		err = json.Unmarshal([]byte(text), &items)
+		return items, err
+	}
+	return strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ' ' }), nil
 }

@@ -289,7 +289,7 @@ func crowd(t testing.TB) *Table {
 		row := store.AccessRow{Name: fmt.Sprint(i), Block: true, Kind: "ip", Value: netip.AddrFrom4(ip).String()}
 		switch i % 5 {
 		case 1:
-			row.Kind, row.Value = "network", fmt.Sprintf("%s/%d", row.Value, 8+r.IntN(25))
+			row.Kind, row.Value = "network", fmt.Sprintf("%s/%d", row.Value, 20+r.IntN(13))
 		case 2:
 			row.Kind, row.Value = "sender", fmt.Sprintf("user%d@host%d.test", i, i)
 		case 3:

@@ -1,5 +1,7 @@
 package mutants
 
+import "strings"
+
 // Folders of the mutated packages.
 const (
 	checks   = "internal/policy/check"
@@ -16,6 +18,21 @@ func transcript(name string) Test { return Test{checks, "TestTranscripts/" + nam
 // off is the mutation that switches the check in one function off.
 func off(check, file, fn, transcriptName string) Mutation {
 	return Mutation{Name: check + " is off", File: checks + "/" + file, Func: fn, Insert: pass, Killer: transcript(transcriptName)}
+}
+
+// unlist switches the row of a check off, where several rows have one function.
+func unlist(check, row, transcriptName string) Mutation {
+	return Mutation{
+		Name: check + " is off", File: checks + "/table.go", Func: "Table",
+		Old: row, New: strings.ReplaceAll(row, "Mode: s.Names.Pipelining, ", "") + "Mode: policy.Off, ", Killer: transcript(transcriptName),
+	}
+}
+
+// offFunc switches off a check whose function makes another.
+func offFunc(check, file, fn, param, transcriptName string) Mutation {
+	m := off(check, file, fn, transcriptName)
+	m.Insert = "if " + param + ` != nil { return func(context.Context, *policy.Facts) policy.Verdict { return policy.Passed("mutant") } }`
+	return m
 }
 
 // swap is a mutation of one expression of a check.
@@ -35,6 +52,37 @@ func session(name, file, fn, old, new, test string) Mutation {
 
 // Checks has one mutation for each check of the table, under its name.
 var Checks = map[string]Mutation{
+	"class-reject":      unlist("class-reject", `Name: "class-reject", `, "classes"),
+	"banned-by-hand":    off("banned-by-hand", "door.go", "bannedByHand", "bans"),
+	"banned":            off("banned", "door.go", "banned", "bans"),
+	"connection-rate":   off("connection-rate", "rate.go", "Rate.atConnect", "rates"),
+	"listed-reject":     unlist("listed-reject", `Name: "listed-reject", `, "classes"),
+	"greeting":          off("greeting", "door.go", "Door.greeting", "door"),
+	"reverse-name":      off("reverse-name", "names.go", "Names.reverse", "names"),
+	"dial-up":           off("dial-up", "door.go", "Auth.dialUp", "classes"),
+	"helo-match":        off("helo-match", "names.go", "Names.heloMatch", "names"),
+	"message-rate":      off("message-rate", "rate.go", "Rate.atMail", "rates"),
+	"sender-full":       offFunc("sender-full", "origin.go", "Origin.full", "n", "origin"),
+	"blocked-client":    off("blocked-client", "blocked.go", "blockedClient", "lists"),
+	"blocked-sender":    off("blocked-sender", "blocked.go", "blockedSender", "lists"),
+	"blocked-recipient": off("blocked-recipient", "blocked.go", "blockedRecipient", "lists"),
+	"blocked-author":    off("blocked-author", "blocked.go", "blockedAuthor", "lists"),
+	"sender-known":      off("sender-known", "origin.go", "Origin.known", "origin"),
+	"client-name":       off("client-name", "names.go", "Names.client", "names"),
+	"helo-full":         off("helo-full", "names.go", "Names.heloFull", "names"),
+	"helo-known":        off("helo-known", "names.go", "Names.heloKnown", "names"),
+	"pipelining":        unlist("pipelining", `Name: "pipelining", Setting: "policy.names.pipelining", Worst: policy.Drop, Exempt: policies, Mode: s.Names.Pipelining, `, "names"),
+	"pipelining-data":   unlist("pipelining-data", `Name: "pipelining-data", Setting: "policy.names.pipelining", Worst: policy.Drop, Exempt: policies, Mode: s.Names.Pipelining, `, "names"),
+	"blocklists":        off("blocklists", "blocklist.go", "Blocklists.check", "blocklists"),
+	"spf":               off("spf", "spf.go", "SPF.check", "spf"),
+	"greylist":          offFunc("greylist", "greylist.go", "Greylist.check", "b", "greylist"),
+	"authentication":    offFunc("authentication", "authentic.go", "Authentic.results", "s", "spf"),
+	"dkim":              off("dkim", "authentic.go", "Authentic.signatures", "dkim"),
+	"dmarc":             off("dmarc", "authentic.go", "Authentic.dmarc", "dmarc"),
+	"auto-forwarded": {
+		Name: "auto-forwarded is off", File: checks + "/forwarded.go", Func: "Forwarded.check", Insert: pass,
+		Killer: Test{checks, "TestMailForwardedByAProgramIsKnownByItsMarks"},
+	},
 	"login-required":       off("login-required", "auth.go", "Auth.Check", "auth"),
 	"size-declared":        off("size-declared", "size.go", "Size.atMail", "size"),
 	"disk-room":            off("disk-room", "room.go", "Room.Check", "room"),
@@ -73,8 +121,8 @@ var Details = []Mutation{
 	swap("everywhere does not count", "auth.go", "Auth.Check", "case a.Everywhere:", "case false:", "auth"),
 	swap("trusted clients must log in", "auth.go", "Auth.Check", "f.Kind == policy.Trusted", "false", "auth"),
 	swap("local networks are trusted unasked", "trust.go", "Trust.of", "t.Local &&", "", "relaying"),
-	swap("the trusted list is not looked at", "trust.go", "Trust.of", "contains(t.Clients, client)", "false", "relaying"),
-	swap("the trusted list need not log in to submit", "settings.go", "Settings.classify", "&& !submission", "", "auth"),
+	swap("the trusted list is not looked at", "trust.go", "Trust.of", "c.Network.Contains(client)", "false", "relaying"),
+	swap("the trusted list need not log in to submit", "class.go", "become", "&& !submission", "", "auth"),
 	swap("routed local parts pass", "relaying.go", "relaying", "routed(f.Recipient.Local)", "false", "relaying"),
 	swap("disabled accounts take mail", "recipient.go", "recipientExists", "case directory.Disabled:", "case 99:", "recipient"),
 	swap("disabled domains take mail", "recipient.go", "recipientExists", "case directory.DomainDisabled:", "case 99:", "recipient"),
@@ -86,7 +134,7 @@ var Details = []Mutation{
 	swap("M-GEN-03 cannot be switched off", "sender.go", "Sender.owned", "case !s.Owned:", "case false:", "sender"),
 	swap("a broken From passes", "sender.go", "Sender.author", "if f.FromBroken {", "if false {", "sender"),
 	{
-		Name: "public networks of the machine are local", File: checks + "/trust.go", Func: "Trust.Networks", Old: "|| private(p)", New: "|| true",
+		Name: "public networks of the machine are local", File: checks + "/trust.go", Func: "Trust.Networks", Old: X,
 		Killer: Test{checks, "TestLocalNetworksAreThoseOfTheMachineAndThoseAdded"},
 	},
 	{
@@ -106,8 +154,9 @@ var Details = []Mutation{
 	judge("postmaster is not exempt", "entry.go", "applying", "stage == Rcpt && f.ForPostmaster()", "false", "TestPostmasterIsAlwaysReachable"),
 	judge("everybody's postmaster is ours", "facts.go", "Facts.ForPostmaster", "f.Resolution.Hosted()", "true", "TestPostmasterIsAlwaysReachable"),
 	judge("one postmaster exempts the message", "entry.go", "applying", "f.Postmasters == len(f.Recipients)", "true", "TestContentForPostmasterAloneIsExempt"),
-	judge("fixed checks can be lifted", "entry.go", "Entry.because", "if e.Fixed {", "if false {", "TestAllowRuleDoesNotLiftAFixedCheck"),
-	judge("allow rules lift nothing", "entry.go", "Entry.because", "skips[i].Check == e.Name", "false", "TestExemptionsAreHonouredAndRecorded"),
+	judge("every check can be lifted", "allow.go", "matches.lifted", "if t == 0 {", "if t = max(t, 1); false {", "TestAllowRuleDoesNotLiftAnUnnamedCheck"),
+	judge("allow rules lift nothing", "pipeline.go", "Pipeline.Judge", "rule != nil", "rule != nil && false", "TestAllowRuleDoesNotLiftAnUnnamedCheck"),
+	judge("exemptions are nothing", "entry.go", "Entry.because", "hit != 0", "hit != 0 && false", "TestExemptionsAreHonouredAndRecorded"),
 	judge("rules change under a session", "pipeline.go", "Pipeline.Judge", "stage == Connect || stage == Helo || f.ledger.rules == nil", "true", "TestSessionKeepsTheRulesItWasGreetedWith"),
 	judge("delays do not add up", "pipeline.go", "Pipeline.Judge", "d.Delay+r.Delay", "r.Delay", "TestDelaysAddUpToABound"),
 }

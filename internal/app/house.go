@@ -162,7 +162,7 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	}
 	h.sources = h.newSources()
 	h.Service = manage.New(manage.Options{Store: h.Store, Settings: h.Settings, Directory: h.Directory, Records: h.Records,
-		Pipeline: h.Pipeline, Rehearse: h.rehearsed, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Sources: h.looking(), Advise: h.advise, Log: h.Log, Version: o.Version})
+		Pipeline: h.Pipeline, Rehearse: h.rehearsed, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Sources: h.looking(), Advise: h.advise, Seal: h.box.Seal, Log: h.Log, Version: o.Version})
 	h.follow()
 	return nil
 }

@@ -134,7 +134,7 @@ var Details = []Mutation{
 	swap("M-GEN-03 cannot be switched off", "sender.go", "Sender.owned", "case !s.Owned:", "case false:", "sender"),
 	swap("a broken From passes", "sender.go", "Sender.author", "if f.FromBroken {", "if false {", "sender"),
 	{
-		Name: "public networks of the machine are local", File: checks + "/trust.go", Func: "Trust.Networks", Old: X,
+		Name: "public networks of the machine are local", File: checks + "/trust.go", Func: "Trust.Networks", Old: "|| Private(p)", New: "|| true",
 		Killer: Test{checks, "TestLocalNetworksAreThoseOfTheMachineAndThoseAdded"},
 	},
 	{

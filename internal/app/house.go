@@ -72,6 +72,8 @@ type OpenOptions struct {
 	Log io.Writer
 	// Version is what the binary calls itself.
 	Version string
+	// Resolver, if not nil, is asked instead of the name servers of the settings.
+	Resolver *dns.Resolver
 }
 
 // Names of files in the data folder.
@@ -156,7 +158,9 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 		Passwords: h.passwords, HostName: h.handles.hostname})
 	h.networks = machineNetworks()
 	h.Pipeline = policy.NewPipeline(h.handles.policy.Get().Rules(h.networks...))
-	h.Resolver = h.newResolver()
+	if h.Resolver = o.Resolver; h.Resolver == nil {
+		h.Resolver = h.newResolver()
+	}
 	if err := h.openMemory(ctx); err != nil {
 		return err
 	}

@@ -39,6 +39,8 @@ type ServeOptions struct {
 	// Prepare, if not nil, runs when the house stands and before any door
 	// opens: quickstart makes its domain and accounts here.
 	Prepare func(context.Context, *House) error
+	// Alone opens no control socket: the house is run by whom Ready tells.
+	Alone bool
 	// Ready is told where the server listens.
 	Ready func(h *House, listeners []manage.Listener) error
 }
@@ -172,18 +174,21 @@ func (h *House) exempt(client netip.Addr) bool {
 
 // run opens the doors and waits for the end.
 func (d *doors) run(ctx context.Context, o ServeOptions) error {
-	control, err := manage.OpenControl(d.h.Config.Data)
-	if err != nil {
-		return err
-	}
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
 	var workers sync.WaitGroup
 	failed := make(chan error, 1)
-	workers.Go(func() {
-		if err := d.h.Service.ServeControl(work, control); err != nil {
-			failed <- err
+	if !o.Alone {
+		control, err := manage.OpenControl(d.h.Config.Data)
+		if err != nil {
+			return err
 		}
-	})
+		workers.Go(func() {
+			if err := d.h.Service.ServeControl(work, control); err != nil {
+				failed <- err
+			}
+		})
+	}
 	queues, stopQueues := context.WithCancel(work)
 	defer stopQueues()
 	workers.Go(d.alive("queue of local mail", func() { d.queues.local.Run(queues) }))
@@ -191,7 +196,7 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 	workers.Go(func() { d.pop3.Purge(work) })
 	watch := logins{group: d.group, people: d.h.Store.Directory(), log: d.h.Log, version: -1}
 	workers.Go(d.alive("end of sessions whose login ended", func() { watch.run(work) }))
-	err = d.open(o)
+	err := d.open(o)
 	if err == nil {
 		select {
 		case <-ctx.Done():

@@ -71,6 +71,7 @@ func (w *watch) countDay(client netip.Addr, address string) {
 	t := w.unknown.Note(host, address, day, s.PerDay)
 	if t.Reached && !t.Shared {
 		w.bans.Day(host, fmt.Sprintf("mail to %d accounts that do not exist, in one day", t.Count), day.End(zone))
+		w.unknown.Forget(host) // whom an administrator lets in again begins anew
 	}
 }
 
@@ -114,8 +115,8 @@ func (h *House) spared(client netip.Addr) string {
 	return ""
 }
 
-// accountant counts failed logins and banned clients at the doors that do not
-// ask the rules: IMAP, POP3 and HTTP.
+// accountant counts failed logins, and turns banned clients away at the doors
+// that do not ask the rules: IMAP, POP3 and HTTP.
 type accountant struct {
 	*auth.Limiter
 	bans *ban.Book
@@ -138,6 +139,14 @@ func (a accountant) Failed(f auth.Failure) time.Duration {
 		a.bans.Fail(f.Client, ban.ProtocolError, "a command that no client of "+f.Protocol+" sends")
 	}
 	return a.Limiter.Failed(f)
+}
+
+// Succeeded implements auth.Accountant.
+func (a accountant) Succeeded(client netip.Addr, name string, administrator bool) {
+	if administrator {
+		a.bans.AdministratorFrom(client)
+	}
+	a.Limiter.Succeeded(client, name, administrator)
 }
 
 // rates implements policy.Rates.

@@ -38,8 +38,9 @@ type Accountant interface {
 	// Failed counts a failure and returns how long to hold back the answer.
 	Failed(f Failure) time.Duration
 	// Succeeded clears the account, not the client: whoever has one password
-	// must not buy guesses at others with it.
-	Succeeded(client netip.Addr, name string)
+	// must not buy guesses at others with it. administrator says that the
+	// account may change everything here.
+	Succeeded(client netip.Addr, name string, administrator bool)
 }
 
 const (
@@ -157,7 +158,7 @@ func (l *Limiter) Failed(f Failure) time.Duration {
 }
 
 // Succeeded implements Accountant.
-func (l *Limiter) Succeeded(client netip.Addr, name string) {
+func (l *Limiter) Succeeded(client netip.Addr, name string, _ bool) {
 	p := l.pair(client, name)
 	l.accounts.Delete(p.name)
 	if _, known := l.known.Get(p); !known {

@@ -14,6 +14,6 @@ func (g *Guard) Bearer(verify func() error) error {
 	if err := classify(verify()); err != nil {
 		return g.failed(bearer, "token", err)
 	}
-	g.a.accountant.Succeeded(g.client, g.a.canonical(bearer))
+	g.a.accountant.Succeeded(g.client, g.a.canonical(bearer), false)
 	return nil
 }

@@ -110,7 +110,7 @@ func (g *Guard) failed(name, mechanism string, err error) error {
 
 func (g *Guard) succeeded(name, mechanism string, row store.AccountRow) {
 	g.account = row
-	g.a.accountant.Succeeded(g.client, g.a.canonical(name))
+	g.a.accountant.Succeeded(g.client, g.a.canonical(name), row.Admin)
 	g.log.Log(event.AuthSucceeded, slog.Int64("account", int64(row.ID)), slog.String("name", clip(name)), slog.String("mechanism", mechanism),
 		slog.String("client", g.client.String()), slog.String("listener", g.protocol))
 }

@@ -24,17 +24,18 @@ func (c *connection) greet() error {
 	c.server.Policy.Listed(c.work, s.facts)
 	d = s.judge(policy.Greeting)
 	c.hold = 0 // the greeting waits below, the first reply does not wait again
-	if d.Delay > 0 && !d.Refuses() {
+	if delay := d.Delay; delay > 0 && !d.Refuses() { // d is gone with the next judgement
 		began := time.Now()
-		if err := c.awaitSilence(d.Delay); err != nil || c.closing {
+		if err := c.awaitSilence(delay); err != nil || c.closing {
 			return err
 		}
 		if s.facts.SpokeFirst {
-			again := s.judge(policy.Greeting)
-			if c.hold = 0; !again.Refuses() {
-				c.pause(d.Delay - time.Since(began))
+			c.foul()
+			d = s.judge(policy.Greeting)
+			if c.hold = 0; !d.Refuses() && c.enterDelay() { // the wait it broke goes on
+				c.pause(delay - time.Since(began))
+				c.server.delayed.Add(-1)
 			}
-			d = again
 		}
 	}
 	if len(d.Results) > 0 {

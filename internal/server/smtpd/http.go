@@ -2,8 +2,6 @@ package smtpd
 
 // http hangs up on a browser that was tricked into talking to us.
 func (s *session) http(string) outcome {
-	if s.c.guard != nil {
-		s.c.guard.ProtocolError()
-	}
+	s.c.foul()
 	return says(replyHTTP)
 }

@@ -52,6 +52,7 @@ func (c *connection) step() error {
 	var row *command
 	var o outcome
 	if err != nil {
+		c.foul()
 		r := smtp.ReplyTo(err)
 		r.Close = r.Close || cmd.Verb == smtp.BDAT // its octets would be taken for commands
 		o = says(r)
@@ -68,6 +69,7 @@ func (c *connection) run(row *command, cmd smtp.Command) outcome {
 		return says(replyExpelled)
 	}
 	if row.handle == nil || row.only == smtpOnly && c.lmtp || row.only == lmtpOnly && !c.lmtp {
+		c.foul()
 		return says(replyUnknown)
 	}
 	if state := c.session.state(); row.in&state == 0 {
@@ -202,8 +204,10 @@ func (c *connection) lastWord(err error) reply.Reply {
 	case errors.Is(err, errStopping):
 		return c.goodbye()
 	case errors.Is(err, smtp.ErrLineTooLong):
+		c.foul()
 		return replyLineTooLong
 	case errors.Is(err, smtp.ErrBareLF):
+		c.foul()
 		return replyBareLF
 	case errors.Is(err, errFarTooBig):
 		return replyFarTooBig

@@ -70,3 +70,11 @@ func (p *penalty) countJunk(limit int, wrong bool) (time.Duration, bool) {
 
 // delivered forgets junk after an accepted message.
 func (p *penalty) delivered() { p.junk = 0 }
+
+// foul tells of what no proper client does; too much of it leads to a ban
+// (B1G-BAN-01).
+func (c *connection) foul() {
+	if f := c.session.facts; c.guard != nil && f.Login == nil && f.Trust == policy.Untrusted {
+		c.guard.ProtocolError()
+	}
+}

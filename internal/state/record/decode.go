@@ -19,6 +19,25 @@ type reader struct {
 	bad bool
 	// bare: the record is of the version before facts.
 	bare bool
+	// known, if not nil, shares the words that most records have.
+	known words
+}
+
+// words are texts that repeat themselves, such as names of checks.
+type words map[string]string
+
+// maxWords bounds what is shared.
+const maxWords = 4096
+
+func (w words) of(b []byte) string {
+	if s, ok := w[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if w != nil && len(w) < maxWords {
+		w[s] = s
+	}
+	return s
 }
 
 func (r *reader) take(n int) []byte {
@@ -69,6 +88,9 @@ func (r *reader) count(most int) int {
 }
 
 func (r *reader) text() string { return string(r.take(r.count(maxText))) }
+
+// word is a text that other records have, too.
+func (r *reader) word() string { return r.known.of(r.take(r.count(maxText))) }
 
 func (r *reader) texts(most int) []string {
 	n := r.count(most)
@@ -129,8 +151,8 @@ func (r *reader) decodeHead(a *Attempt) {
 	}
 }
 
-func decodeAttempt(b []byte) (Attempt, error) {
-	r := &reader{b: b}
+func decodeAttempt(b []byte, known words) (Attempt, error) {
+	r := &reader{b: b, known: known}
 	var a Attempt
 	r.decodeHead(&a)
 	for len(r.b) > 0 && !r.bad {
@@ -144,7 +166,8 @@ func decodeAttempt(b []byte) (Attempt, error) {
 
 func (r *reader) step() Step {
 	s := Step{After: r.duration()}
-	for _, text := range [...]*string{&s.Verb, &s.Argument, &s.Reply, &s.Check, &s.Reason, &s.Setting} {
+	s.Verb = r.word()
+	for _, text := range [...]*string{&s.Argument, &s.Reply, &s.Check, &s.Reason, &s.Setting} {
 		*text = r.text()
 	}
 	s.Delay = r.duration()
@@ -163,7 +186,7 @@ func (r *reader) step() Step {
 func (r *reader) check() Check {
 	var c Check
 	for _, text := range [...]*string{&c.Name, &c.Setting, &c.Action, &c.Mode, &c.Skipped, &c.Reason} {
-		*text = r.text()
+		*text = r.word()
 	}
 	c.Cost = r.duration()
 	c.Inputs = r.inputs()
@@ -177,7 +200,7 @@ func (r *reader) inputs() []Input {
 	}
 	list := make([]Input, n)
 	for i := range list {
-		list[i] = Input{Name: r.text(), Value: string(r.take(r.count(maxValue)))}
+		list[i] = Input{Name: r.word(), Value: string(r.take(r.count(maxValue)))}
 	}
 	return list
 }

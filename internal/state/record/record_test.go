@@ -44,7 +44,7 @@ func encode(a Attempt) []byte {
 
 func TestAttemptsAndEventsAreReadAsWritten(t *testing.T) {
 	for _, a := range []Attempt{full(), {ID: ids.New(), Session: Session{ID: ids.New()}, Complete: true}} {
-		got, err := decodeAttempt(encode(a))
+		got, err := decodeAttempt(encode(a), nil)
 		if err != nil || !reflect.DeepEqual(got, a) {
 			t.Errorf("%+v\nbecomes %+v, %v", a, got, err)
 		}
@@ -76,7 +76,7 @@ func unhex(s string) []byte {
 }
 
 func TestRecordsOfEarlierVersionsAreRead(t *testing.T) {
-	a, err := decodeAttempt(bareAttempt)
+	a, err := decodeAttempt(bareAttempt, nil)
 	if err != nil || a.Complete || a.Sender != "eve@away.test" || len(a.Steps) != 2 || a.Steps[0].Checks[0].Inputs[0].Value != "10" || a.Steps[1].Check != "recipient-exists" {
 		t.Errorf("%+v, %v", a, err)
 	}
@@ -84,14 +84,14 @@ func TestRecordsOfEarlierVersionsAreRead(t *testing.T) {
 	if err != nil || e.Kind != Delayed || e.Reply != "451 later" || e.Message != 0 {
 		t.Errorf("%+v, %v", e, err)
 	}
-	if _, ok := (&Query{From: "@away.test"}).match(bareAttempt); !ok {
+	if _, ok := (&Query{From: "@away.test"}).match(bareAttempt, nil); !ok {
 		t.Error("not found by a search")
 	}
 }
 
 func TestOverlongTextsAreCut(t *testing.T) {
 	a := Attempt{Sender: string(make([]byte, 5000)), Recipients: make([]string, 5000)}
-	got, err := decodeAttempt(encode(a))
+	got, err := decodeAttempt(encode(a), nil)
 	if err != nil || len(got.Sender) != maxText || len(got.Recipients) != maxList {
 		t.Error(len(got.Sender), len(got.Recipients), err)
 	}
@@ -104,8 +104,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(bareAttempt)
 	f.Add(bareEvent)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if a, err := decodeAttempt(b); err == nil {
-			again, err := decodeAttempt(encode(a))
+		if a, err := decodeAttempt(b, nil); err == nil {
+			again, err := decodeAttempt(encode(a), nil)
 			if again.Complete = a.Complete; err != nil || !reflect.DeepEqual(again, a) {
 				t.Errorf("%+v becomes %+v, %v", a, again, err)
 			}

@@ -88,7 +88,7 @@ func (q *Query) normal() {
 
 // attempts calls fn with the attempts of a query until it says stop.
 func (r *Recorder) attempts(ctx context.Context, q Query, fn func(*Attempt) bool) error {
-	keys := q.keys()
+	keys, known := q.keys(), words{}
 	want := func(f filter) bool { return !slices.ContainsFunc(keys, func(k uint64) bool { return !f.has(k) }) }
 	return r.file.scan(ctx, q.Since, want, func(raw []byte) bool {
 		records, err := split(raw)
@@ -96,7 +96,7 @@ func (r *Recorder) attempts(ctx context.Context, q Query, fn func(*Attempt) bool
 			r.o.Failed(err)
 		}
 		for _, b := range slices.Backward(records) {
-			if a, ok := q.match(b); ok && !fn(a) {
+			if a, ok := q.match(b, known); ok && !fn(a) {
 				return false
 			}
 		}
@@ -124,7 +124,7 @@ func (q *Query) keys() []uint64 {
 
 // match decodes a record that fits. The head is read first, the steps only
 // then.
-func (q *Query) match(b []byte) (*Attempt, bool) {
+func (q *Query) match(b []byte, known words) (*Attempt, bool) {
 	if len(b) == 0 || b[0] != kindAttempt && b[0] != kindBareAttempt {
 		return nil, false
 	}
@@ -134,7 +134,7 @@ func (q *Query) match(b []byte) (*Attempt, bool) {
 	if head.bad || !q.fits(&a) {
 		return nil, false
 	}
-	a, err := decodeAttempt(b)
+	a, err := decodeAttempt(b, known)
 	return &a, err == nil
 }
 

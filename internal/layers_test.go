@@ -29,6 +29,7 @@ var dialers = map[string]string{
 	"flow/remote":   "the next host, by an address the resolver gave",
 	"server/manage": "the control socket, a path in the data folder",
 	"app/cli":       "posthorn try, on loopback",
+	"app":           "scanners, by an address the resolver gave",
 }
 
 // databaseFolders are where SQL may be spoken.

@@ -53,7 +53,7 @@ func (h *House) newSources() policy.Sources {
 			TreeWalk: func() bool { return authentic().TreeWalk }, Forwarders: func() []string { return authentic().Forwarders },
 			SPFField: func() bool { return h.handles.policy.Get().SPF.Field }}),
 		Access: h.access, Bans: h.bans, Greylist: h.greylist,
-		Rates: rates{limit.NewWindows(limit.WindowsOptions{})}, Regulars: h.watch,
+		Rates: rates{limit.NewWindows(limit.WindowsOptions{})}, Regulars: h.watch, Scanners: newScanners(h),
 	}
 }
 
@@ -63,5 +63,6 @@ func (h *House) looking() policy.Sources {
 	s := h.sources
 	s.Access, s.Greylist = h.access.Looking(), h.greylist.Looking()
 	s.Rates = peeking{s.Rates.(rates)}
+	s.Scanners = nil // what is tried has no content, and milters would take it for mail
 	return s
 }

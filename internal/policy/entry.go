@@ -51,6 +51,8 @@ const (
 	FromLogin
 	// FromLoopback lifts it for this machine.
 	FromLoopback
+	// OfRefused lifts it for what earlier checks put off already.
+	OfRefused
 )
 
 // exemptionTexts are in the order of the bits.
@@ -60,6 +62,7 @@ var exemptionTexts = [...]string{
 	"the client is trusted",
 	"the client has logged in",
 	"the client is this machine",
+	"an earlier check has put it off already",
 }
 
 // Texts lists the exemptions of the set in words.

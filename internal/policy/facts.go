@@ -116,6 +116,8 @@ type Facts struct {
 
 	judging Stage
 	ledger  ledger
+	// filter is what milters see of the session, once one was asked.
+	filter Filter
 }
 
 // Saw notes a value the running check looked at, for the decision record. It

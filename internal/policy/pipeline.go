@@ -38,6 +38,9 @@ type Limits struct {
 	Recipients int
 	// Auth is whether AUTH is offered at all (M-GEN-01).
 	Auth bool
+	// Marks are header fields that only we write: those that come in are taken
+	// out of the message.
+	Marks []string
 }
 
 // Pipeline asks the checks and alone combines their verdicts. It may be used
@@ -113,6 +116,9 @@ func (p *Pipeline) Judge(ctx context.Context, stage Stage, f *Facts) Decision {
 	for i := 0; i < len(entries) && d.Action < Reject; i++ {
 		e := entries[i]
 		r := l.result(e)
+		if d.Refuses() {
+			applies |= OfRefused
+		}
 		if r.Skipped = e.because(applies); r.Skipped != "" {
 			continue
 		}

@@ -30,6 +30,8 @@ type Sources struct {
 	Rates    Rates
 	// Regulars knows the hosts that deliver here often.
 	Regulars Regulars
+	// Scanners look into the content.
+	Scanners Scanners
 }
 
 // Regulars remembers hosts whose mail was accepted.

@@ -110,11 +110,13 @@ type Effects struct {
 	// Junk files the message in Junk, because of this; Quarantine holds it back
 	// from everybody until somebody releases it. "" is neither.
 	Junk, Quarantine string
+	// Edits change the message itself, one after the other.
+	Edits []*Edits
 }
 
 // add puts further effects to these. The first reason stays.
 func (e *Effects) add(o *Effects) {
-	e.Fields = append(e.Fields, o.Fields...)
+	e.Fields, e.Edits = append(e.Fields, o.Fields...), append(e.Edits, o.Edits...)
 	e.Junk, e.Quarantine = cmp.Or(e.Junk, o.Junk), cmp.Or(e.Quarantine, o.Quarantine)
 }
 

@@ -36,11 +36,17 @@ type Settings struct {
 	Sender     Sender
 	Quota      Quota
 	Room       Room
+	// What looks into the content.
+	Attachments Attachments
+	Virus       Virus
+	Spam        Spam
+	Milters     Milters
 }
 
 // Validate refuses what no check could obey.
 func (s *Settings) Validate() error {
-	return errors.Join(s.Classes.Validate(), s.Trust.Validate(), s.Blocklists.Validate(), s.Greylist.Validate(), s.Size.Validate())
+	return errors.Join(s.Classes.Validate(), s.Trust.Validate(), s.Blocklists.Validate(), s.Greylist.Validate(), s.Size.Validate(),
+		s.Attachments.Validate(), s.Virus.Validate(), s.Spam.Validate(), s.Milters.Validate())
 }
 
 // Rules returns the house rules as the settings say. machine are the networks
@@ -57,5 +63,6 @@ func (s *Settings) Limits(kind policy.Kind, trust policy.Trust) policy.Limits {
 		Size:       s.Size.announced(kind, trust),
 		Recipients: s.Recipients.announced(kind, trust),
 		Auth:       s.Auth.Enabled,
+		Marks:      s.marks(kind, trust),
 	}
 }

@@ -97,6 +97,11 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "An address of an account here is refused as sender to clients that have not logged in; three switches say to which.",
 		},
 		{
+			Stage: policy.Mail, Name: "milter-mail", Setting: "policy.milters.servers", Worst: policy.Drop, Exempt: classes | policy.OfRefused, Mode: s.Milters.Mode,
+			IDs: []string{"reliability-31"}, Check: policy.CheckFunc(s.Milters.check), Replies: []string{"451 4.7.1", "550 5.7.1", "what a milter says"},
+			Doc: "Milters are told of client, greeting and sender, and may refuse them.",
+		},
+		{
 			Stage: policy.Rcpt, Name: "relaying", Setting: "policy.trust.clients", Worst: policy.Reject, Exempt: anybody, Fixed: true,
 			IDs: []string{"M-GEN-01", "M-GEN-02", "M-REL-01"}, Check: policy.CheckFunc(relaying), Replies: []string{"550 5.7.1", "554 5.7.1"},
 			Doc: "Mail to domains that are not ours is taken only from users who have logged in and from trusted clients.",
@@ -172,6 +177,11 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "An unknown client is asked to try again later, once; a mail server does that by itself.",
 		},
 		{
+			Stage: policy.Rcpt, Name: "milter-rcpt", Setting: "policy.milters.servers", Worst: policy.Drop, Exempt: policies | policy.OfRefused, Mode: s.Milters.Mode,
+			IDs: []string{"reliability-31"}, Check: policy.CheckFunc(s.Milters.check), Replies: []string{"451 4.7.1", "550 5.7.1", "what a milter says"},
+			Doc: "Milters are told of each recipient that would be accepted, and may refuse it.",
+		},
+		{
 			Stage: policy.Data, Name: "recipient-limit-data", Setting: "policy.recipients.inbound", Worst: policy.Reject, Exempt: classes, Mode: s.Recipients.Mode,
 			IDs: []string{"M-GEN-09"}, Check: policy.CheckFunc(s.Recipients.atData), Replies: []string{"554 5.5.3"},
 			Doc: "A message of a user that lost recipients to the limit is refused whole, so that its author sees one clear failure.",
@@ -180,6 +190,11 @@ func Table(s *Settings) []policy.Entry {
 			Stage: policy.Data, Name: "pipelining-data", Setting: "policy.names.pipelining", Worst: policy.Drop, Exempt: policies, Mode: s.Names.Pipelining, Test: policy.TestClient,
 			IDs: []string{"M-SEC-ADV-01"}, Check: policy.CheckFunc(s.Names.pipelining), Replies: []string{"503 5.5.0"},
 			Doc: "The content must wait for the reply to DATA.",
+		},
+		{
+			Stage: policy.Data, Name: "milter-data", Setting: "policy.milters.servers", Worst: policy.Drop, Exempt: policies | policy.OfRefused, Mode: s.Milters.Mode,
+			IDs: []string{"reliability-31"}, Check: policy.CheckFunc(s.Milters.check), Replies: []string{"451 4.7.1", "550 5.7.1", "what a milter says"},
+			Doc: "Milters hear that the content comes next, and may refuse it unseen.",
 		},
 		{
 			Stage: policy.Content, Name: "size", Setting: "policy.size.inbound", Worst: policy.Reject, Exempt: anybody, Fixed: true,
@@ -220,6 +235,26 @@ func Table(s *Settings) []policy.Entry {
 			Stage: policy.Content, Name: "dmarc", Setting: "policy.authentic.reject", Worst: policy.Reject, Exempt: policies | policy.FromTrusted | policy.FromLogin, Mode: s.Authentic.Mode, Test: policy.TestDMARC,
 			IDs: []string{"M-SEC-BW-14"}, Check: policy.CheckFunc(s.Authentic.dmarc), Replies: []string{"550 5.7.26"},
 			Doc: "Mail that nothing authenticates as that of its author's domain is treated as the domain asks in DNS.",
+		},
+		{
+			Stage: policy.Content, Name: "attachments", Setting: "policy.attachments.found", Worst: policy.Reject, Exempt: classes, Mode: s.Attachments.Mode, Test: policy.TestVirus, Costly: true,
+			IDs: []string{"reliability-26"}, Check: policy.CheckFunc(s.Attachments.check), Replies: []string{"554 5.7.1", "451 4.3.0"},
+			Doc: "Files in messages are judged by name, type and what they hold, archives within bounds.",
+		},
+		{
+			Stage: policy.Content, Name: "virus", Setting: "policy.virus.found", Worst: policy.Reject, Exempt: classes, Mode: s.Virus.Mode, Test: policy.TestVirus, Costly: true,
+			IDs: []string{"M-SEC-BW-15"}, Check: policy.CheckFunc(s.Virus.check), Replies: []string{"554 5.7.1", "451 4.7.1", "552 5.3.4"},
+			Doc: "ClamAV looks for viruses, in mail of users too.",
+		},
+		{
+			Stage: policy.Content, Name: "spam", Setting: "policy.spam.refuse_from", Worst: policy.Reject, Exempt: policies, Mode: s.Spam.Mode, Test: policy.TestSpam, Costly: true,
+			IDs: []string{"M-SEC-BW-10"}, Check: s.Spam.check(&s.Greylist), Replies: []string{"554 5.7.1", "451 4.7.1", "451 4.3.0"},
+			Doc: "rspamd says how much a message looks like spam: it is refused, filed in Junk or marked.",
+		},
+		{
+			Stage: policy.Content, Name: "milter-content", Setting: "policy.milters.servers", Worst: policy.Drop, Exempt: policies | policy.OfRefused, Mode: s.Milters.Mode,
+			IDs: []string{"reliability-31"}, Check: policy.CheckFunc(s.Milters.check), Replies: []string{"451 4.7.1", "550 5.7.1", "what a milter says"},
+			Doc: "Milters see the whole message, may refuse, hold or throw it away, and may change it.",
 		},
 	}
 	// Where names are judged early, their rows move up.

@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"io"
+	"strings"
 
 	"posthorn/internal/wire/authres"
 )
@@ -12,17 +13,20 @@ import (
 const maxResults = 64 << 10
 
 // Stripper takes the Authentication-Results fields that claim to be ours out of
-// a message as it streams in (RFC 8601 §5). All else passes unchanged and at
-// once, but for fields of that name, which pass when they have ended. It sees
+// a message as it streams in (RFC 8601 §5), and all fields of names that only we
+// write. All else passes unchanged and at once, but for fields of these names,
+// which pass when they have ended, or not. It sees
 // fields as authres.Own does: a line ends with LF, the header section with an
 // empty line.
 type Stripper struct {
 	w       io.Writer
 	id      string
+	own     []string // names only we write, in lower case
 	removed int
 
 	place   place
-	matched int    // octets of the name that fit
+	name    string // of those under suspicion, in lower case
+	matched int    // octets of it that fit
 	held    []byte // of a field under suspicion, what came with earlier Writes
 	over    bool   // it is longer than maxResults
 	small   [64]byte
@@ -41,12 +45,15 @@ const (
 	inBody
 )
 
-// NewStripper returns a Stripper for our authserv-id that writes to w. Without
-// an id no field is ours.
-func NewStripper(id string, w io.Writer) *Stripper {
+// NewStripper returns a Stripper for our authserv-id, and for field names that
+// only we write, that writes to w. Without an id no result is ours.
+func NewStripper(id string, w io.Writer, own ...string) *Stripper {
 	s := &Stripper{w: w, id: id}
 	s.held = s.small[:0]
-	if id == "" {
+	for _, name := range own {
+		s.own = append(s.own, strings.ToLower(name))
+	}
+	if id == "" && len(own) == 0 {
 		s.place = inBody
 	}
 	return s
@@ -113,7 +120,7 @@ func (s *Stripper) step(x *stretch) error {
 			s.place = inBody
 		}
 	case inName:
-		return s.name(x, c)
+		return s.more(x, c)
 	case inLine, inField:
 		n := bytes.IndexByte(x.p[x.at:], '\n')
 		if n < 0 {
@@ -147,21 +154,50 @@ func (s *Stripper) begin(x *stretch, c byte) {
 	case '\r':
 		s.place = afterCR
 		x.at++
-	case authres.Name[0], authres.Name[0] | 0x20:
-		s.place, s.matched, x.mark = inName, 0, x.at
 	default:
-		s.place = inLine
+		s.place, s.name, s.matched = inLine, "", 0
+		if s.fits(c) {
+			s.place, x.mark = inName, x.at
+		}
 	}
 }
 
-// name compares one octet with the name, behind which there may be white space
+// resultsName is authres.Name in lower case.
+const resultsName = "authentication-results"
+
+// fits reports that the octet goes on a name under suspicion. Names that begin
+// alike are one until they differ.
+func (s *Stripper) fits(c byte) bool {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	goesOn := func(name string) bool {
+		return s.matched < len(name) && name[s.matched] == c && name[:s.matched] == s.name[:s.matched]
+	}
+	if goesOn(s.name) {
+		return true
+	}
+	if s.id != "" && goesOn(resultsName) {
+		s.name = resultsName
+		return true
+	}
+	for _, name := range s.own {
+		if goesOn(name) {
+			s.name = name
+			return true
+		}
+	}
+	return false
+}
+
+// more compares one octet with the name, behind which there may be white space
 // (RFC 5322 §4.5).
-func (s *Stripper) name(x *stretch, c byte) error {
+func (s *Stripper) more(x *stretch, c byte) error {
 	switch {
-	case s.matched < len(authres.Name) && c|0x20 == authres.Name[s.matched]|0x20 && (c == '-') == (authres.Name[s.matched] == '-'):
+	case s.fits(c):
 		s.matched++
-	case s.matched == len(authres.Name) && (c == ' ' || c == '\t'):
-	case s.matched == len(authres.Name) && c == ':':
+	case s.matched == len(s.name) && (c == ' ' || c == '\t'):
+	case s.matched == len(s.name) && c == ':':
 		s.place = inField
 		err := s.pass(x.p[x.from:x.mark])
 		x.from = x.mark
@@ -191,7 +227,7 @@ func (s *Stripper) judge(last []byte) error {
 		s.hold(last)
 		field = s.held
 	}
-	drop := s.over || len(field) > maxResults || len(authres.Own(field, s.id)) > 0
+	drop := s.name != resultsName || s.over || len(field) > maxResults || len(authres.Own(field, s.id)) > 0
 	s.held, s.over = s.small[:0], false
 	if drop {
 		s.removed++

@@ -79,6 +79,7 @@ func newConnection(ctx context.Context, s *Server, n *listen.Conn) *connection {
 // close gives everything back. The socket is closed by the listener.
 func (c *connection) close() {
 	c.session.end()
+	c.session.facts.Close()
 	c.in.Release()
 	c.dropOut()
 	c.log.Log(event.SessionClosed, slog.Duration("duration", time.Since(c.opened)), slog.Int("commands", c.commands),

@@ -40,16 +40,25 @@ func newContent(tx *transaction) (*content, error) {
 		return nil, err
 	}
 	b := &content{server: s.c.server, draft: draft, parser: s.c.server.parsers.Get().(*mime.Parser)}
-	b.limit = int64(s.limits().Size)
+	limits := s.limits()
+	b.limit = int64(limits.Size)
 	b.most = b.limit + b.limit/2
 	if s.c.settings.BareLineEnds == "normalise" && !tx.binary {
 		b.normal = &smtp.Normalizer{}
 	}
-	if r := s.c.server.Results; r != nil && s.facts.Login == nil {
-		b.strip = evidence.NewStripper(r(), kept{b})
+	if id := s.results(); id != "" || len(limits.Marks) > 0 {
+		b.strip = evidence.NewStripper(id, kept{b}, limits.Marks...)
 	}
 	b.meter.until = time.Now().Add(s.c.settings.MessageTime)
 	return b, nil
+}
+
+// results is the name in results that claim to be ours, "" for nobody's.
+func (s *session) results() string {
+	if r := s.c.server.Results; r != nil && s.facts.Login == nil {
+		return r()
+	}
+	return ""
 }
 
 // Write implements io.Writer. Its only error is errFarTooBig.

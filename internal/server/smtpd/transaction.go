@@ -127,6 +127,11 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 	if d.Refuses() {
 		return refusal(d.Reply)
 	}
+	if d.Action != policy.Discard && len(d.Effects.Edits) > 0 {
+		if structure, err = tx.edit(s.c.work, structure, d.Effects.Edits); err != nil {
+			return refusal(accept.ReplyTo(err))
+		}
+	}
 	end := record.Discarded
 	if d.Action != policy.Discard && len(tx.env.Recipients) > 0 {
 		end = record.Accepted

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -146,6 +145,3 @@ func (m *filter) answer(a scan.Answer) policy.Filtered {
 	}
 	return r
 }
-
-// errNoScanners says that nothing is set.
-var errNoScanners = errors.New("no scanner is set: policy.virus.server, policy.spam.url and policy.milters.servers are empty")

@@ -43,6 +43,7 @@ var Requirements = map[string][]Test{
 	"M-SEC-BW-12":  {{pipeline, "TestSenderIsAuthenticatedBySPFOrByASignature"}},
 	"M-SEC-BW-13":  nil,
 	"M-SEC-BW-14":  nil,
+	"M-SEC-BW-15":  {{checks, "TestVirusesAreRefused"}},
 	"M-SEC-BW-16":  nil,
 	"M-SEC-SP-01":  nil,
 	"M-SEC-SP-02":  nil,
@@ -112,7 +113,9 @@ var Requirements = map[string][]Test{
 	// Rows of the table of faults.
 	"reliability-14": {{names, "TestAnOutageIsNeverAnAbsence"}, {remote, "TestWhatDNSSaysDecides"}},
 	"reliability-18": {{remote, "TestContentIsMadeSevenBitPartByPart"}, {remote, "TestHostileHostsGetNowhere"}},
+	"reliability-26": {{checks, "TestForbiddenAttachmentsAreRefused"}, {scanners, "TestLimitsHoldForTheWholeMessage"}},
 	"reliability-30": {{bounce, "TestNobodyIsToldAboutReports"}, {bounce, "TestNoticesToOneSenderAreBounded"}},
+	"reliability-31": {{scanners, "TestFieldsCannotCarryFurtherLines"}, {checks, "TestVirusesAreRefused"}},
 	"reliability-37": nil,
 }
 

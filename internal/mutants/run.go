@@ -22,7 +22,7 @@ func All() []Mutation {
 	for _, name := range slices.Sorted(maps.Keys(Checks)) {
 		list = append(list, Checks[name])
 	}
-	return slices.Concat(list, Details, Strangers, Lists, Sessions, Sending)
+	return slices.Concat(list, Details, Strangers, Lists, Contents, Sessions, Sending)
 }
 
 // Kill builds the program in the folder with the mutation and runs its test.

@@ -96,6 +96,13 @@ var Checks = map[string]Mutation{
 	"size":                 off("size", "size.go", "Size.atContent", "size"),
 	"hops":                 off("hops", "hops.go", "Hops.Check", "hops"),
 	"author-owned":         off("author-owned", "sender.go", "Sender.author", "sender"),
+	"attachments":          blind("attachments", "attachment.go", "Attachments.check", "TestForbiddenAttachmentsAreRefused"),
+	"virus":                blind("virus", "virus.go", "Virus.check", "TestVirusesAreRefused"),
+	"spam":                 {Name: "spam is off", File: checks + "/spam.go", Func: "Spam.check", Insert: "g, s = nil, &Spam{}", Killer: Test{checks, "TestSpamIsRefusedFiledOrMarked"}},
+	"milter-mail":          deaf("milter-mail", "classes"),
+	"milter-rcpt":          deaf("milter-rcpt", "policies"),
+	"milter-data":          deaf("milter-data", "policies"),
+	"milter-content":       deaf("milter-content", "policies"),
 }
 
 // Details are mutations of limits, switches and order.

@@ -232,9 +232,10 @@ func (f *Facts) Spam(ctx context.Context) Spam {
 	})
 }
 
-// Attachment looks for an attachment that a rule forbids.
-func (f *Facts) Attachment(ctx context.Context) Attachment {
-	return learn(f, "attachment", func() (a Attachment) {
+// Attachment looks for an attachment that a rule forbids. rules is a word for the
+// rules in force: the answer is no answer to others.
+func (f *Facts) Attachment(ctx context.Context, rules string) Attachment {
+	return learn(f, "attachment by rules "+rules, func() (a Attachment) {
 		if f.Scanners != nil && f.Content != nil {
 			a = f.Scanners.Attachment(ctx, f)
 		}

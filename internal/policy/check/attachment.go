@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"strconv"
 
 	"posthorn/internal/base/reply"
 	"posthorn/internal/policy"
@@ -98,10 +100,11 @@ func (a *Attachments) check(ctx context.Context, f *policy.Facts) policy.Verdict
 	if !outside && !a.Outgoing {
 		return policy.Passed("only mail from outside is looked at")
 	}
-	if len(a.Rules()) == 0 {
+	rules := a.Rules()
+	if len(rules) == 0 {
 		return policy.Passed("there are no rules of attachments")
 	}
-	switch r := f.Attachment(ctx); r.Opinion {
+	switch r := f.Attachment(ctx, digest(rules)); r.Opinion {
 	case policy.Suspect:
 		return a.found(&r, outside)
 	case policy.Down:
@@ -110,6 +113,13 @@ func (a *Attachments) check(ctx context.Context, f *policy.Facts) policy.Verdict
 		return policy.Passed("no attachment fits a rule")
 	}
 	return policy.Passed("nobody looked")
+}
+
+// digest is a word that differs where rules do.
+func digest(rules []scan.Rule) string {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%+v", rules) // never fails
+	return strconv.FormatUint(uint64(h.Sum32()), 36)
 }
 
 func (a *Attachments) found(r *policy.Attachment, outside bool) policy.Verdict {

@@ -400,7 +400,7 @@ func TestAnswersOfScannersAreRecorded(t *testing.T) {
 	s.Virus.Mode, s.Milters.Mode = policy.Observe, policy.Observe
 	p := policy.NewPipeline(s.Rules())
 	d, f := send(s, a, stranger, nil)
-	texts := recorded{}
+	texts := scanRecord{}
 	for i := range d.Results {
 		for _, in := range d.Results[i].Inputs {
 			texts[in.Name] = in.Value
@@ -434,10 +434,10 @@ func TestAnswersOfScannersAreRecorded(t *testing.T) {
 	}
 }
 
-// recorded are the texts of a record.
-type recorded map[string]string
+// scanRecord is texts by name.
+type scanRecord map[string]string
 
-func (r recorded) Find(name string) (string, bool) {
+func (r scanRecord) Find(name string) (string, bool) {
 	text, ok := r[name]
 	return text, ok
 }

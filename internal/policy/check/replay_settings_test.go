@@ -198,6 +198,10 @@ func TestOneSettingPerCheckChangesExactlyTheExpectedSenders(t *testing.T) {
 			{"hops", "hops.inbound 5", "loop refused"},
 			{"auto-forwarded", "forwarded.mode enforce", "author unknown, crowd unknown, thief unknown"},
 			{"dkim dmarc", "authentic.mode enforce", "doubtful junk, fake refused, mangled refused"},
+			{"attachments", "attachments.extensions exe", all("unknown", "relay")},
+			{"virus", "virus.server 127.0.0.1:3310", "author unknown, crowd unknown, thief unknown, " + all("unknown", "relay")},
+			{"spam", "spam.url http://127.0.0.1:11333", all("unknown", "relay")},
+			{"milter-mail milter-rcpt milter-data milter-content", "milters.servers 127.0.0.1:8891", "author unknown, crowd unknown, thief unknown, " + all("unknown", "relay")},
 		} {
 			for name := range strings.SplitSeq(c.checks, " ") {
 				covered[name] = true

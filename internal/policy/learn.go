@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"encoding"
+	"slices"
 	"strings"
 	"sync"
 
@@ -125,7 +126,7 @@ func (f *Facts) fetch(ctx context.Context, zones []string) {
 	found := make([]*answer[Listing], len(zones))
 	var all sync.WaitGroup
 	for i, z := range zones {
-		if _, ok := f.ledger.known["list "+z]; !ok {
+		if _, ok := f.ledger.known["list "+z]; !ok && slices.Index(zones, z) == i {
 			all.Go(func() {
 				a := &answer[Listing]{value: f.Names.Listed(ctx, z, client)}
 				text, _ := a.value.MarshalText() // never fails

@@ -28,6 +28,9 @@ type load struct {
 	Recipients  string // format with one %d
 	Accounts    int
 	Pipeline    bool
+	Source      string // where connections come from: the proxy, with Client
+	Client      string // named in a PROXY header; connection i is this address + i
+	Key         string // file of the key that signs every message (DKIM)
 }
 
 // result is what it saw.
@@ -51,6 +54,9 @@ func generateMain(ctx context.Context, args []string) error {
 	f.StringVar(&l.Recipients, "recipients", "user%d@example.test", "")
 	f.IntVar(&l.Accounts, "accounts", 100, "")
 	f.BoolVar(&l.Pipeline, "pipeline", false, "")
+	f.StringVar(&l.Source, "source", "", "")
+	f.StringVar(&l.Client, "client", "", "")
+	f.StringVar(&l.Key, "key", "", "")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -61,14 +67,20 @@ func generateMain(ctx context.Context, args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
-// generate opens the connections first, then starts the clock.
+// generate signs and opens the connections first, then starts the clock.
 func generate(ctx context.Context, l load) (result, error) {
+	heads, err := signed(l)
+	if err != nil {
+		return result{}, err
+	}
+	signing := selfCPU()
 	sessions := make([]*session, l.Connections)
 	for i := range sessions {
-		s, err := dial(ctx, l)
+		s, err := dialAs(ctx, l, i)
 		if err != nil {
 			return result{}, fmt.Errorf("connection %d: %w", i, err)
 		}
+		s.heads = heads
 		defer s.conn.Close()
 		sessions[i] = s
 	}
@@ -104,7 +116,7 @@ func generate(ctx context.Context, l load) (result, error) {
 		all = append(all, s.took...)
 	}
 	slices.Sort(all)
-	return result{Messages: l.Messages, Seconds: took.Seconds(), P50: percentile(all, 50), P99: percentile(all, 99), CPU: selfCPU()}, nil
+	return result{Messages: l.Messages, Seconds: took.Seconds(), P50: percentile(all, 50), P99: percentile(all, 99), CPU: selfCPU() - signing}, nil
 }
 
 func percentile(sorted []time.Duration, p int) float64 {
@@ -122,10 +134,19 @@ type session struct {
 	out  []byte
 	took []time.Duration
 	body []byte
+	// heads are signed header sections that messages take in turn; none if the
+	// session makes its own.
+	heads [][]byte
 }
 
-func dial(ctx context.Context, l load) (*session, error) {
+func dial(ctx context.Context, l load) (*session, error) { return dialAs(ctx, l, 0) }
+
+// dialAs opens the connection of worker i.
+func dialAs(ctx context.Context, l load, i int) (*session, error) {
 	var d net.Dialer
+	if l.Source != "" {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(l.Source)}
+	}
 	var conn net.Conn
 	var err error
 	for range 50 {
@@ -138,6 +159,11 @@ func dial(ctx context.Context, l load) (*session, error) {
 		return nil, err
 	}
 	s := &session{l: l, conn: conn, in: bufio.NewReader(conn), body: content(l.Size)}
+	if l.Client != "" {
+		if _, err := fmt.Fprintf(conn, "PROXY TCP4 %s 192.0.2.1 %d 25\r\n", nth(l.Client, i), 20000+i); err != nil {
+			return nil, err
+		}
+	}
 	hello := "EHLO bench.example.test\r\n"
 	if l.LMTP {
 		hello = "LHLO bench.example.test\r\n"
@@ -183,9 +209,11 @@ func (s *session) send(worker, n int) error {
 			}
 		}
 	}
-	s.out = fmt.Appendf(s.out[:0], "From: Sender %d <sender%d@bench.example.test>\r\nTo: <%s>\r\nSubject: benchmark message %d\r\n"+
-		"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-ID: <%d.%d.%d@bench.example.test>\r\nMIME-Version: 1.0\r\n"+
-		"Content-Type: text/plain; charset=utf-8\r\n\r\n", worker, worker, rcpt, n, os.Getpid(), worker, n)
+	if len(s.heads) > 0 {
+		s.out = append(s.out[:0], s.heads[n%len(s.heads)]...)
+	} else {
+		s.out = appendHeader(s.out[:0], worker, n, rcpt)
+	}
 	s.out = append(s.out, s.body...)
 	s.out = append(s.out, ".\r\n"...)
 	if _, err := s.conn.Write(s.out); err != nil {
@@ -196,6 +224,12 @@ func (s *session) send(worker, n int) error {
 	}
 	s.took = append(s.took, time.Since(start))
 	return nil
+}
+
+func appendHeader(b []byte, worker, n int, rcpt string) []byte {
+	return fmt.Appendf(b, "From: Sender %d <sender%d@bench.example.test>\r\nTo: <%s>\r\nSubject: benchmark message %d\r\n"+
+		"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-ID: <%d.%d.%d@bench.example.test>\r\nMIME-Version: 1.0\r\n"+
+		"Content-Type: text/plain; charset=utf-8\r\n\r\n", worker, worker, rcpt, n, os.Getpid(), worker, n)
 }
 
 func (s *session) ask(lines string, want ...byte) error {

@@ -23,6 +23,7 @@ type server struct {
 	listeners map[string]string
 	startup   time.Duration // exec to first banner
 	serve     bool          // the real server instead of the trial
+	config    string        // its bootstrap file, if it has one
 }
 
 const password = "benchmark-secret"
@@ -50,6 +51,9 @@ func (s *server) start(ctx context.Context) error {
 	}
 	if s.serve {
 		args = []string{"serve", "--allow-root", "--data", s.dir, "--json", "--listen", "smtp=127.0.0.1:0", "--listen", "imap=127.0.0.1:0", "--listen", "submission=127.0.0.1:0", "--listen", "pop3=127.0.0.1:0"}
+	}
+	if s.config != "" {
+		args = []string{"serve", "--allow-root", "--config", s.config, "--json"}
 	}
 	s.cmd = exec.CommandContext(ctx, s.binary, args...)
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
@@ -170,10 +174,13 @@ func build(dir string) (string, error) {
 }
 
 // set changes a setting of the running server.
-func (s *server) set(name, value string) error {
-	out, err := exec.Command(s.binary, "setting", "set", name+"="+value, "--data", s.dir).CombinedOutput()
+func (s *server) set(name, value string) error { return s.tell("setting", "set", name+"="+value) }
+
+// tell gives the running server a command.
+func (s *server) tell(args ...string) error {
+	out, err := exec.Command(s.binary, append(args, "--data", s.dir)...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("setting %s: %w: %s", name, err, out)
+		return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, out)
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ type config struct {
 	only, lines                map[string]bool
 	peers                      bool
 	binary                     string
+	attempts                   int // recorded
+	greylisted, offered        int // entries, keys
 }
 
 func (c config) wants(parts ...string) bool {
@@ -67,6 +69,7 @@ func benchmark(ctx context.Context, c config) error {
 	}{
 		{[]string{"start"}, b.start}, {[]string{"smtp"}, b.smtp}, {[]string{"large"}, b.large}, {[]string{"idle"}, b.clients},
 		{[]string{"imap", "pop3"}, b.mailboxes}, {[]string{"relay"}, b.relay}, {[]string{"start"}, b.restarts},
+		{[]string{"policy", "checks"}, b.policy}, {[]string{"policy", "scan"}, b.scanners}, {[]string{"policy", "memory"}, b.tables},
 	} {
 		if !b.wants(part.names...) {
 			continue
@@ -252,7 +255,8 @@ func (b *bench) onPeer(ctx context.Context, p *peer, pt point, n int) (sample, e
 // generator runs the load generator in a process of its own.
 func (b *bench) generator(ctx context.Context, l load) (result, error) {
 	args := []string{"generate", "-addr", l.Addr, "-connections", fmt.Sprint(l.Connections), "-messages", fmt.Sprint(l.Messages),
-		"-size", fmt.Sprint(l.Size), "-recipients", l.Recipients, "-accounts", fmt.Sprint(l.Accounts)}
+		"-size", fmt.Sprint(l.Size), "-recipients", l.Recipients, "-accounts", fmt.Sprint(l.Accounts),
+		"-source", l.Source, "-client", l.Client, "-key", l.Key}
 	var r result
 	err := b.ask(ctx, args, &r)
 	return r, err

@@ -88,7 +88,7 @@ func (s *scanners) build(of *check.Settings) *engines {
 }
 
 // opinion tells a scanner that is down from one that did not want the message.
-func opinion(err error) policy.Opinion {
+func opinion(err error) policy.Scanned {
 	if errors.Is(err, scan.ErrTooLarge) {
 		return policy.TooLarge
 	}

@@ -20,39 +20,39 @@ type Scanners interface {
 	Filter(f *Facts) Filter
 }
 
-// Opinion is how far a scanner came with a message.
-type Opinion uint8
+// Scanned is how far a scanner came with a message.
+type Scanned uint8
 
-// The opinions.
+// How far it came.
 const (
-	NotScanned Opinion = iota // there is no such scanner, or no content
+	NotScanned Scanned = iota // there is no such scanner, or no content
 	Clean
 	Suspect  // something was found
 	TooLarge // the scanner looks at a part only, or at nothing
 	Down     // nobody can say now
 )
 
-var opinionNames = [...]string{"not scanned", "clean", "found", "too large", "down"}
+var scannedNames = [...]string{"not scanned", "clean", "found", "too large", "down"}
 
 // String returns the word of records.
-func (o Opinion) String() string { return opinionNames[o] }
+func (o Scanned) String() string { return scannedNames[o] }
 
 // MarshalText implements encoding.TextMarshaler.
-func (o Opinion) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+func (o Scanned) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (o *Opinion) UnmarshalText(b []byte) error {
-	i := slices.Index(opinionNames[:], string(b))
+func (o *Scanned) UnmarshalText(b []byte) error {
+	i := slices.Index(scannedNames[:], string(b))
 	if i < 0 {
 		return fmt.Errorf("policy: %q is no opinion of a scanner", b)
 	}
-	*o = Opinion(i)
+	*o = Scanned(i)
 	return nil
 }
 
 // Virus is the opinion of a virus scanner.
 type Virus struct {
-	Opinion Opinion `json:"opinion"`
+	Opinion Scanned `json:"opinion"`
 	// Signature names what was found, as the scanner does.
 	Signature string `json:"signature,omitempty"`
 	// Problem says why there is no answer, for TooLarge and Down.
@@ -62,7 +62,7 @@ type Virus struct {
 // Spam is the opinion of a spam filter. Suspect: it would do something about
 // the message, Action.
 type Spam struct {
-	Opinion Opinion `json:"opinion"`
+	Opinion Scanned `json:"opinion"`
 	Score   float64 `json:"score"`
 	// Action is the filter's: "no action", "greylist", "add header", "rewrite
 	// subject", "soft reject" or "reject".
@@ -78,7 +78,7 @@ type Spam struct {
 
 // Attachment is the first rule of attachments that a message fulfils.
 type Attachment struct {
-	Opinion Opinion `json:"opinion"`
+	Opinion Scanned `json:"opinion"`
 	// Rule is the rule's name, File the attachment's, a member's behind " > ".
 	Rule string `json:"rule,omitempty"`
 	File string `json:"file,omitempty"`

@@ -59,11 +59,10 @@ func (b *ban) UnmarshalText(text []byte) error {
 
 // Banned returns the ban that holds for the client.
 func (f *Facts) Banned() (store.BanRow, bool) {
-	if f.Bans == nil && f.Recorded == nil {
-		return store.BanRow{}, false
-	}
 	b := learn(f, "ban", func() (b ban) {
-		b.Row, b.Held = f.Bans.Banned(f.Client.Unmap(), f.Time)
+		if f.Bans != nil {
+			b.Row, b.Held = f.Bans.Banned(f.Client.Unmap(), f.Time)
+		}
 		return b
 	})
 	return b.Row, b.Held
@@ -89,10 +88,12 @@ func (f *Facts) Reached(r Rate, most int, per time.Duration) Pace {
 }
 
 func (f *Facts) pace(name string, ask func() Pace) Pace {
-	if f.Rates == nil && f.Recorded == nil {
-		return Pace{}
-	}
-	p := learn(f, name, ask)
+	p := learn(f, name, func() Pace {
+		if f.Rates == nil {
+			return Pace{}
+		}
+		return ask()
+	})
 	delete(f.ledger.known, name) // it is another one each time
 	return p
 }

@@ -1,0 +1,172 @@
+package manage
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"posthorn/internal/base/mail"
+	"posthorn/internal/base/seal"
+	"posthorn/internal/base/unit"
+	"posthorn/internal/policy"
+	"posthorn/internal/policy/check"
+	"posthorn/internal/state/directory"
+	"posthorn/internal/state/record"
+	"posthorn/internal/state/setting"
+	"posthorn/internal/state/store"
+)
+
+// rehearsing is an office with house rules.
+func rehearsing(t *testing.T) *office {
+	o := newOffice(t)
+	registry := setting.NewRegistry()
+	group := setting.Register[check.Settings](registry, "policy")
+	setting.Register[record.Settings](registry, "record")
+	box, err := seal.OpenOrCreate(filepath.Join(t.TempDir(), "key"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := setting.Open(t.Context(), registry, o.o.Store.Settings(), box, setting.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.o.Settings, o.o.Pipeline = book, policy.NewPipeline(group.Get().Rules())
+	o.o.Rehearse = func(ctx context.Context, e setting.Edit) (policy.Rules, []setting.Difference, error) {
+		p, err := book.Preview(ctx, e)
+		if err != nil {
+			return policy.Rules{}, nil, err
+		}
+		return group.In(p).Rules(), p.Changes, nil
+	}
+	return o
+}
+
+// calls records the session of a client that sends one message of the size to
+// an address here.
+func (o *office) calls(client, from string, size unit.Size) {
+	o.t.Helper()
+	f := &policy.Facts{Time: time.Now(), Session: o.ids.New(), Listener: "smtp", Client: netip.MustParseAddr(client), Helo: "mx.away.test", DeclaredSize: size,
+		Recipient: mail.Address{Local: "bob", Domain: "ours.test"}, Resolution: directory.Resolution{Kind: directory.Local, Account: 1},
+		Sources: policy.Sources{Usage: empty{}}, Room: store.Room{Free: 1 << 40, Total: 1 << 40}}
+	if from != "" {
+		f.Sender, _ = mail.ParseAddress(from)
+	}
+	o.o.Pipeline.Classify(f)
+	t := o.o.Records.Trace(record.Session{ID: f.Session, Begin: f.Time, Listener: f.Listener, Client: f.Client})
+	end := record.Aborted
+	for _, s := range []struct {
+		stage          policy.Stage
+		verb, argument string
+	}{{policy.Connect, "connect", ""}, {policy.Greeting, "greeting", ""}, {policy.Helo, "EHLO", f.Helo}, {policy.Mail, "MAIL", f.Sender.Path()}, {policy.Rcpt, "RCPT", f.Recipient.Path()}} {
+		if s.stage == policy.Mail {
+			f.Message = o.ids.New()
+			t.Open(f.Message)
+			t.HasSender, t.Sender = true, f.Sender.String()
+		}
+		d := o.o.Pipeline.Judge(o.t.Context(), s.stage, f)
+		if s.stage == policy.Rcpt {
+			t.Recipients = append(t.Recipients, f.Recipient.String())
+		}
+		step := t.Spare()
+		if step.Verb, step.Argument, step.Reply = s.verb, s.argument, "250 2.0.0 ok"; d.Refuses() {
+			step.Reply, end = d.Reply.String(), record.Refused
+		}
+		d.Record(step)
+		if t.Step(step); d.Refuses() {
+			break
+		}
+	}
+	t.Close(end)
+	t.Done()
+}
+
+type empty struct{}
+
+func (empty) Usage(context.Context, store.AccountID) (store.Usage, error) { return store.Usage{}, nil }
+
+func replay(o *office, change func(*PolicyReplayInput)) (PolicyReplay, error) {
+	in := &PolicyReplayInput{}
+	in.Body.Set = map[string]string{"policy.size.inbound": "1MB"}
+	change(in)
+	return o.replayPolicy(o.t.Context(), in)
+}
+
+func TestReplayListsWhoWouldBeTreatedDifferently(t *testing.T) {
+	t.Parallel()
+	o := rehearsing(t)
+	for range 4 {
+		o.calls("192.0.2.1", "big@away.test", 2*unit.MB)
+	}
+	o.calls("192.0.2.2", "", 3*unit.MB)
+	o.calls("192.0.2.3", "small@away.test", 2000)
+	o.calls("192.0.2.4", "huge@else.test", 100*unit.MB) // refused already
+	got, err := replay(o, func(*PolicyReplayInput) {})
+	if err != nil || got.Attempts != 7 || got.Counts["same"] != 2 || got.Counts["refused"] != 5 || len(got.Senders) != 2 || len(got.Unknown) != 0 || len(got.Settings) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	big, null := got.Senders[0], got.Senders[1]
+	if big.Sender != "big@away.test" || big.Attempts != 4 || len(big.Examples) != replayFew || big.Check != "size-declared" || big.Setting != "policy.size.inbound" ||
+		big.Before != policy.FateTaken || big.After != policy.FateRefused || big.Recipient != "bob@ours.test" || big.Client.String() != "192.0.2.1" {
+		t.Errorf("%+v", big)
+	}
+	if null.Sender != "<>" || null.Attempts != 1 || !strings.HasPrefix(null.Reply, "552 5.3.4") {
+		t.Errorf("%+v", null)
+	}
+	// What was refused then is taken now; content was never seen.
+	got, err = replay(o, func(in *PolicyReplayInput) { in.Body.Set["policy.size.inbound"] = "0" })
+	if err != nil || got.Counts["accepted"] != 1 || got.Senders[0].Sender != "huge@else.test" || got.Senders[0].Ends != "MAIL" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	// A list that nobody asked about the clients: nobody can say it.
+	got, err = replay(o, func(in *PolicyReplayInput) {
+		in.Body.Set = map[string]string{"policy.blocklists.lists": "zen.example.net"}
+	})
+	if err != nil || got.Counts["unknown"] != 6 || len(got.Unknown) != 3 || got.Unknown[0].Check != "blocklists" || got.Unknown[0].Missing != "list zen.example.net" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestReplayLooksAtWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	o := rehearsing(t)
+	o.calls("192.0.2.1", "a@away.test", 2*unit.MB)
+	o.calls("192.0.2.2", "b@else.test", 2*unit.MB)
+	for name, c := range map[string]struct {
+		change   func(*PolicyReplayInput)
+		attempts int
+		senders  int
+		left     int
+	}{
+		"all":       {func(*PolicyReplayInput) {}, 2, 2, 0},
+		"live":      {func(in *PolicyReplayInput) { in.Body.Set = nil }, 2, 0, 0},
+		"from":      {func(in *PolicyReplayInput) { in.Body.From = "else.test" }, 1, 1, 0},
+		"client":    {func(in *PolicyReplayInput) { in.Body.Client = "192.0.2.1" }, 1, 1, 0},
+		"to":        {func(in *PolicyReplayInput) { in.Body.To = "x@ours.test" }, 0, 0, 0},
+		"since":     {func(in *PolicyReplayInput) { in.Body.Since = "1h" }, 2, 2, 0},
+		"yesterday": {func(in *PolicyReplayInput) { in.Body.On = "last " + time.Now().Weekday().String() }, 0, 0, 0},
+		"outcome":   {func(in *PolicyReplayInput) { in.Body.Outcome = "refused" }, 0, 0, 0},
+		"limit":     {func(in *PolicyReplayInput) { in.Body.Limit = 1 }, 2, 1, 1},
+	} {
+		got, err := replay(o, c.change)
+		if err != nil || got.Attempts != c.attempts || len(got.Senders) != c.senders || got.Left != c.left {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestReplayRefusesWhatItCannotTry(t *testing.T) {
+	t.Parallel()
+	o := rehearsing(t)
+	for name, text := range map[string]string{"policy.size.inbound": "many", "policy.sise.inbound": "1MB", "record.max_age": "1h", "policy.greylist.wait": "1s"} {
+		if _, err := replay(o, func(in *PolicyReplayInput) { in.Body.Set = map[string]string{name: text} }); !errors.Is(err, ErrInput) && !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("%s=%s: %v", name, text, err)
+		}
+	}
+	if v := o.o.Settings.Registry().Version(); v != 0 {
+		t.Errorf("a rehearsal made version %d", v)
+	}
+}

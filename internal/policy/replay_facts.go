@@ -30,8 +30,6 @@ const (
 	factBareEnds    = "line ends"
 	factDeliveredTo = "delivered to"
 	factRule        = "rule"
-	factJunk        = "junk because"
-	factQuarantine  = "held because"
 )
 
 // maxDelivered bounds the Delivered-To fields that a record keeps.
@@ -64,11 +62,14 @@ func (f *Facts) note(d *Decision, s *record.Step) {
 	case Content:
 		f.noteContent(add, number)
 		f.noteRules(add, m.author)
-		if d.Effects.Junk != "" {
-			add(factJunk, d.Effects.Junk)
-		}
 		if d.Effects.Quarantine != "" {
-			add(factQuarantine, d.Effects.Quarantine)
+			add(record.FactHeld, d.Effects.Quarantine)
+		}
+		if d.Effects.Junk != "" {
+			add(record.FactJunk, d.Effects.Junk)
+		}
+		if r := d.files(); r != nil {
+			add(record.FactFiledBy, r.Entry.Name)
 		}
 	}
 	if d.Stage > Greeting {

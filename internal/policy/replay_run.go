@@ -46,13 +46,14 @@ func told(s *record.Step) ruling {
 	return d
 }
 
-// filed is the fate of mail that is taken, by its effects.
+// filed is the fate of mail that is taken, by what its effects were.
 func (d *ruling) filed(fact func(string) (string, bool)) {
-	if why, ok := fact(factQuarantine); ok {
+	if why, ok := fact(record.FactHeld); ok {
 		d.fate, d.reason = FateHeld, why
-	} else if why, ok := fact(factJunk); ok {
+	} else if why, ok := fact(record.FactJunk); ok {
 		d.fate, d.reason = FateJunk, why
 	}
+	d.check, _ = fact(record.FactFiledBy)
 }
 
 // rerun is one attempt under other rules.
@@ -269,20 +270,27 @@ func verdictOf(d *Decision, verb string) ruling {
 
 // effects is the fate of mail that is taken, and the check that wants it so.
 func (v *ruling) effects(d *Decision) {
-	why := d.Effects.Quarantine
 	switch {
-	case why != "":
-		v.fate = FateHeld
+	case d.Effects.Quarantine != "":
+		v.fate, v.reason = FateHeld, d.Effects.Quarantine
 	case d.Effects.Junk != "":
-		v.fate, why = FateJunk, d.Effects.Junk
-	default:
-		return
+		v.fate, v.reason = FateJunk, d.Effects.Junk
 	}
-	v.reason = why
+	if r := d.files(); r != nil {
+		v.check, v.setting = r.Entry.Name, r.setting()
+	}
+}
+
+// files is the check whose effects say where the message goes, nil for none.
+func (d *Decision) files() *Result {
 	for i := range d.Results {
-		if r := &d.Results[i]; r.Effects != nil && r.Mode == Enforce && (r.Effects.Quarantine == why || r.Effects.Junk == why) {
-			v.check, v.setting = r.Entry.Name, r.setting()
-			return
+		r := &d.Results[i]
+		if r.Effects == nil || r.Mode != Enforce || r.Skipped != "" {
+			continue
+		}
+		if q := r.Effects.Quarantine; q != "" && q == d.Effects.Quarantine || d.Effects.Quarantine == "" && r.Effects.Junk != "" && r.Effects.Junk == d.Effects.Junk {
+			return r
 		}
 	}
+	return nil
 }

@@ -59,6 +59,9 @@ func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			if err := v.Line(s.Out, b); err != nil {
 				return err
 			}
+			if err := v.Reasons(s.Out, b); err != nil {
+				return err
+			}
 		}
 		_, err := fmt.Fprintln(s.Out, "\nOne of them in full: posthorn trace ID. All of them: add --long")
 		return err

@@ -52,6 +52,41 @@ func (v View) Line(w io.Writer, b Biography) error {
 	return p.err
 }
 
+// Reasons writes below the line of an attempt why it, or a part of it, was not
+// taken and what to change: one line for each reason, a few at most.
+func (v View) Reasons(w io.Writer, b Biography) error {
+	p := &printer{w: w, v: v}
+	if a := b.Attempt; a != nil {
+		told := map[string]bool{}
+		for i := range a.Steps {
+			s := &a.Steps[i]
+			if why := s.why(a.Outcome != Accepted); why != "" && !told[why] && len(told) < few {
+				told[why] = true
+				p.f("    %s: %s\n", said(s), why)
+			}
+		}
+		if why := filed(a); why != "" {
+			p.f("    %s\n", why)
+		}
+	}
+	return p.err
+}
+
+// few is how many recipients or reasons are listed.
+const few = 5
+
+// why is the reason of a step that refused or threw away, and what it goes by.
+func (s *Step) why(own bool) string {
+	refused := strings.HasPrefix(s.Reply, "4") || strings.HasPrefix(s.Reply, "5")
+	switch {
+	case s.Check == "" && !(own && refused):
+		return ""
+	case s.Check == "":
+		return strings.TrimPrefix(strings.TrimSuffix(clean(s.Reason), ".")+". ", ". ") + s.ours()
+	}
+	return strings.TrimSuffix(clean(s.Reason), ".") + " (" + s.Check + in("; ", s.change()) + ")"
+}
+
 // Text tells an administrator what became of a message and why, with the
 // check that decided and the setting behind it first, and the whole story
 // after it.
@@ -110,7 +145,6 @@ func sender(a *Attempt) string {
 
 // recipients lists a few.
 func recipients(a *Attempt) string {
-	const few = 5
 	if len(a.Recipients) == 0 {
 		return "(nobody said)"
 	}
@@ -153,6 +187,9 @@ func client(a *Attempt) string {
 
 // verdict says in plain words why it ended as it did.
 func (p *printer) verdict(a *Attempt) {
+	if why := filed(a); why != "" {
+		p.f("\n%s\n", why)
+	}
 	if a.Outcome == Accepted && a.deciding() == nil {
 		return // the head has said it
 	}
@@ -216,7 +253,7 @@ func (p *printer) decision(s *Step) {
 	}
 	switch {
 	case s.Check == "":
-		p.f("  No check decided that; it is the server's own doing.\n")
+		p.f("  %s\n", s.ours())
 	case s.Setting == "":
 		p.f("  The check %s decided.\n", s.Check)
 	case strings.Contains(s.Setting, " "):
@@ -277,10 +314,23 @@ func (p *printer) story(steps []Step) {
 				passed++
 			}
 		}
+		p.facts(s)
 		if passed > 0 {
 			p.f("             %d %s had nothing against it\n", passed, plural(passed, "check"))
 		}
 	}
+}
+
+// facts lists what the rules could see in the step, when all is shown.
+func (p *printer) facts(s *Step) {
+	if !p.v.All || len(s.Facts) == 0 {
+		return
+	}
+	var list []string
+	for _, f := range s.Facts {
+		list = append(list, clean(f.Name)+" "+clean(f.Value))
+	}
+	p.f("             %-14s %s\n", "known", strings.Join(list, ", "))
 }
 
 // plain reports a check that was asked, counted and had nothing to say.

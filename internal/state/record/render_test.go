@@ -66,7 +66,22 @@ func TestBiographiesReadWell(t *testing.T) {
 	connection := story(t, Refused)
 	connection.ID, connection.HasSender, connection.Recipients = connection.Session.ID, false, nil
 	connection.Steps = []Step{{Verb: "connect", Reply: "554 5.7.1 go away", Check: "ban", Reason: "banned until noon."}}
+	judged := func(facts ...Input) Step {
+		s := sent
+		s.Facts = append([]Input{{"size", "2000"}}, facts...)
+		s.Checks = []Check{
+			{Name: "dmarc", Setting: "policy.authentic.reject", Action: "pass", Reason: "DMARC fails; the domain away.test asks for quarantine"},
+			{Name: "list", Setting: "posthorn list", Action: "pass"},
+		}
+		return s
+	}
+	big := Step{After: 6 * time.Second, Verb: "content", Reply: "552 5.3.4 Message exceeds the size limit"}
 	for name, b := range map[string]Biography{
+		"junk": {Attempt: story(t, Accepted, judged(Input{FactJunk, "DMARC policy of away.test"}, Input{FactFiledBy, "dmarc"})), Events: []Event{
+			{Time: day(10, 1), Kind: Filed, Recipient: "bob@example.test", Place: "Junk"}}},
+		"quarantine": {Attempt: story(t, Accepted, judged(Input{FactHeld, "a program in disguise"}, Input{FactFiledBy, "list"}))},
+		"unnamed":    {Attempt: story(t, Accepted, judged(Input{FactJunk, "somebody's wish"}))},
+		"outgrown":   {Attempt: story(t, Refused, big)},
 		"refused":    {Attempt: story(t, Refused, refused)},
 		"held":       {Attempt: story(t, Refused, held, held)},
 		"connection": {Attempt: connection},
@@ -101,6 +116,9 @@ func TestBiographiesReadWell(t *testing.T) {
 			var out bytes.Buffer
 			v := View{All: name == "refused", Zone: time.FixedZone("CET", 3600)}
 			if err := v.Line(&out, b); err != nil {
+				t.Fatal(err)
+			}
+			if err := v.Reasons(&out, b); err != nil {
 				t.Fatal(err)
 			}
 			out.WriteString("\n")

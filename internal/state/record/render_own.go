@@ -1,0 +1,73 @@
+package record
+
+import "strings"
+
+// Facts that policy puts into the step of the content: why accepted mail is
+// filed in Junk or held back, and the check that wants it so.
+const (
+	FactJunk    = "junk because"
+	FactHeld    = "held because"
+	FactFiledBy = "filed by"
+)
+
+// filed says why accepted mail went elsewhere than into the inbox, "" when it
+// did not.
+func filed(a *Attempt) string {
+	if a.Outcome != Accepted {
+		return ""
+	}
+	for i := range a.Steps {
+		s := &a.Steps[i]
+		if why, ok := s.Fact(FactHeld); ok {
+			return "It is held back until somebody releases it: " + s.because(why)
+		}
+		if why, ok := s.Fact(FactJunk); ok {
+			return "It is filed in Junk: " + s.because(why)
+		}
+	}
+	return ""
+}
+
+// because is the reason of a filing with the check that wants it and what to
+// change.
+func (s *Step) because(why string) string {
+	why = strings.TrimSuffix(clean(why), ".") + "."
+	name, _ := s.Fact(FactFiledBy)
+	for i := range s.Checks {
+		if c := &s.Checks[i]; c.Name == name {
+			return why + " The check " + name + " decided" + in("; ", c.change())
+		}
+	}
+	return why
+}
+
+// change is what to change to get another verdict, "" for nothing.
+func change(setting string) string {
+	switch {
+	case setting == "":
+		return ""
+	case strings.Contains(setting, " "):
+		return "it goes by " + setting
+	}
+	return "to have it otherwise: posthorn setting explain " + setting
+}
+
+func (s *Step) change() string  { return change(s.Setting) }
+func (c *Check) change() string { return change(c.Setting) }
+
+// own are refusals that no check decides but a setting does, by how their
+// replies begin.
+var own = []struct{ reply, sentence string }{
+	{"552 5.3.4", "It outgrew the limit that the session had announced; to have it otherwise: posthorn setting explain policy.size.inbound (of users: policy.size.outbound)"},
+	{"550 5.6.11", "No check decided that; to have it otherwise: posthorn setting explain smtp.bare_line_ends"},
+}
+
+// ours says who decided where no check did.
+func (s *Step) ours() string {
+	for _, o := range own {
+		if strings.HasPrefix(s.Reply, o.reply) {
+			return o.sentence
+		}
+	}
+	return "No check decided that; it is the server's own doing."
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,22 +41,22 @@ func newStore(t *testing.T) store.Access {
 // fails when told so.
 type deaf struct {
 	store.Access
-	fails bool
-	loads int
+	fails atomic.Bool
+	loads atomic.Int64
 }
 
 func (*deaf) Changed() <-chan struct{} { return nil }
 
 func (d *deaf) All(ctx context.Context, now time.Time) ([]store.AccessRow, int64, error) {
-	d.loads++
-	if d.fails {
+	d.loads.Add(1)
+	if d.fails.Load() {
 		return nil, 0, store.ErrUnavailable
 	}
 	return d.Access.All(ctx, now)
 }
 
 func (d *deaf) Hit(ctx context.Context, hits map[int64]int64, last time.Time) error {
-	if d.fails {
+	if d.fails.Load() {
 		return store.ErrUnavailable
 	}
 	return d.Access.Hit(ctx, hits, last)
@@ -93,10 +94,10 @@ func TestRulesOfThisNodeAreInForceAtOnceThoseOfOthersSoon(t *testing.T) {
 		if len(there.Client(client)) != 1 {
 			t.Error("the other node has not seen it after two seconds")
 		}
-		loads := other.loads
+		loads := other.loads.Load()
 		time.Sleep(time.Minute)
-		if other.loads != loads {
-			t.Errorf("nothing changed and the rules were read %d times more", other.loads-loads)
+		if now := other.loads.Load(); now != loads {
+			t.Errorf("nothing changed and the rules were read %d times more", now-loads)
 		}
 		if err := errors.Join(here.Close(), there.Close()); err != nil {
 			t.Error(err)
@@ -128,12 +129,12 @@ func TestHitsAreWrittenEveryTenSecondsAndAtTheEnd(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		hits(2, "after ten seconds")
-		s.fails = true
+		s.fails.Store(true)
 		l.Hit(r)
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		hits(2, "while the store fails")
-		s.fails = false
+		s.fails.Store(false)
 		l.Hit(r)
 		if err := l.Close(); err != nil {
 			t.Error(err)
@@ -155,14 +156,14 @@ func TestAStoreThatFailsLeavesTheRulesInForceAndIsToldOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.fails = true
+		s.fails.Store(true)
 		add(t, s, "ip", "192.0.2.2")
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if len(l.Client(client)) != 1 || strings.Count(log.String(), "store.failed") != 1 {
 			t.Errorf("%d rules, log:\n%s", len(l.Client(client)), log.String())
 		}
-		s.fails = false
+		s.fails.Store(false)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		if len(l.Client(netip.MustParseAddr("192.0.2.2"))) != 1 {
@@ -171,7 +172,8 @@ func TestAStoreThatFailsLeavesTheRulesInForceAndIsToldOnce(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
-		if _, err := access.Open(t.Context(), &deaf{Access: s, fails: true}, nil); !errors.Is(err, store.ErrUnavailable) {
+		s.fails.Store(true)
+		if _, err := access.Open(t.Context(), s, nil); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("without the rules it opens: %v", err)
 		}
 	})

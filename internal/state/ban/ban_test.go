@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,18 +30,18 @@ type world struct {
 	settings ban.Settings
 	exempt   map[netip.Addr]string
 	log      bytes.Buffer
-	fails    bool
+	fails    atomic.Bool
 }
 
 func (w *world) Put(ctx context.Context, b store.BanRow, most int) error {
-	if w.fails {
+	if w.fails.Load() {
 		return store.ErrUnavailable
 	}
 	return w.Bans.Put(ctx, b, most)
 }
 
 func (w *world) All(ctx context.Context, now time.Time) ([]store.BanRow, int64, error) {
-	if w.fails {
+	if w.fails.Load() {
 		return nil, 0, store.ErrUnavailable
 	}
 	return w.Bans.All(ctx, now)
@@ -278,14 +279,15 @@ func TestBansOutliveARestartAndReachOtherNodes(t *testing.T) {
 
 func TestABanWaitsForAStoreThatFails(t *testing.T) {
 	run(t, func(w *world) {
-		w.fails = true
+		w.fails.Store(true)
 		w.fail("192.0.2.1", 15, ban.WrongLogin)
 		time.Sleep(time.Minute)
 		w.expect("while the store fails", "192.0.2.1", true)
+		synctest.Wait()
 		if n := strings.Count(w.log.String(), "store.failed"); n != 1 {
 			w.t.Errorf("told %d times", n)
 		}
-		w.fails = false
+		w.fails.Store(false)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		rows, _, err := w.Bans.All(w.t.Context(), time.Now())
@@ -293,11 +295,11 @@ func TestABanWaitsForAStoreThatFails(t *testing.T) {
 			w.t.Errorf("stored: %v, %v", rows, err)
 		}
 		w.expect("after the outage", "192.0.2.1", true)
-		w.fails = true
+		w.fails.Store(true)
 		if _, err := ban.Open(w.t.Context(), w, ban.Options{Settings: func() *ban.Settings { return &w.settings }}); !errors.Is(err, store.ErrUnavailable) {
 			w.t.Errorf("it opens without the bans: %v", err)
 		}
-		w.fails = false
+		w.fails.Store(false)
 	})
 }
 

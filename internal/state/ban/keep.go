@@ -23,20 +23,32 @@ func (b *Book) load(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	fresh := newTable(rows)
+	lifted := b.missing(fresh, now)
 	b.mu.Lock()
-	old := b.table
 	for _, row := range b.pending {
 		fresh.put(row)
 	}
 	b.table = fresh
 	b.mu.Unlock()
-	for k, row := range old.rows {
-		if _, kept := fresh.rows[k]; !kept && InForce(row, now) {
-			b.marks.Delete(limit.Host(k.host.Addr()))
-			b.o.Log.Log(event.ClientUnbanned, slog.String("client", k.host.String()), slog.String("kind", k.kind.String()), slog.String("reason", "lifted"))
-		}
+	for _, k := range lifted {
+		b.marks.Delete(limit.Host(k.host.Addr()))
+		b.o.Log.Log(event.ClientUnbanned, slog.String("client", k.host.String()), slog.String("kind", k.kind.String()), slog.String("reason", "lifted, or no room was left"))
 	}
 	return version, nil
+}
+
+// missing lists the bans in force that the store does not have any more.
+func (b *Book) missing(fresh *table, now time.Time) (all []key) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for k, row := range b.table.rows {
+		_, kept := fresh.rows[k]
+		_, waits := b.pending[k]
+		if !kept && !waits && InForce(row, now) {
+			all = append(all, k)
+		}
+	}
+	return all
 }
 
 func (b *Book) failed(err error) {

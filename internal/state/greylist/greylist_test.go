@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,27 +27,27 @@ var (
 // counted is a real store that counts what is asked of it and fails when told so.
 type counted struct {
 	store.Greylist
-	attempts, passes, sweeps int
-	fails                    bool
+	attempts, passes, sweeps atomic.Int64
+	fails                    atomic.Bool
 }
 
 func (c *counted) Attempt(ctx context.Context, a store.GreylistRow, now time.Time, r store.GreylistRules) (store.GreylistRow, time.Duration, error) {
-	c.attempts++
+	c.attempts.Add(1)
 	return c.Greylist.Attempt(ctx, a, now, r)
 }
 
 func (c *counted) Pass(ctx context.Context, rows []store.GreylistRow, r store.GreylistRules) ([]string, error) {
-	if c.fails {
+	if c.fails.Load() {
 		return nil, store.ErrUnavailable
 	}
 	if len(rows) > 0 {
-		c.passes++
+		c.passes.Add(1)
 	}
 	return c.Greylist.Pass(ctx, rows, r)
 }
 
 func (c *counted) Sweep(ctx context.Context, now time.Time, r store.GreylistRules) (int, bool, error) {
-	c.sweeps++
+	c.sweeps.Add(1)
 	return c.Greylist.Sweep(ctx, now, r)
 }
 
@@ -56,13 +57,21 @@ type world struct {
 	store *counted
 	t     *testing.T
 	rules store.GreylistRules
+	swept atomic.Pointer[store.GreylistRules] // what sweeping goes by
 	log   bytes.Buffer
 }
 
 func open(t *testing.T, s store.Greylist) *world {
 	w := &world{store: &counted{Greylist: s}, t: t, rules: store.GreylistRules{Interval: time.Minute, Wait: 8 * time.Hour, Expiry: 72 * time.Hour, Most: 100_000}}
-	w.List = greylist.Open(w.store, greylist.Options{Rules: func() store.GreylistRules { return w.rules }, Log: event.New(event.Handler(&w.log, event.Options{}))})
+	w.set(w.rules)
+	w.List = greylist.Open(w.store, greylist.Options{Rules: func() store.GreylistRules { return *w.swept.Load() }, Log: event.New(event.Handler(&w.log, event.Options{}))})
 	return w
+}
+
+// set changes the numbers.
+func (w *world) set(r store.GreylistRules) {
+	w.rules = r
+	w.swept.Store(&r)
 }
 
 func newStore(t *testing.T) store.Greylist {
@@ -123,7 +132,7 @@ func (w *world) entry(key string) store.GreylistRow {
 func TestAKnownClientCostsNoWriteForEachMessage(t *testing.T) {
 	run(t, func(w *world) {
 		w.known("192.0.2.1")
-		before := w.store.attempts
+		before := w.store.attempts.Load()
 		for i := range 100 {
 			row, wait := w.attempt("192.0.2.1", fmt.Sprintf("%d@away.test", i))
 			if wait != 0 || row.Passed != int64(i+2) || row.Sender != fmt.Sprintf("%d@away.test", i) {
@@ -131,8 +140,8 @@ func TestAKnownClientCostsNoWriteForEachMessage(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if w.store.attempts != before || w.store.passes > 2 {
-			w.t.Errorf("%d attempts and %d writes for 100 messages", w.store.attempts-before, w.store.passes)
+		if w.store.attempts.Load() != before || w.store.passes.Load() > 2 {
+			w.t.Errorf("%d attempts and %d writes for 100 messages", w.store.attempts.Load()-before, w.store.passes.Load())
 		}
 		if err := w.Close(); err != nil {
 			w.t.Error(err)
@@ -148,9 +157,9 @@ func TestAnIdleClientIsAskedAboutAnew(t *testing.T) {
 	run(t, func(w *world) {
 		w.known("192.0.2.1")
 		time.Sleep(3 * time.Minute)
-		before := w.store.attempts
+		before := w.store.attempts.Load()
 		w.attempt("192.0.2.1", "a@away.test")
-		if w.store.attempts != before+1 {
+		if w.store.attempts.Load() != before+1 {
 			w.t.Error("an answer three minutes old was taken")
 		}
 	})
@@ -204,6 +213,7 @@ func TestWhoIsForgottenByAnotherNodeWaitsAgainSoon(t *testing.T) {
 func TestAConfirmationEndsInMemoryToo(t *testing.T) {
 	run(t, func(w *world) {
 		w.rules.Expiry = 90 * time.Second
+		w.set(w.rules)
 		w.known("192.0.2.1")
 		for range 90 {
 			time.Sleep(time.Second)
@@ -216,6 +226,7 @@ func TestAConfirmationEndsInMemoryToo(t *testing.T) {
 			w.t.Errorf("after its end it waits %v", wait)
 		}
 		w.rules.Renew = true
+		w.set(w.rules)
 		w.known("192.0.2.2")
 		for range 300 {
 			time.Sleep(time.Second)
@@ -229,15 +240,16 @@ func TestAConfirmationEndsInMemoryToo(t *testing.T) {
 func TestPassesOutliveAStoreThatFails(t *testing.T) {
 	run(t, func(w *world) {
 		w.known("192.0.2.1")
-		w.store.fails = true
+		w.store.fails.Store(true)
 		for range 100 {
 			w.attempt("192.0.2.1", "a@away.test")
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		if n := strings.Count(w.log.String(), "store.failed"); n != 1 {
 			w.t.Errorf("told %d times", n)
 		}
-		w.store.fails = false
+		w.store.fails.Store(false)
 		if err := w.Close(); err != nil {
 			w.t.Error(err)
 		}
@@ -250,13 +262,14 @@ func TestPassesOutliveAStoreThatFails(t *testing.T) {
 func TestWhatIsOverIsSwept(t *testing.T) {
 	run(t, func(w *world) {
 		w.rules.Wait = 2 * time.Minute
+		w.set(w.rules)
 		for i := range 1001 {
 			w.attempt(fmt.Sprintf("10.0.%d.%d", i/250, i%250), "a@away.test")
 		}
 		time.Sleep(5*time.Minute + 5*time.Second)
 		synctest.Wait()
-		if total, _, err := w.store.Count(w.t.Context()); total != 0 || err != nil || w.store.sweeps < 2 {
-			w.t.Errorf("%d left after %d sweeps, %v", total, w.store.sweeps, err)
+		if total, _, err := w.store.Count(w.t.Context()); total != 0 || err != nil || w.store.sweeps.Load() < 2 {
+			w.t.Errorf("%d left after %d sweeps, %v", total, w.store.sweeps.Load(), err)
 		}
 	})
 }
@@ -285,7 +298,7 @@ func (unswept) Sweep(context.Context, time.Time, store.GreylistRules) (int, bool
 // compare makes the same attempts with both.
 func compare(t *testing.T, rules store.GreylistRules, random *rand.Rand) {
 	plain, w := newStore(t), open(t, unswept{newStore(t)})
-	w.rules = rules
+	w.set(rules)
 	pauses := []int{1, 2, 5, 10, 30, 60, 90, 300, 650, 1300}
 	for i := range 500 {
 		time.Sleep(time.Duration(pauses[random.IntN(len(pauses))]) * time.Second)

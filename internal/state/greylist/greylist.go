@@ -16,6 +16,8 @@ package greylist
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,8 +61,8 @@ type List struct {
 	// cache has confirmed clients as the store had them, for as long as its
 	// answer counts.
 	cache *limit.Table[string, store.GreylistRow]
-	// passed are passes by key, not yet written down.
-	passed map[string]store.GreylistRow
+	// passed are passes by key, not yet written down; writing those on their way.
+	passed, writing map[string]store.GreylistRow
 	// forgotten grows whenever clients are forgotten: what was read before is
 	// not to be remembered after.
 	forgotten int64
@@ -114,9 +116,10 @@ func (l *List) pass(a store.GreylistRow, now time.Time, r store.GreylistRules) (
 	}
 	now = now.UTC().Truncate(time.Microsecond)
 	p, noted := l.passed[a.Key]
-	if noted {
-		have.Passed += p.Passed
-		have.Last = p.Last
+	for _, q := range [...]store.GreylistRow{l.writing[a.Key], p} {
+		if have.Passed += q.Passed; q.Passed > 0 {
+			have.Last = q.Last
+		}
 	}
 	row, wait := r.Judge(have, true, now)
 	if wait > 0 || row.Confirmed != have.Confirmed || !noted && len(l.passed) >= known {
@@ -152,10 +155,12 @@ func (l *List) forget(keys ...string) {
 	for _, key := range keys {
 		l.cache.Delete(key)
 		delete(l.passed, key)
+		delete(l.writing, key)
 	}
 	if len(keys) == 0 {
 		l.cache = newCache()
 		clear(l.passed)
+		clear(l.writing)
 	}
 }
 
@@ -163,13 +168,9 @@ func (l *List) forget(keys ...string) {
 // outcome that is unknown they may count twice.
 func (l *List) write(ctx context.Context) error {
 	l.mu.Lock()
-	passed := l.passed
-	l.passed = map[string]store.GreylistRow{}
+	l.writing, l.passed = l.passed, map[string]store.GreylistRow{}
+	rows := slices.Collect(maps.Values(l.writing))
 	l.mu.Unlock()
-	rows := make([]store.GreylistRow, 0, len(passed))
-	for _, p := range passed {
-		rows = append(rows, p)
-	}
 	for len(rows) > 0 {
 		step := rows[:min(len(rows), atOnce)]
 		gone, err := l.store.Pass(ctx, step, l.o.Rules())
@@ -191,8 +192,8 @@ func (l *List) restore(rows []store.GreylistRow) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, p := range rows {
-		newer, ok := l.passed[p.Key]
-		if ok {
+		delete(l.writing, p.Key)
+		if newer, ok := l.passed[p.Key]; ok {
 			newer.Passed += p.Passed
 			p = newer
 		}
@@ -206,6 +207,7 @@ func (l *List) refresh(rows []store.GreylistRow) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, p := range rows {
+		delete(l.writing, p.Key)
 		if have, ok := l.cache.Get(p.Key); ok {
 			have.Passed += p.Passed
 			have.Last = p.Last

@@ -18,6 +18,7 @@ import (
 	"posthorn/internal/server/imapd"
 	"posthorn/internal/server/pop3d"
 	"posthorn/internal/server/smtpd"
+	"posthorn/internal/state/access"
 	"posthorn/internal/state/ban"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/record"
@@ -95,6 +96,7 @@ type handles struct {
 	bounce      *setting.Handle[bounce.Settings]
 	record      *setting.Handle[record.Settings]
 	ban         *setting.Handle[ban.Settings]
+	access      *setting.Handle[access.Settings]
 }
 
 // Declare registers every setting there is. docs/settings.md is made from it.
@@ -119,6 +121,7 @@ func declareAll(r *setting.Registry) handles {
 		bounce:      setting.Register[bounce.Settings](r, "bounce"),
 		record:      setting.Register[record.Settings](r, "record"),
 		ban:         setting.Register[ban.Settings](r, "ban"),
+		access:      setting.Register[access.Settings](r, "access"),
 	}
 }
 

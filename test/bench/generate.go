@@ -183,6 +183,7 @@ func content(size int) []byte {
 			b.WriteString(words[r.IntN(len(words))])
 			b.WriteByte(' ')
 		}
+		b.Truncate(b.Len() - 1) // few programs leave white space there
 		b.WriteString("\r\n")
 	}
 	return b.Bytes()

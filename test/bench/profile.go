@@ -10,8 +10,8 @@ import (
 )
 
 // profiled does something once more, outside the measurement, with perf
-// watching the server, and leaves the busiest functions in a file. It needs a
-// binary with symbols: leave -posthorn out.
+// watching the server, and leaves the busiest functions in a file, with perf's
+// data beside it. It needs a binary with symbols: leave -posthorn out.
 func (b *bench) profiled(name string, s *server, do func() error) error {
 	if b.profiles == "" {
 		return nil
@@ -19,7 +19,8 @@ func (b *bench) profiled(name string, s *server, do func() error) error {
 	if err := os.MkdirAll(b.profiles, 0o755); err != nil {
 		return err
 	}
-	data := filepath.Join(b.dir, "perf.data")
+	file := filepath.Join(b.profiles, strings.ReplaceAll(name, " ", "-"))
+	data := file + ".data"
 	perf := exec.Command("perf", "record", "-q", "-g", "-F", "997", "-o", data, "-p", fmt.Sprint(s.pid()))
 	if err := perf.Start(); err != nil {
 		return err
@@ -39,5 +40,5 @@ func (b *bench) profiled(name string, s *server, do func() error) error {
 		}
 		text = append(text, out...)
 	}
-	return os.WriteFile(filepath.Join(b.profiles, strings.ReplaceAll(name, " ", "-")+".txt"), text, 0o644)
+	return os.WriteFile(file+".txt", text, 0o644)
 }

@@ -129,9 +129,9 @@ func (a *Attachments) found(r *policy.Attachment, outside bool) policy.Verdict {
 	}
 	name := ascii(r.File, 100)
 	if do == "refuse" || !outside && do != "mark" {
-		text := fmt.Sprintf("The attachment %q is not allowed here", name)
+		text := fmt.Sprintf("The attachment %s is not allowed here", name)
 		if r.Rule == boundRule {
-			text = fmt.Sprintf("The attachment %q is too large or too deep to be looked into", name)
+			text = fmt.Sprintf("The attachment %s is too large or too deep to be looked into", name)
 		}
 		return policy.Refused(reply.New(554, reply.E(5, 7, 1), text), r.Reason).By(by)
 	}

@@ -239,8 +239,8 @@ func TestSpamIsRefusedFiledOrMarked(t *testing.T) {
 
 func TestForbiddenAttachmentsAreRefused(t *testing.T) {
 	t.Parallel()
-	exe := policy.Attachment{Opinion: policy.Suspect, Rule: "extensions", File: "a.zip > bö\r\n.exe", Reason: "a.zip > b.exe: extension exe"}
-	bomb := policy.Attachment{Opinion: policy.Suspect, Rule: "bound", File: "bomb.zip", Reason: "bomb.zip: bound ratio"}
+	exe := policy.Attachment{Opinion: policy.Suspect, Rule: "extensions", File: `"a.zip" > "bö` + "\r\n" + `.exe"`, Reason: "a.zip > b.exe: extension exe"}
+	bomb := policy.Attachment{Opinion: policy.Suspect, Rule: "bound", File: `"bomb.zip"`, Reason: "bomb.zip: bound ratio"}
 	with := func(r policy.Attachment, change func(*Attachments)) func(*Settings, *scanned) {
 		return func(s *Settings, a *scanned) {
 			if a.attachment = r; change != nil {
@@ -250,11 +250,11 @@ func TestForbiddenAttachmentsAreRefused(t *testing.T) {
 	}
 	playContent(t, []contentCase{
 		{"none", with(policy.Attachment{Opinion: policy.Clean}, nil), stranger, "pass"},
-		{"refused", with(exe, nil), stranger, `554 5.7.1 The attachment "a.zip > b???.exe" is not allowed here [attachments]`},
-		{"quarantine", with(exe, func(a *Attachments) { a.Found = "quarantine" }), stranger, "pass | X-Attachment-Status: Suspicious (rule extensions) a.zip > b???.exe | quarantine: attachment: a.zip > b.exe: extension exe"},
+		{"refused", with(exe, nil), stranger, `554 5.7.1 The attachment "a.zip" > "b???.exe" is not allowed here [attachments]`},
+		{"quarantine", with(exe, func(a *Attachments) { a.Found = "quarantine" }), stranger, "pass | X-Attachment-Status: Suspicious (rule extensions) \"a.zip\" > \"b???.exe\" | quarantine: attachment: a.zip > b.exe: extension exe"},
 		{"junk", with(exe, func(a *Attachments) { a.Found = "junk" }), stranger, "pass | X-Attachment-Status: … | junk: attachment: …"},
-		{"marked", with(exe, func(a *Attachments) { a.Found = "mark" }), stranger, "pass | X-Attachment-Status: Suspicious (rule extensions) a.zip > b???.exe"},
-		{"bound is marked", with(bomb, nil), stranger, "pass | X-Attachment-Status: Suspicious (rule bound) bomb.zip"},
+		{"marked", with(exe, func(a *Attachments) { a.Found = "mark" }), stranger, "pass | X-Attachment-Status: Suspicious (rule extensions) \"a.zip\" > \"b???.exe\""},
+		{"bound is marked", with(bomb, nil), stranger, "pass | X-Attachment-Status: Suspicious (rule bound) \"bomb.zip\""},
 		{"bound is refused", with(bomb, func(a *Attachments) { a.OnBound = "refuse" }), stranger, `554 5.7.1 The attachment "bomb.zip" is too large or too deep to be looked into [attachments]`},
 		{"no rules", with(exe, func(a *Attachments) { a.Extensions = nil }), stranger, "pass"},
 		{"of a user", with(exe, nil), user, "pass"},

@@ -167,7 +167,8 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	h.sources = h.newSources()
 	h.Service = manage.New(manage.Options{Store: h.Store, Settings: h.Settings, Directory: h.Directory, Records: h.Records,
 		Pipeline: h.Pipeline, Rehearse: h.rehearsed, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Sources: h.looking(), Advise: h.advise, Seal: h.box.Seal,
-		Access: h.handles.access.Get, Bans: h.handles.ban.Get, Greylist: h.greylist, Log: h.Log, Version: o.Version})
+		GreylistKey: func(ip netip.Addr) string { return h.handles.policy.Get().Greylist.KeyOf(ip) },
+		Access:      h.handles.access.Get, Bans: h.handles.ban.Get, Greylist: h.greylist, Log: h.Log, Version: o.Version})
 	h.follow()
 	return nil
 }

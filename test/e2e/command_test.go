@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -17,27 +16,24 @@ import (
 // commands asks the help texts for every command there is.
 func commands(t *testing.T, posthorn string) []string {
 	t.Helper()
-	listed := regexp.MustCompile(`(?m)^  ([a-z]+)(?:[ \n]|$)`)
-	names := func(args ...string) []string {
-		_, list, _ := strings.Cut(must(t, nil, posthorn, append(args, "--help")...), "\nCommands:\n")
-		var found []string
-		for _, m := range listed.FindAllStringSubmatch(list, -1) {
-			found = append(found, m[1])
-		}
-		return found
-	}
-	subcommands := regexp.MustCompile(`(?m)^  (?:[a-z]+ )?([a-z]+)(?:[ \n]|$)`)
 	var all []string
-	for _, noun := range names() {
-		_, list, ok := strings.Cut(must(t, nil, posthorn, noun, "--help"), "\nCommands:\n")
+	var walk func(prefix []string)
+	walk = func(prefix []string) {
+		_, list, ok := strings.Cut(must(t, nil, posthorn, append(slices.Clone(prefix), "--help")...), "\nCommands:\n")
 		if !ok {
-			all = append(all, noun)
-			continue
+			all = append(all, strings.Join(prefix, " "))
+			return
 		}
-		for _, m := range subcommands.FindAllStringSubmatch(list, -1) {
-			all = append(all, noun+" "+m[1])
+		for line := range strings.Lines(list) {
+			name, _, _ := strings.Cut(strings.TrimPrefix(line, "  "), "  ")
+			words := strings.Fields(name)
+			if !strings.HasPrefix(line, "  ") || strings.HasPrefix(line, "   ") || len(words) == 0 {
+				continue
+			}
+			walk(append(slices.Clone(prefix), words[len(words)-1]))
 		}
 	}
+	walk(nil)
 	return all
 }
 
@@ -73,7 +69,15 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		{"setting", "undo", "3"}, {"setting", "history"}, {"setting", "export"}, {"setting", "apply", exported},
 		{"queue", "list"}, {"queue", "show", ids[0]}, {"queue", "hold", ids[0]}, {"queue", "release", ids[0]}, {"queue", "retry", ids[0]},
 		{"queue", "redirect", ids[0], admin}, {"queue", "remove", ids[1], "--yes"},
-		{"policy", "list"}, {"policy", "try", "--client", "192.0.2.1", "--rcpt", demo},
+		{"policy", "list"}, {"policy", "try", "--client", "192.0.2.1", "--rcpt", demo}, {"policy", "replay", "--since", "1h", "--set", "policy.spf.mode=off"},
+		{"relay", "domain", "add", "branch", "branch.example"}, {"relay", "domain", "list"}, {"relay", "domain", "show", "branch"},
+		{"relay", "domain", "set", "branch", "--host", "192.0.2.9", "--recipients", "listed", "--recipient", "a@branch.example"}, {"relay", "domain", "recipients", "branch"}, {"relay", "domain", "remove", "branch"},
+		{"relay", "add", "partner", "--to", "partner.example", "--host", "192.0.2.8"}, {"relay", "list"}, {"relay", "show", "partner"}, {"relay", "set", "partner", "--port", "587"},
+		{"relay", "try", "--to", "a@partner.example"}, {"relay", "export"}, {"relay", "remove", "partner"}, {"relay", "import", write(t, "relays.toml", []byte(""))},
+		{"list", "add", "evil", "--block", "--sender", "evil@away.example"}, {"list", "list"}, {"list", "show", "evil"}, {"list", "set", "evil", "--reason", "spam"},
+		{"list", "try", "--from", "evil@away.example"}, {"list", "export"}, {"list", "import", write(t, "rules.txt", []byte("block sender worse@away.example name=worse\n"))}, {"list", "remove", "evil"},
+		{"ban", "add", "192.0.2.66", "--reason", "tries"}, {"ban", "list"}, {"ban", "show", "192.0.2.66"}, {"ban", "lift", "192.0.2.66"}, {"ban", "lift-all", "--yes"},
+		{"greylist", "confirm", "192.0.2.77"}, {"greylist", "list"}, {"greylist", "show", "192.0.2.77"}, {"greylist", "remove", "192.0.2.77"}, {"greylist", "except", "192.0.2.78"}, {"greylist", "reset", "--yes"},
 		{"trace"}, {"trace", ids[1]}, {"trace", "--from", "nobody@nowhere.example"},
 		{"try", "send", "--from", demo, "--to", admin}, {"try", "read", "--login", admin}, {"try", "read", "--login", admin, "--pop3"},
 		{"dns", "check"}, {"dns", "check", "example.test"},
@@ -82,6 +86,9 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		name := args[0]
 		if len(args) > 1 && !slices.Contains([]string{"trace", "status", "version"}, name) {
 			name += " " + args[1]
+			if name == "relay domain" {
+				name += " " + args[2]
+			}
 		}
 		asked = append(asked, name)
 		out, err := s.Run(daemon.Password+"\n", append(args, "--json")...)

@@ -57,7 +57,7 @@ func attachment(size int) string {
 }
 
 // traceFields are what a server puts on top.
-var traceFields = []string{"return-path", "received", "delivered-to", "authentication-results", "x-original-to"}
+var traceFields = []string{"return-path", "received", "delivered-to", "authentication-results", "received-spf", "x-original-to"}
 
 // unchanged fails the test unless got is sent under trace fields, which may
 // only be missing where the message was stored and not delivered.

@@ -57,8 +57,8 @@ func (g *Greylist) Rules() store.GreylistRules {
 	return store.GreylistRules{Interval: g.Interval, Wait: g.Wait, Expiry: g.Expiry, Renew: g.Renew, FromFirst: g.FromFirst, Most: g.Most}
 }
 
-// key is what the list knows a client by.
-func (g *Greylist) key(client netip.Addr) string {
+// KeyOf is what the list knows a client by.
+func (g *Greylist) KeyOf(client netip.Addr) string {
 	client = client.Unmap().WithZone("")
 	if g.Key == "address" {
 		return client.String()
@@ -94,7 +94,7 @@ func (g *Greylist) check(b *Blocklists, spf *SPF) policy.CheckFunc {
 			}
 		}
 		f.Saw("why", why)
-		a := store.GreylistRow{Key: g.key(f.Client), Sender: f.Sender.String(), Recipient: f.Recipient.String(), Helo: f.Helo}
+		a := store.GreylistRow{Key: g.KeyOf(f.Client), Sender: f.Sender.String(), Recipient: f.Recipient.String(), Helo: f.Helo}
 		row, wait, err := f.Greylisted(ctx, a, g.Rules())
 		switch {
 		case err != nil:

@@ -85,7 +85,7 @@ func fill(b *testing.B, r *record.Recorder) {
 		domain := fmt.Sprintf("d%d.away.test", i%3000)
 		client := netip.AddrFrom4([4]byte{10, byte(i % 7), byte(i % 251), byte(i % 241)})
 		p.world.set("domain "+domain, "found")
-		p.world.set("reverse "+client.String(), "found mail." + domain)
+		p.world.set("reverse "+client.String(), "found mail."+domain)
 		if i%20 == 3 {
 			p.world.set("reverse "+client.String(), "absent")
 		}

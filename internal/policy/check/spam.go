@@ -162,7 +162,7 @@ func greylisted(ctx context.Context, f *policy.Facts, g *Greylist) policy.Verdic
 	if !f.Client.IsValid() || f.Class == policy.ClassNoGreylist || f.Class == policy.ClassNoGreylistNoBan || len(f.Recipients) == 0 {
 		return policy.Passed("")
 	}
-	row, wait, err := f.Greylisted(ctx, store.GreylistRow{Key: g.key(f.Client), Sender: f.Sender.String(), Recipient: f.Recipients[0].String(), Helo: f.Helo}, g.Rules())
+	row, wait, err := f.Greylisted(ctx, store.GreylistRow{Key: g.KeyOf(f.Client), Sender: f.Sender.String(), Recipient: f.Recipients[0].String(), Helo: f.Helo}, g.Rules())
 	switch {
 	case err != nil:
 		return policy.Unable("asking the greylist", err)

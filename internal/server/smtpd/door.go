@@ -23,7 +23,7 @@ func (c *connection) greet() error {
 	}
 	c.server.Policy.Listed(c.work, s.facts)
 	d = s.judge(policy.Greeting)
-	c.hold = 0 // the greeting waits below, the first reply does not wait again
+	c.hold = 0                                       // the greeting waits below, the first reply does not wait again
 	if delay := d.Delay; delay > 0 && !d.Refuses() { // d is gone with the next judgement
 		began := time.Now()
 		if err := c.awaitSilence(delay); err != nil || c.closing {

@@ -220,7 +220,7 @@ func decodeEvent(b []byte) (Event, error) {
 	}
 	e.Next = r.time()
 	if kind == kindEvent {
-		e.Account, e.Message = r.varint(), r.varint()
+		e.Account, e.Arrived = r.varint(), r.varint()
 	}
 	if r.bad || len(r.b) > 0 {
 		return Event{}, errDamaged

@@ -122,5 +122,5 @@ func appendEvent(b []byte, e *Event) []byte {
 	}
 	b = appendTime(b, e.Next)
 	b = binary.AppendVarint(b, e.Account)
-	return binary.AppendVarint(b, e.Message)
+	return binary.AppendVarint(b, e.Arrived)
 }

@@ -99,9 +99,9 @@ func (p *printer) now(e *Event) string {
 	at := p.stamp(e.Time)
 	switch e.Kind {
 	case Filed, Moved:
-		return fmt.Sprintf("in mailbox %s since %s", clean(e.Place), at)
+		return fmt.Sprintf("in mailbox %s since %s%s", clean(e.Place), at, moved(e))
 	case Read:
-		return fmt.Sprintf("read at %s, in mailbox %s", at, clean(e.Place))
+		return fmt.Sprintf("read at %s%s, in mailbox %s", at, by(e), clean(e.Place))
 	case Deleted:
 		return fmt.Sprintf("deleted from mailbox %s at %s%s", clean(e.Place), at, by(e))
 	case Queued:
@@ -145,6 +145,14 @@ func by(e *Event) string {
 		return ""
 	}
 	return " by " + clean(e.By)
+}
+
+// moved says who put it there.
+func moved(e *Event) string {
+	if e.Kind != Moved {
+		return ""
+	}
+	return in(", moved", by(e))
 }
 
 func host(e *Event) string {

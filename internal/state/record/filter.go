@@ -1,6 +1,7 @@
 package record
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
@@ -9,12 +10,13 @@ import (
 )
 
 // A key is the hash of one thing records are searched by, with the letter of
-// what it is: an id, a sender, a recipient or their domains, a client.
+// what it is: an id, a sender, a recipient or their domains, a client, a stored copy.
 const (
 	keyID     = 'i'
 	keyFrom   = 'f'
 	keyTo     = 't'
 	keyClient = 'c'
+	keyCopy   = 'm'
 )
 
 // hash is FNV-1a of the letter and the text in lower case, with its bits mixed
@@ -61,7 +63,22 @@ func attemptKeys(keys []uint64, a *Attempt) []uint64 {
 	return keys
 }
 
-func eventKeys(keys []uint64, e *Event) []uint64 { return append(keys, hashID(e.ID)) }
+func eventKeys(keys []uint64, e *Event) []uint64 {
+	if e.ID.IsZero() {
+		return append(keys, e.copy().hash())
+	}
+	return append(keys, hashID(e.ID))
+}
+
+// copied names what an account keeps of a message.
+type copied struct{ account, arrived int64 }
+
+func (e *Event) copy() copied { return copied{e.Account, e.Arrived} }
+
+func (c copied) hash() uint64 {
+	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(c.account)), uint64(c.arrived))
+	return hash(keyCopy, string(b))
+}
 
 // filter is a Bloom filter: about ten bits and seven probes a key, so that one
 // in a hundred segments is read for nothing.

@@ -171,11 +171,12 @@ type Event struct {
 	Reply string `json:"reply,omitempty"`
 	// By is who did it, for what people do.
 	By string `json:"by,omitempty"`
-	// Account and Message name the stored copy it is about, 0 for none. Events
-	// of a copy may be without ID: they join the message whose Filed event names
-	// the same copy.
+	// Account and Arrived name the stored copies it is about, 0 for none: the
+	// INTERNALDATE in microseconds, which copying and moving keep. Events of copies
+	// have no ID when they are handed in; they join the message whose Filed event
+	// names the same.
 	Account int64 `json:"account,omitempty"`
-	Message int64 `json:"message,omitempty"`
+	Arrived int64 `json:"arrived_us,omitempty"`
 	// Next is when the next attempt is due; zero for never.
 	Next time.Time `json:"next,omitzero"`
 }

@@ -49,7 +49,7 @@ func TestAttemptsAndEventsAreReadAsWritten(t *testing.T) {
 			t.Errorf("%+v\nbecomes %+v, %v", a, got, err)
 		}
 	}
-	e := Event{ID: ids.New(), Time: time.UnixMicro(1).UTC(), Kind: Delayed, Recipient: "r", Place: "mx.test", Reply: "451 later", By: "admin", Next: time.UnixMicro(9).UTC(), Account: 3, Message: 4}
+	e := Event{ID: ids.New(), Time: time.UnixMicro(1).UTC(), Kind: Delayed, Recipient: "r", Place: "mx.test", Reply: "451 later", By: "admin", Next: time.UnixMicro(9).UTC(), Account: 3, Arrived: 4}
 	if got, err := decodeEvent(appendEvent(nil, &e)); err != nil || got != e {
 		t.Errorf("%+v becomes %+v, %v", e, got, err)
 	}
@@ -81,7 +81,7 @@ func TestRecordsOfEarlierVersionsAreRead(t *testing.T) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	e, err := decodeEvent(bareEvent)
-	if err != nil || e.Kind != Delayed || e.Reply != "451 later" || e.Message != 0 {
+	if err != nil || e.Kind != Delayed || e.Reply != "451 later" || e.Arrived != 0 {
 		t.Errorf("%+v, %v", e, err)
 	}
 	if _, ok := (&Query{From: "@away.test"}).match(bareAttempt, nil); !ok {

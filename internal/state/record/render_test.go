@@ -110,6 +110,13 @@ func TestBiographiesReadWell(t *testing.T) {
 			{Time: day(15, 0), Kind: Expired, Recipient: "bob@away.test", Place: "mx.away.test [192.0.2.9]", Reply: "451 4.4.7 Delivery time expired"},
 			{Time: day(15, 0), Kind: Bounced, Reply: "notice 06h04ztzmxr0162swnthpmn6r8"},
 		}},
+		"moved": {Attempt: story(t, Accepted, sent), Events: []Event{
+			{Time: day(10, 1), Kind: Filed, Recipient: "bob@example.test", Place: "INBOX"},
+			{Time: day(10, 1), Kind: Filed, Recipient: "carol@example.test", Place: "INBOX"},
+			{Time: day(11, 0), Kind: Read, Recipient: "bob@example.test", Place: "INBOX", By: "bob@example.test (IMAP)"},
+			{Time: day(12, 0), Kind: Moved, Recipient: "bob@example.test", Place: "Projects", By: "bob@example.test (IMAP)"},
+			{Time: day(13, 0), Kind: Read, Recipient: "carol@example.test", Place: "INBOX", By: "carol@example.test (POP3)"},
+		}},
 		"own": {Events: []Event{{ID: id(t, "0003"), Time: day(10, 1), Kind: Expired, Recipient: "bob@away.test"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,115 @@
+package record
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"posthorn/internal/base/ident"
+)
+
+// joiner adds the later events to the messages of an answer.
+type joiner struct {
+	r     *Recorder
+	list  []Biography
+	since time.Time
+	left  int // events that still fit
+	at    map[ident.ID]int
+	// copies are where and for whom the messages were filed.
+	copies map[copied]filing
+}
+
+// filing is a copy of message i, for a recipient.
+type filing struct {
+	i         int
+	recipient string
+}
+
+// join adds the later events of the messages found: first those that name the
+// message, then what people did with the copies these tell of.
+func (r *Recorder) join(ctx context.Context, q Query, list []Biography) ([]Biography, error) {
+	j := joiner{r: r, list: list, since: time.Now(), left: maxEvents, at: map[ident.ID]int{}, copies: map[copied]filing{}}
+	for i := range list {
+		j.add(list[i].Attempt.ID, i)
+	}
+	if len(list) == 0 && !q.ID.IsZero() {
+		j.list = append(j.list, Biography{})
+		j.add(q.ID, 0)
+	}
+	if len(j.list) == 0 {
+		return nil, nil
+	}
+	err := j.scan(ctx, hashes(j.at, hashID), j.named)
+	if err == nil && len(j.copies) > 0 {
+		err = j.scan(ctx, hashes(j.copies, copied.hash), j.kept)
+	}
+	for i := range j.list {
+		slices.SortStableFunc(j.list[i].Events, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	}
+	if b := &j.list[0]; len(j.list) == 1 && b.Attempt == nil && len(b.Events) == 0 {
+		return nil, err
+	}
+	return j.list, err
+}
+
+func (j *joiner) add(id ident.ID, i int) {
+	j.at[id] = i
+	if t := id.Time().Add(-slack); t.Before(j.since) {
+		j.since = t
+	}
+}
+
+func hashes[K comparable, V any](m map[K]V, of func(K) uint64) []uint64 {
+	keys := make([]uint64, 0, len(m))
+	for k := range m {
+		keys = append(keys, of(k))
+	}
+	return keys
+}
+
+// scan calls take with the events of segments that may have one of the keys.
+func (j *joiner) scan(ctx context.Context, keys []uint64, take func(*Event)) error {
+	want := func(f filter) bool { return slices.ContainsFunc(keys, f.has) }
+	return j.r.file.scan(ctx, j.since, want, func(raw []byte) bool {
+		records, err := split(raw)
+		if err != nil {
+			j.r.o.Failed(err)
+		}
+		for _, b := range records {
+			if e, err := decodeEvent(b); err == nil && j.left > 0 {
+				take(&e)
+			}
+		}
+		return j.left > 0
+	})
+}
+
+// named takes an event of one of the messages.
+func (j *joiner) named(e *Event) {
+	i, ok := j.at[e.ID]
+	if !ok {
+		return
+	}
+	j.put(i, e)
+	if e.Kind == Filed && e.Arrived != 0 {
+		j.copies[e.copy()] = filing{i, e.Recipient}
+	}
+}
+
+// kept takes an event of one of the copies.
+func (j *joiner) kept(e *Event) {
+	f, ok := j.copies[e.copy()]
+	if !ok || !e.ID.IsZero() {
+		return
+	}
+	if a := j.list[f.i].Attempt; a != nil {
+		e.ID = a.ID
+	}
+	e.Recipient = f.recipient
+	j.put(f.i, e)
+}
+
+func (j *joiner) put(i int, e *Event) {
+	j.list[i].Events = append(j.list[i].Events, *e)
+	j.left--
+}

@@ -15,7 +15,9 @@ import (
 // filed notes in the decision record where an accepted message went.
 func (h *House) filed(e *accept.Envelope, a *store.Acceptance, done store.Accepted) {
 	for i := range done.Filed {
-		h.Records.Event(record.Event{ID: e.Key, Time: e.Time, Kind: record.Filed, Recipient: filedFor(e, a.Account), Place: a.Filings[i].Role.Name()})
+		f := &a.Filings[i]
+		h.Records.Event(record.Event{ID: e.Key, Time: e.Time, Kind: record.Filed, Recipient: filedFor(e, a.Account), Place: f.Role.Name(),
+			Account: int64(a.Account), Arrived: f.Internal.UnixMicro()})
 	}
 	if a.Queue == nil {
 		return
@@ -64,8 +66,9 @@ func ended(j queue.Job, e *queue.Ending) (record.Event, bool) {
 		ev.Kind = record.Failed
 	case e.Recipient.Local != 0:
 		role := store.RoleInbox // also the copy of another address of the account
-		if e.Result.File != nil {
-			role = e.Result.File.Role
+		if f := e.Result.File; f != nil {
+			role = f.Role
+			ev.Account, ev.Arrived = int64(e.Recipient.Local), f.Internal.UnixMicro()
 		}
 		ev.Kind, ev.Place, ev.Reply = record.Filed, role.Name(), ""
 	default:

@@ -126,11 +126,11 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 		Guard: func(client netip.Addr, listener string, log *event.Logger) smtpd.Guard {
 			return who.Guard(client, listener, log)
 		}})
-	imap := imapd.New(imapd.Deps{Store: h.Store, Mailboxes: d.boxes, Settings: h.handles.imap.Get, Offer: who.Offer, TLS: tlsFor(cert.IMAP), Log: h.Log,
+	imap := imapd.New(imapd.Deps{Store: h.witnessed("IMAP", d.boxes), Mailboxes: d.boxes, Settings: h.handles.imap.Get, Offer: who.Offer, TLS: tlsFor(cert.IMAP), Log: h.Log,
 		Guard: func(client netip.Addr, listener string, log *event.Logger) imapd.Guard {
 			return who.Guard(client, listener, log)
 		}})
-	d.pop3 = pop3d.New(pop3d.Deps{Store: h.Store, Settings: h.handles.pop3.Get, TLS: tlsFor(cert.POP3), Log: h.Log,
+	d.pop3 = pop3d.New(pop3d.Deps{Store: h.witnessed("POP3", nil), Settings: h.handles.pop3.Get, TLS: tlsFor(cert.POP3), Log: h.Log,
 		Offer: func(listen.Info) sasl.Offer { return who.Offer() },
 		Guard: func(client netip.Addr, listener string, log *event.Logger) pop3d.Guard {
 			return who.Guard(client, listener, log)

@@ -52,6 +52,19 @@ func openMaildrop(ctx context.Context, account store.Account) (*maildrop, error)
 	return d, nil
 }
 
+// Witness may be what Store.Account returns: it hears of messages that RETR has
+// sent whole.
+type Witness interface {
+	Fetched(id store.MessageID)
+}
+
+// witness tells of the message of a number.
+func (d *maildrop) witness(number int) {
+	if w, ok := d.account.(Witness); ok {
+		w.Fetched(d.messages[number-1].id)
+	}
+}
+
 // reset takes all marks off.
 func (d *maildrop) reset() {
 	d.octets, d.left, d.marked = 0, len(d.messages), 0

@@ -18,6 +18,7 @@ func (c *connection) retr(cmd pop3.Command) outcome {
 		_, err := pop3.WriteContent(w, r)
 		if err == nil {
 			c.fetched++
+			c.drop.witness(cmd.Message)
 		}
 		return err
 	})

@@ -75,7 +75,7 @@ func (a *Authenticity) SPF(ctx context.Context, f *policy.Facts) policy.SPF {
 	client := spf.Client{IP: f.Client, Helo: f.Helo, Now: f.Time}
 	o := c.CheckMail(ctx, client, f.Sender)
 	s := policy.SPF{Result: string(o.Result), Identity: string(o.Identity), Domain: plain(o.Domain),
-		Mechanism: plain(o.Mechanism), Explanation: plain(o.Explanation)}
+		Mechanism: plain(o.Mechanism), Explanation: o.Explanation} // package spf has cleaned and bounded it
 	if o.Err != nil {
 		s.Problem = plain(o.Err.Error())
 	}

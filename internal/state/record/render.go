@@ -353,7 +353,7 @@ func (p *printer) check(c *Check, told bool) {
 	if len(c.Inputs) > 0 {
 		var list []string
 		for _, in := range c.Inputs {
-			list = append(list, clean(in.Name)+" "+clean(in.Value))
+			list = append(list, clean(in.Name)+" "+clean(readable(in.Value)))
 		}
 		p.f(" (%s)", strings.Join(list, ", "))
 	}

@@ -153,6 +153,22 @@ func golden(t *testing.T, path string, got []byte) {
 	}
 }
 
+func TestAnswersReadWell(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"found mail.away.test": "found mail.away.test",
+		"":                     "",
+		"{broken":              "{broken",
+		`{"result":"fail","identity":"mailfrom","domain":"away.test"}`:                                      "[domain away.test, identity mailfrom, result fail]",
+		`{"first":"2026-03-01T10:00:00Z","at":"2026-03-01T10:01:00Z"}`:                                      "[at 2026-03-01T10:01:00Z, first 2026-03-01T10:00:00Z]",
+		`{"signatures":[{"result":"pass","domain":"a.test","aligned":true}],"dmarc":{"pct":100,"x":false}}`: "[dmarc pct 100, signatures aligned, signatures domain a.test, signatures result pass]",
+	} {
+		if got := readable(value); got != want {
+			t.Errorf("%s: %s", value, got)
+		}
+	}
+}
+
 func TestJSONFormUsesWords(t *testing.T) {
 	b := Biography{Attempt: story(t, Deferred), Events: []Event{{ID: id(t, "0001"), Kind: Delayed}}}
 	text, err := json.Marshal(b)

@@ -12,14 +12,21 @@ import (
 	"posthorn/internal/policy/scan"
 )
 
-// milters makes the engine of a list.
+// milters makes the engine of a list, nil for none.
 func (s *scanners) milters(m *check.Milters, list []check.Milter) *scan.Milters {
+	if len(list) == 0 {
+		return nil
+	}
 	var all []scan.MilterOptions
 	for _, one := range list {
-		all = append(all, scan.MilterOptions{Name: one.Endpoint.String(), Endpoint: one.Endpoint, Dial: s.dial, Default: one.Fallback,
-			ConnectTimeout: m.ConnectTime, CommandTimeout: m.CommandTime, ContentTimeout: m.ContentTime, MaxBody: int64(m.MostBody)})
+		all = append(all, s.options(m, one))
 	}
 	return scan.NewMilters(all...)
+}
+
+func (s *scanners) options(m *check.Milters, one check.Milter) scan.MilterOptions {
+	return scan.MilterOptions{Name: one.Endpoint.String(), Endpoint: one.Endpoint, Dial: s.dial, Default: one.Fallback,
+		ConnectTimeout: m.ConnectTime, CommandTimeout: m.CommandTime, ContentTimeout: m.ContentTime, MaxBody: int64(m.MostBody)}
 }
 
 // Filter implements policy.Scanners.
@@ -29,6 +36,12 @@ func (s *scanners) Filter(*policy.Facts) policy.Filter {
 	}
 	return nil
 }
+
+// quiet are scanners without milters, who would take for mail what is only tried.
+type quiet struct{ policy.Scanners }
+
+// Filter implements policy.Scanners.
+func (quiet) Filter(*policy.Facts) policy.Filter { return nil }
 
 // filter tells milters of a session. They hear of client and greeting only when
 // a message begins: who sends none costs them nothing, and by then the client's

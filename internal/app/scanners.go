@@ -36,6 +36,7 @@ type engines struct {
 	spam        *scan.Rspamd
 	attachments *scan.Attachments
 	milters     *scan.Milters
+	list        []check.Milter // of milters
 }
 
 // waiting is how many scans may wait for each that runs.
@@ -76,11 +77,9 @@ func (s *scanners) build(of *check.Settings) *engines {
 		e.attachments, err = scan.NewAttachments(scan.AttachmentOptions{Rules: rules})
 		errs = append(errs, err)
 	}
-	if list, err := of.Milters.List(); err != nil {
-		errs = append(errs, err)
-	} else if len(list) > 0 {
-		e.milters = s.milters(&of.Milters, list)
-	}
+	e.list, err = of.Milters.List()
+	errs = append(errs, err)
+	e.milters = s.milters(&of.Milters, e.list)
 	if err := errors.Join(errs...); err != nil {
 		s.log.Log(event.SettingInvalid, event.Err(err))
 	}

@@ -63,6 +63,6 @@ func (h *House) looking() policy.Sources {
 	s := h.sources
 	s.Access, s.Greylist = h.access.Looking(), h.greylist.Looking()
 	s.Rates = peeking{s.Rates.(rates)}
-	s.Scanners = nil // what is tried has no content, and milters would take it for mail
+	s.Scanners = quiet{s.Scanners}
 	return s
 }

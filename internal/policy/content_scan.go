@@ -18,6 +18,16 @@ type Scanners interface {
 	Attachment(ctx context.Context, f *Facts) Attachment
 	// Filter begins what milters see of a session, nil where there are none.
 	Filter(f *Facts) Filter
+	// State asks each scanner that is set whether it is there.
+	State(ctx context.Context) []ScannerState
+}
+
+// ScannerState is what a scanner says of itself.
+type ScannerState struct {
+	Kind    string `json:"kind" doc:"virus, spam or milter"`
+	Address string `json:"address" doc:"Where it is asked"`
+	Version string `json:"version,omitempty" doc:"What it calls itself, if it says so"`
+	Problem string `json:"problem,omitempty" doc:"Why it cannot be asked; empty when it can"`
 }
 
 // Scanned is how far a scanner came with a message.

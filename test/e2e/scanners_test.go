@@ -82,6 +82,7 @@ func TestVirusesAreFoundByClamAV(t *testing.T) {
 	text := s.lastIn(t, "INBOX", "word-one")
 	contains(t, text, "X-Virus-Status: Clean")
 	lacks(t, text, "X-Virus-Status: forged")
+	contains(t, s.do("policy", "scanners"), clam.socket(), "answers", "ClamAV 1.")
 	infected := attached("eicar.com", eicar)
 	answers(t, s.letter(t, "", from, infected), "554 5.7.1 Message contains a virus: Eicar-Test-Signature")
 	answers(t, s.letter(t, admin, admin, infected), "554 5.7.1 Message contains a virus: Eicar-Test-Signature")
@@ -97,6 +98,7 @@ func TestVirusesAreFoundByClamAV(t *testing.T) {
 
 	clam.kill()
 	answers(t, s.letter(t, "", from, "\r\nword-two"), "451 4.7.1")
+	contains(t, s.do("policy", "scanners"), "not reachable")
 	set("policy.virus.when_down=accept")
 	answers(t, s.letter(t, "", from, "\r\nword-three"), "250")
 	contains(t, s.lastIn(t, "INBOX", "word-three"), "X-Virus-Status: Not scanned (scanner unavailable)")

@@ -15,6 +15,8 @@ type policyCmd struct {
 	List   policyListCmd   `cmd:"" help:"List the checks in the order they are asked."`
 	Try    policyTryCmd    `cmd:"" help:"What would happen to this mail?"`
 	Replay policyReplayCmd `cmd:"" help:"Who would have been treated differently by other settings?"`
+
+	Scanners policyScannersCmd `cmd:"" help:"Are the scanners there that look into mail?"`
 }
 
 type policyListCmd struct {

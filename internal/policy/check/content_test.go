@@ -39,6 +39,8 @@ func (s *scanned) Attachment(context.Context, *policy.Facts) policy.Attachment {
 	return s.attachment
 }
 
+func (*scanned) State(context.Context) []policy.ScannerState { return nil }
+
 func (s *scanned) Filter(*policy.Facts) policy.Filter {
 	if s.milters == nil {
 		return nil

@@ -33,6 +33,7 @@ func policyOperations() []Operation {
 		declare("policy-list", get, "/policies", reader, "List the checks in the order they are asked", (*Service).policies),
 		declare("policy-try", post, "/policies/try", reader, "What would happen to this mail?", (*Service).tryPolicy),
 		declare("policy-replay", post, "/policies/replay", reader, "Who would have been treated differently by other settings?", (*Service).replayPolicy),
+		declare("policy-scanners", get, "/policies/scanners", reader, "Are the scanners there that look into mail?", (*Service).scanners),
 	}
 }
 

@@ -21,9 +21,13 @@ type milter struct {
 	open   int
 }
 
-func (*milter) Virus(context.Context, *policy.Facts) policy.Virus           { return policy.Virus{} }
-func (*milter) Spam(context.Context, *policy.Facts) policy.Spam             { return policy.Spam{} }
-func (*milter) Attachment(context.Context, *policy.Facts) policy.Attachment { return policy.Attachment{} }
+func (*milter) Virus(context.Context, *policy.Facts) policy.Virus { return policy.Virus{} }
+func (*milter) Spam(context.Context, *policy.Facts) policy.Spam   { return policy.Spam{} }
+func (*milter) Attachment(context.Context, *policy.Facts) policy.Attachment {
+	return policy.Attachment{}
+}
+
+func (*milter) State(context.Context) []policy.ScannerState { return nil }
 
 func (m *milter) Filter(*policy.Facts) policy.Filter {
 	m.mu.Lock()

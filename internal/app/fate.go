@@ -13,17 +13,23 @@ import (
 )
 
 // filed notes in the decision record where an accepted message went.
-func (h *House) filed(e *accept.Envelope, a *store.Acceptance, done store.Accepted) {
+func (h *House) filed(e *accept.Envelope, c *accept.Content, a *store.Acceptance, done store.Accepted) {
+	h.reporting.accepted(e, a, done)
 	for i := range done.Filed {
 		f := &a.Filings[i]
 		h.Records.Event(record.Event{ID: e.Key, Time: e.Time, Kind: record.Filed, Recipient: filedFor(e, a.Account), Place: f.Role.Name(),
-			Account: int64(a.Account), Arrived: f.Internal.UnixMicro()})
+			Reply: c.Junk(), Account: int64(a.Account), Arrived: f.Internal.UnixMicro()})
 	}
 	if a.Queue == nil {
 		return
 	}
+	ev := record.Event{ID: e.Key, Time: e.Time, Kind: record.Queued}
+	if a.Queue.Quarantine != "" {
+		ev.Kind, ev.Place, ev.Reply = record.Held, record.Quarantine, a.Queue.Quarantine
+	}
 	for _, r := range a.Queue.Recipients {
-		h.Records.Event(record.Event{ID: e.Key, Time: e.Time, Kind: record.Queued, Recipient: r.Address.String()})
+		ev.Recipient = r.Address.String()
+		h.Records.Event(ev)
 	}
 }
 
@@ -70,7 +76,7 @@ func ended(j queue.Job, e *queue.Ending) (record.Event, bool) {
 			role = f.Role
 			ev.Account, ev.Arrived = int64(e.Recipient.Local), f.Internal.UnixMicro()
 		}
-		ev.Kind, ev.Place, ev.Reply = record.Filed, role.Name(), ""
+		ev.Kind, ev.Place, ev.Reply = record.Filed, role.Name(), e.Result.Why
 	default:
 		ev.Kind = record.Delivered
 	}

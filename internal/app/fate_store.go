@@ -14,9 +14,9 @@ import (
 
 // witnessed is the store as readers of mail get it: what they do with messages
 // goes into the decision record too, so that a trace tells whether mail was read,
-// moved or deleted, and by whom. boxes, if not nil, know what is selected.
+// moved or deleted, and by whom; and the junk filter learns from it. boxes, if not nil, know what is selected.
 func (h *House) witnessed(protocol string, boxes *mailbox.Registry) witness {
-	return witness{Store: h.Store, h: h, protocol: protocol, boxes: boxes}
+	return witness{Store: h.sifter.store, h: h, protocol: protocol, boxes: boxes}
 }
 
 // witness is a Store whose accounts tell what is done in them.

@@ -59,6 +59,8 @@ type House struct {
 	bans      *ban.Book
 	greylist  *greylist.List
 	watch     *watch
+	sifter    *sifter
+	reporting *reporting
 	handles   handles
 	stop      context.CancelFunc
 	ended     chan struct{}
@@ -168,7 +170,8 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	h.Service = manage.New(manage.Options{Store: h.Store, Settings: h.Settings, Directory: h.Directory, Records: h.Records,
 		Pipeline: h.Pipeline, Rehearse: h.rehearsed, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Sources: h.looking(), Advise: h.advise, Seal: h.box.Seal,
 		GreylistKey: func(ip netip.Addr) string { return h.handles.policy.Get().Greylist.KeyOf(ip) },
-		Access:      h.handles.access.Get, Bans: h.handles.ban.Get, Greylist: h.greylist, Log: h.Log, Version: o.Version})
+		Access:      h.handles.access.Get, Bans: h.handles.ban.Get, Greylist: h.greylist, Log: h.Log, Version: o.Version,
+		Quarantine: h.handles.quarantine.Get})
 	h.follow()
 	return nil
 }

@@ -39,7 +39,7 @@ func (h *House) newQueues(door *accept.Door, idents *ident.Source) queues {
 	o := queue.Options{Queue: h.Store.Queue(), Notices: notices, Settings: h.handles.queue.Get, Done: h.settled, Log: h.Log}
 	here, elsewhere := o, o
 	here.Local, here.Owner = true, h.node+"/local"
-	here.Deliverer = &local.Deliverer{Accounts: h.Store.Directory(), Usage: h}
+	here.Deliverer = &local.Deliverer{Accounts: h.Store.Directory(), Usage: h, Filter: h.sifter}
 	elsewhere.Owner, elsewhere.Route = h.node+"/remote", h.newWays().destination
 	elsewhere.Deliverer = onward{ours: h.newForwarder(door), others: &relay.Deliverer{Next: sender, Horizon: horizon, Log: h.Log}}
 	return queues{local: queue.New(here), remote: queue.New(elsewhere), sender: sender}

@@ -194,6 +194,8 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 	workers.Go(d.alive("queue of local mail", func() { d.queues.local.Run(queues) }))
 	workers.Go(d.alive("queue of mail to other servers", func() { d.queues.run(queues) }))
 	workers.Go(func() { d.pop3.Purge(work) })
+	quarantine := d.h.quarantine()
+	workers.Go(d.alive("quarantine", func() { quarantine.Run(work) }))
 	watch := logins{group: d.group, people: d.h.Store.Directory(), log: d.h.Log, version: -1}
 	workers.Go(d.alive("end of sessions whose login ended", func() { watch.run(work) }))
 	err := d.open(o)

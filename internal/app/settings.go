@@ -9,9 +9,11 @@ import (
 
 	"posthorn/internal/base/dns"
 	"posthorn/internal/base/unit"
+	"posthorn/internal/flow/accept"
 	"posthorn/internal/flow/bounce"
 	"posthorn/internal/flow/queue"
 	"posthorn/internal/flow/remote"
+	"posthorn/internal/flow/report"
 	"posthorn/internal/flow/route"
 	"posthorn/internal/policy/check"
 	"posthorn/internal/server/auth"
@@ -21,6 +23,7 @@ import (
 	"posthorn/internal/state/access"
 	"posthorn/internal/state/ban"
 	"posthorn/internal/state/directory"
+	"posthorn/internal/state/junk"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/setting"
 )
@@ -97,6 +100,9 @@ type handles struct {
 	record      *setting.Handle[record.Settings]
 	ban         *setting.Handle[ban.Settings]
 	access      *setting.Handle[access.Settings]
+	junk        *setting.Handle[junk.Settings]
+	quarantine  *setting.Handle[accept.QuarantineSettings]
+	reports     *setting.Handle[report.Settings]
 }
 
 // Declare registers every setting there is. docs/settings.md is made from it.
@@ -122,6 +128,9 @@ func declareAll(r *setting.Registry) handles {
 		record:      setting.Register[record.Settings](r, "record"),
 		ban:         setting.Register[ban.Settings](r, "ban"),
 		access:      setting.Register[access.Settings](r, "access"),
+		junk:        setting.Register[junk.Settings](r, "junk"),
+		quarantine:  setting.Register[accept.QuarantineSettings](r, "quarantine"),
+		reports:     setting.Register[report.Settings](r, "reports"),
 	}
 }
 

@@ -25,12 +25,22 @@ func (h *House) openMemory(ctx context.Context) (err error) {
 	}
 	h.greylist = greylist.Open(h.Store.Greylist(), greylist.Options{Rules: func() store.GreylistRules { return h.handles.policy.Get().Greylist.Rules() }, Log: h.Log})
 	h.watch = newWatch(h, h.bans)
+	if h.sifter, err = h.openSifter(); err != nil {
+		return err
+	}
+	h.reporting = h.openReporting()
 	return nil
 }
 
 // closeMemory writes down what is not yet.
 func (h *House) closeMemory() error {
 	var errs []error
+	if h.reporting != nil {
+		h.reporting.Close()
+	}
+	if h.sifter != nil {
+		errs = append(errs, h.sifter.Close())
+	}
 	if h.access != nil {
 		errs = append(errs, h.access.Close())
 	}
@@ -53,7 +63,7 @@ func (h *House) newSources() policy.Sources {
 			TreeWalk: func() bool { return authentic().TreeWalk }, Forwarders: func() []string { return authentic().Forwarders },
 			SPFField: func() bool { return h.handles.policy.Get().SPF.Field }}),
 		Access: h.access, Bans: h.bans, Greylist: h.greylist,
-		Rates: rates{limit.NewWindows(limit.WindowsOptions{})}, Regulars: h.watch, Scanners: newScanners(h),
+		Rates: rates{limit.NewWindows(limit.WindowsOptions{})}, Regulars: h.watch, Scanners: newScanners(h), Filter: h.sifter,
 	}
 }
 

@@ -105,6 +105,10 @@ type Facts struct {
 
 	// Content is the message, from stage Content on.
 	Content *Message
+	// AtOnce is the account whose copy is filed as soon as the message is
+	// accepted, 0 for none; Later says that others get theirs by the queue.
+	AtOnce store.AccountID
+	Later  bool
 
 	// Room is the free space of the store, looked up at MAIL.
 	Room store.Room

@@ -172,6 +172,19 @@ func (f *Facts) Authentication(ctx context.Context) Authentication {
 	})
 }
 
+// Authenticated returns what the rules asked about the message's origin. It asks
+// nobody: ok is false where the content was not authenticated.
+func (f *Facts) Authenticated() (s SPF, a Authentication, ok bool) {
+	if known, found := f.ledger.known["spf "+f.Sender.Path()].(*answer[SPF]); found {
+		s = known.value
+	}
+	known, ok := f.ledger.known["authentication"].(*answer[Authentication])
+	if ok {
+		a = known.value
+	}
+	return s, a, ok
+}
+
 // SenderAuthenticated reports that SPF, or a signature seen by now, proves the
 // envelope sender's domain (M-SEC-BW-12).
 func (f *Facts) SenderAuthenticated(ctx context.Context) bool {

@@ -29,6 +29,8 @@ const (
 	factBrokenFrom  = "from field"
 	factBareEnds    = "line ends"
 	factDeliveredTo = "delivered to"
+	factAtOnce      = "files for"
+	factLater       = "further copies"
 	factRule        = "rule"
 )
 
@@ -102,6 +104,10 @@ func (f *Facts) noteContent(add func(name, value string), number func(string, in
 	}
 	if f.BareCRLF {
 		add(factBareEnds, "bare")
+	}
+	number(factAtOnce, int64(f.AtOnce))
+	if f.Later {
+		add(factLater, "by the queue")
 	}
 	for _, to := range f.DeliveredTo[:min(len(f.DeliveredTo), maxDelivered)] {
 		add(factDeliveredTo, to)
@@ -184,6 +190,7 @@ func (f *Facts) recall(stage Stage, s *record.Step, a *record.Attempt) bool {
 		return ok
 	case Content:
 		f.Size, f.Hops = unit.Size(number(factSize)), a.Hops
+		f.AtOnce = store.AccountID(number(factAtOnce))
 		f.recallContent(s, a.Authors)
 	}
 	return true
@@ -208,6 +215,7 @@ func (f *Facts) recallMail(s *record.Step, free int64) {
 func (f *Facts) recallContent(s *record.Step, authors []string) {
 	_, f.FromBroken = s.Fact(factBrokenFrom)
 	_, f.BareCRLF = s.Fact(factBareEnds)
+	_, f.Later = s.Fact(factLater)
 	f.DeliveredTo, f.From = nil, nil
 	for i := range s.Facts {
 		if s.Facts[i].Name == factDeliveredTo {

@@ -32,6 +32,8 @@ type Sources struct {
 	Regulars Regulars
 	// Scanners look into the content.
 	Scanners Scanners
+	// Filter knows what accounts call junk.
+	Filter JunkFilter
 }
 
 // Regulars remembers hosts whose mail was accepted.

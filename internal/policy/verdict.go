@@ -112,12 +112,27 @@ type Effects struct {
 	Junk, Quarantine string
 	// Edits change the message itself, one after the other.
 	Edits []*Edits
+	// Copy is what the filter of the account thinks whose copy is filed at once,
+	// and concerns that alone. Sift: the filters of other accounts are asked when
+	// theirs are filed.
+	Copy Copy
+	Sift bool
+}
+
+// Copy is what becomes of one account's copy.
+type Copy struct {
+	// Field is a header field put before it, with its line end.
+	Field string
+	// Junk files it in Junk. Why is what was thought of it, either way.
+	Junk bool
+	Why  string
 }
 
 // add puts further effects to these. The first reason stays.
 func (e *Effects) add(o *Effects) {
 	e.Fields, e.Edits = append(e.Fields, o.Fields...), append(e.Edits, o.Edits...)
 	e.Junk, e.Quarantine = cmp.Or(e.Junk, o.Junk), cmp.Or(e.Quarantine, o.Quarantine)
+	e.Copy, e.Sift = cmp.Or(e.Copy, o.Copy), e.Sift || o.Sift
 }
 
 // Input is one named value a check looked at: a text, or a number while Value

@@ -33,11 +33,13 @@ type root struct {
 	Relay      relayCmd      `cmd:"" help:"Ways of mail: relay domains, and rules for relay hosts."`
 	Setting    settingCmd    `cmd:"" help:"Settings: list, explain, change, undo."`
 	Queue      queueCmd      `cmd:"" help:"Messages that wait to be delivered."`
+	Quarantine quarantineCmd `cmd:"" help:"Messages that are held back until somebody looks at them."`
 	DNS        dnsCmd        `cmd:"" name:"dns" help:"What DNS says about this server and its domains."`
 	Policy     policyCmd     `cmd:"" help:"The checks: list them, or try a message against them."`
 	List       listCmd       `cmd:"" help:"Allow and block rules by client, sender, recipient, domain."`
 	Ban        banCmd        `cmd:"" help:"Client hosts that are not let in."`
 	Greylist   greylistCmd   `cmd:"" help:"Clients that have to come back before their mail is taken."`
+	Report     reportCmd     `cmd:"" help:"DMARC reports: who sends in our name."`
 	Trace      traceCmd      `cmd:"" help:"What happened to a message, accepted or refused, and why."`
 	Try        tryCmd        `cmd:"" help:"Send or read a message as an ordinary client would."`
 	Token      tokenCmd      `cmd:"" help:"Secrets by which programs call the HTTP API."`

@@ -102,7 +102,7 @@ type use struct {
 }
 
 // uses has every operation, in an order in which each finds what it needs.
-var uses = []use{
+var uses = append([]use{
 	{"domain-list", "/domains", "", "domain list"},
 	{"domain-add", "/domains", `{"name":"new.test"}`, "domain add newer.test"},
 	{"domain-show", "/domains/new.test", "", "domain show new.test"},
@@ -187,7 +187,7 @@ var uses = []use{
 	{"token-add", "/tokens", `{"name":"one","role":"reader","networks":["192.0.2.0/24"],"expires":"2099-01-01T00:00:00Z"}`, "token add two --role operator --expires 90d"},
 	{"token-show", "/tokens/one", "", "token show two"},
 	{"token-remove", "/tokens/one", "", "token remove two"},
-}
+}, heldUses...)
 
 func useOf(id string) (use, bool) {
 	for _, u := range uses {
@@ -345,6 +345,7 @@ func TestEveryOperationByEachDoor(t *testing.T) {
 // fill puts a message, a change on trial, or a file of rules of its own into a
 // case.
 func (b *bench) fill(text string) string {
+	text = b.fillHeld(text)
 	if strings.Contains(text, "RULES") {
 		file := filepath.Join(b.t.TempDir(), "rules")
 		if err := os.WriteFile(file, []byte("block ip 192.0.2.67 # from a list\n"), 0o600); err != nil {

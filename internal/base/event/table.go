@@ -101,6 +101,10 @@ const (
 
 	ReportSent
 	ReportFailed
+	ReportRead
+	ReportRefused
+	QuarantineExpired
+	JunkFailed
 
 	MemoryOver
 	ClockJumped
@@ -216,6 +220,12 @@ var table = [last]Row{
 
 	ReportSent:   {"report.sent", info, "A DMARC or TLS report was sent."},
 	ReportFailed: {"report.failed", warn, "A DMARC or TLS report could not be sent."},
+
+	ReportRead:    {"report.read", info, "A DMARC report about a domain of ours came in and was kept: domain, organization, report."},
+	ReportRefused: {"report.refused", info, "Mail for the address of DMARC reports holds none that can be kept; it was delivered all the same."},
+
+	QuarantineExpired: {"quarantine.expired", info, "A message was in quarantine for so long that it was removed; nobody is told."},
+	JunkFailed:        {"junk.failed", warn, "The junk filter could not learn or judge; mail is delivered without it."},
 
 	MemoryOver:  {"server.memory_over", warn, "The memory bound was reached; clients are asked to come back later."},
 	ClockJumped: {"server.clock_jumped", warn, "The wall clock moved by more than the time that passed."},

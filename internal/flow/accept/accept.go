@@ -18,6 +18,7 @@ import (
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"
+	"posthorn/internal/policy"
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/mime"
 )
@@ -76,6 +77,8 @@ type Content struct {
 	// out (RFC 6409 §8); Host is the right side of the Message-ID.
 	Complete bool
 	Host     string
+	// Effects are what the rules made of it. Fields are in Trace already.
+	Effects policy.Effects
 }
 
 // Store is the part of store.Store the door uses.
@@ -91,7 +94,7 @@ type Options struct {
 	// BounceLifetime is Lifetime for the null reverse-path; nil means 2 days.
 	BounceLifetime func() time.Duration
 	// Filed is told what was filed and queued, for traces; nil for nobody.
-	Filed func(e *Envelope, a *store.Acceptance, done store.Accepted)
+	Filed func(e *Envelope, c *Content, a *store.Acceptance, done store.Accepted)
 }
 
 // Door accepts messages. It may be used by many sessions at once.
@@ -132,7 +135,7 @@ func (d *Door) Accept(ctx context.Context, e *Envelope, c *Content) error {
 		switch {
 		case err == nil:
 			if d.o.Filed != nil {
-				d.o.Filed(e, a, done)
+				d.o.Filed(e, c, a, done)
 			}
 			return nil
 		case !errors.Is(err, store.ErrUnknownOutcome) || try == tries:

@@ -41,9 +41,11 @@ func (h *head) add(name, value string) {
 
 // filed is the head of a copy that reaches its mailbox: the reverse-path and
 // the forward-path are kept in it (RFC 5321 §4.4), for replies and against loops.
-func (h *head) filed(from, to mail.Address) []byte {
-	b := make([]byte, 0, len(h.common)+len(from.Local)+len(from.Domain)+len(to.Local)+len(to.Domain)+48)
-	return append(trace.AppendFinal(b, from, to), h.common...)
+// field is one of its own, "" for none.
+func (h *head) filed(from, to mail.Address, field string) []byte {
+	b := make([]byte, 0, len(h.common)+len(from.Local)+len(from.Domain)+len(to.Local)+len(to.Domain)+len(field)+48)
+	b = append(trace.AppendFinal(b, from, to), field...)
+	return append(b, h.common...)
 }
 
 // meta is the structure of content behind a head of n octets.

@@ -11,17 +11,22 @@ import (
 // Plan decides what Accept would store and stores nothing, for those who
 // commit a message together with something else. The first account gets its
 // copy at once; others, addresses elsewhere, messages to be held and
-// recipients whose delivery is to be reported go through the queue.
+// recipients whose delivery is to be reported go through the queue, and so does
+// everybody while the message is in quarantine.
 func (d *Door) Plan(e *Envelope, c *Content) (*store.Acceptance, error) {
-	p := planner{e: e}
-	for i := range e.Recipients {
-		p.add(&e.Recipients[i])
+	p := plan(e)
+	var account store.AccountID
+	var to mail.Address
+	if c.Effects.Quarantine == "" {
+		account, to = p.atOnce()
 	}
-	account, to := p.atOnce()
 	a := &store.Acceptance{Key: e.Key, Time: e.Time, Body: c.Body, Account: account}
 	h := newHead(e, c)
 	if account != 0 {
-		f := store.Filing{Role: store.RoleInbox, Internal: e.Time, Head: h.filed(e.Sender, to)}
+		f := store.Filing{Role: store.RoleInbox, Internal: e.Time, Head: h.filed(e.Sender, to, c.Effects.Copy.Field)}
+		if c.Junk() != "" {
+			f.Role = store.RoleJunk
+		}
 		meta, err := h.meta(len(f.Head))
 		if err != nil {
 			return nil, err
@@ -44,9 +49,39 @@ func (d *Door) Plan(e *Envelope, c *Content) (*store.Acceptance, error) {
 		ID: e.Key, Sender: e.Sender, Account: e.Account, Client: e.Client, Head: h.common, Meta: meta,
 		Size: int64(len(h.common)) + c.Body.Size(), Accepted: e.Time, Expires: begin.Add(d.lifetime(e)),
 		Return: e.Return, EnvelopeID: e.EnvelopeID, SMTPUTF8: e.SMTPUTF8, EightBit: e.EightBit, Binary: e.Binary,
-		RequireTLS: e.RequireTLS, Recipients: p.rows,
+		RequireTLS: e.RequireTLS, Junk: c.Effects.Junk, Sift: c.Effects.Sift, Quarantine: c.Effects.Quarantine, Recipients: p.rows,
+	}
+	if c.Effects.Quarantine != "" {
+		for i := range p.rows {
+			p.rows[i].State = store.Quarantined
+		}
 	}
 	return a, nil
+}
+
+// Junk is why the copy that is filed at once goes into Junk, "" if it does not.
+func (c *Content) Junk() string {
+	if c.Effects.Junk == "" && c.Effects.Copy.Junk {
+		return c.Effects.Copy.Why
+	}
+	return c.Effects.Junk
+}
+
+// AtOnce returns the account whose copy is filed in the commit that accepts
+// the message, 0 for none, and whether other mailboxes here get theirs later.
+// Quarantine, which is decided after, files nothing at once.
+func (e *Envelope) AtOnce() (account store.AccountID, later bool) {
+	p := plan(e)
+	account, _ = p.atOnce()
+	return account, slices.ContainsFunc(p.rows, func(r store.QueueRecipient) bool { return r.Local != 0 })
+}
+
+func plan(e *Envelope) *planner {
+	p := &planner{e: e}
+	for i := range e.Recipients {
+		p.add(&e.Recipients[i])
+	}
+	return p
 }
 
 func (d *Door) lifetime(e *Envelope) time.Duration {

@@ -16,6 +16,7 @@ import (
 	"posthorn/internal/base/reply"
 	"posthorn/internal/flow/accept"
 	"posthorn/internal/flow/queue"
+	"posthorn/internal/policy"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/mime"
@@ -119,7 +120,7 @@ func (f *Forwarder) accept(ctx context.Context, c *store.Claim, r store.QueueRec
 	defer draft.Discard()
 	e := &accept.Envelope{Key: derived(m.ID, r.ID), Time: time.Now(), Sender: sender, Client: m.Client, Return: m.Return, EnvelopeID: m.EnvelopeID,
 		SMTPUTF8: m.SMTPUTF8, EightBit: m.EightBit, Binary: m.Binary, RequireTLS: m.RequireTLS, Queued: true, Recipients: []accept.Recipient{to}}
-	content := &accept.Content{Body: draft, Structure: s}
+	content := &accept.Content{Body: draft, Structure: s, Effects: policy.Effects{Junk: m.Junk, Sift: m.Sift}}
 	if len(to.Accounts) == 0 { // filing writes the field itself
 		content.Trace = []byte("Delivered-To: " + r.Address.String() + "\r\n")
 		s.DeliveredTo = append(s.DeliveredTo, r.Address.String())

@@ -8,6 +8,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"posthorn/internal/base/reply"
 	"posthorn/internal/flow/queue"
 	"posthorn/internal/flow/trace"
+	"posthorn/internal/policy"
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/mime"
 )
@@ -29,10 +31,17 @@ type Usage interface {
 	Usage(ctx context.Context, id store.AccountID) (store.Usage, error)
 }
 
+// Filter asks the junk filter of the account that gets a copy.
+type Filter interface {
+	Copy(ctx context.Context, account store.AccountID, m *policy.Message) policy.Copy
+}
+
 // Deliverer files claimed messages. It implements queue.Deliverer.
 type Deliverer struct {
 	Accounts Accounts
 	Usage    Usage
+	// Filter may be nil: nothing is taken for junk then.
+	Filter Filter
 }
 
 // Deliver implements queue.Deliverer.
@@ -51,7 +60,7 @@ func (d *Deliverer) Deliver(ctx context.Context, j queue.Job) ([]queue.Result, e
 func (d *Deliverer) deliver(ctx context.Context, c store.Claim, r store.QueueRecipient, filed map[store.AccountID]bool) queue.Result {
 	res, err := d.obstacle(ctx, c, r)
 	if err == nil && res.Fate == queue.Delivered && !filed[r.Local] {
-		res.File, err = filing(c, r)
+		res.File, res.Why, err = d.filing(ctx, c, r)
 	}
 	if err != nil {
 		return queue.Result{Fate: queue.Deferred, Reply: reply.New(451, reply.E(4, 3, 0), "Temporary problem: "+err.Error()).Because(err)}
@@ -85,17 +94,38 @@ func (d *Deliverer) obstacle(ctx context.Context, c store.Claim, r store.QueueRe
 	return queue.Result{Fate: queue.Delivered, Reply: reply.New(250, reply.E(2, 1, 5), "Filed")}, nil
 }
 
-// filing puts the final trace fields before the queued head.
-func filing(c store.Claim, r store.QueueRecipient) (*store.Filing, error) {
+// filing puts the final trace fields, and what the filter says, before the
+// queued head. why is the reason for its place, if there is one.
+func (d *Deliverer) filing(ctx context.Context, c store.Claim, r store.QueueRecipient) (f *store.Filing, why string, err error) {
 	head := trace.AppendFinal(nil, c.Message.Sender, r.Address)
 	var s mime.Structure
 	if err := s.UnmarshalBinary(c.Message.Meta); err != nil {
-		return nil, fmt.Errorf("structure of message %s: %w", c.Message.ID, err)
+		return nil, "", fmt.Errorf("structure of message %s: %w", c.Message.ID, err)
 	}
+	sifted := d.sift(ctx, c, r.Local, &s)
+	head = append(head, sifted.Field...)
 	s.Shift(int64(len(head)))
 	meta, err := s.AppendBinary(nil)
 	if err != nil {
-		return nil, fmt.Errorf("structure of message %s: %w", c.Message.ID, err)
+		return nil, "", fmt.Errorf("structure of message %s: %w", c.Message.ID, err)
 	}
-	return &store.Filing{Role: store.RoleInbox, Head: append(head, c.Message.Head...), Meta: meta, Internal: c.Message.Accepted}, nil
+	f = &store.Filing{Role: store.RoleInbox, Head: append(head, c.Message.Head...), Meta: meta, Internal: c.Message.Accepted}
+	if c.Message.Junk != "" || sifted.Junk {
+		f.Role = store.RoleJunk
+	}
+	return f, cmp.Or(c.Message.Junk, sifted.Why), nil
+}
+
+// sift asks the account's filter, if the rules want it. What cannot be read now
+// is not judged: a filter must not hold mail up.
+func (d *Deliverer) sift(ctx context.Context, c store.Claim, account store.AccountID, s *mime.Structure) policy.Copy {
+	if d.Filter == nil || !c.Message.Sift {
+		return policy.Copy{}
+	}
+	body, err := c.BodyOpener(ctx)
+	if err != nil {
+		return policy.Copy{}
+	}
+	defer func() { _ = body.Close() }() // read only
+	return d.Filter.Copy(ctx, account, &policy.Message{Structure: s, Body: body, Size: body.Size()})
 }

@@ -38,8 +38,10 @@ type Result struct {
 	// Wait is how long to wait at least before the next attempt; zero leaves
 	// it to the schedule.
 	Wait time.Duration
-	// File files the message in the transaction that ends the recipient.
+	// File files the message in the transaction that ends the recipient. Why is
+	// the reason for its place, which senders are not told.
 	File *store.Filing
+	Why  string
 }
 
 // Outage is an error about a whole destination: no host of it could be

@@ -30,6 +30,7 @@ type Settings struct {
 	Unknown    Unknown
 	Forwarded  Forwarded
 	Authentic  Authentic
+	Junk       Junk
 	Size       Size
 	Recipients Recipients
 	Hops       Hops

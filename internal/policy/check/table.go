@@ -252,6 +252,11 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "rspamd says how much a message looks like spam: it is refused, filed in Junk or marked.",
 		},
 		{
+			Stage: policy.Content, Name: "junk-filter", Setting: "policy.junk.from", Worst: policy.Pass, Exempt: classes | policy.FromTrusted | policy.FromLogin, Mode: s.Junk.Mode, Test: policy.TestSpam,
+			IDs: []string{"M-SEC-BW-10"}, Check: policy.CheckFunc(s.Junk.check), Replies: []string{"none"},
+			Doc: "Mail that looks like what the account's owner has put into Junk is filed there; this refuses nobody.",
+		},
+		{
 			Stage: policy.Content, Name: "milter-content", Setting: "policy.milters.servers", Worst: policy.Drop, Exempt: policies | policy.OfRefused, Mode: s.Milters.Mode,
 			IDs: []string{"reliability-31"}, Check: policy.CheckFunc(s.Milters.check), Replies: []string{"451 4.7.1", "550 5.7.1", "what a milter says"},
 			Doc: "Milters see the whole message, may refuse, hold or throw it away, and may change it.",

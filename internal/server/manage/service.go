@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"posthorn/internal/base/event"
+	"posthorn/internal/flow/accept"
 	"posthorn/internal/policy"
 	"posthorn/internal/state/access"
 	"posthorn/internal/state/ban"
@@ -41,6 +42,8 @@ type Options struct {
 	// Advise says what an administrator should know about a change of settings;
 	// nil knows nothing.
 	Advise func(ctx context.Context, changes []setting.Difference) []string
+	// Quarantine is how long mail may be held back; nil: nobody removes it.
+	Quarantine func() *accept.QuarantineSettings
 	// Log tells of what was changed; nil is silent.
 	Log *event.Logger
 	// Resolver and Addresses, the machine's own, are for the reports on DNS.
@@ -67,8 +70,8 @@ func Operations() []Operation {
 		domainOperations(), accountOperations(),
 		aliasOperations("alias", "/aliases", false), aliasOperations("group", "/groups", true),
 		relayOperations(), relayDomainOperations(),
-		settingOperations(), queueOperations(), policyOperations(),
-		accessOperations(), banOperations(), greylistOperations(), traceOperations(), statusOperations(), tokenOperations(), dnsOperations(),
+		settingOperations(), queueOperations(), quarantineOperations(), policyOperations(),
+		accessOperations(), banOperations(), greylistOperations(), reportOperations(), traceOperations(), statusOperations(), tokenOperations(), dnsOperations(),
 	} {
 		all = append(all, list...)
 	}

@@ -63,6 +63,10 @@ type Watch interface {
 	// UnknownRecipient is told of a recipient that nobody here has (M-SEC-ADV-04,
 	// B1G-BAN-01), and reports that the client is not let in any more.
 	UnknownRecipient(f *policy.Facts, address string) (over bool)
+	// Judged is told what the rules made of the content of a message from outside,
+	// before anything follows from it. It may look at the facts during the call,
+	// and must not wait.
+	Judged(f *policy.Facts, d *policy.Decision)
 	// Accepted is told of a message taken from outside.
 	Accepted(f *policy.Facts)
 }

@@ -122,7 +122,9 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 	s.facts.ReadContent(structure)
 	s.facts.BareCRLF = bare
 	s.facts.Content = &policy.Message{Structure: structure, Body: &whole, Size: b.draft.Size()}
+	s.facts.AtOnce, s.facts.Later = tx.env.AtOnce()
 	d := s.judge(policy.Content)
+	s.watchJudged(d)
 	s.facts.Content = nil
 	if d.Refuses() {
 		return refusal(d.Reply)
@@ -135,7 +137,8 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 	end := record.Discarded
 	if d.Action != policy.Discard && len(tx.env.Recipients) > 0 {
 		end = record.Accepted
-		c := &accept.Content{Body: b.draft, Structure: structure, Trace: tx.head(&d.Effects), Complete: s.facts.Kind == policy.Submission, Host: s.c.server.Hostname()}
+		c := &accept.Content{Body: b.draft, Structure: structure, Trace: tx.head(&d.Effects), Complete: s.facts.Kind == policy.Submission,
+			Host: s.c.server.Hostname(), Effects: d.Effects}
 		if err := s.c.server.Door.Accept(s.c.work, &tx.env, c); err != nil {
 			return refusal(accept.ReplyTo(err))
 		}
@@ -146,6 +149,13 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 		w.Accepted(s.facts)
 	}
 	return reply.New(250, reply.E(2, 0, 0), "queued as "+tx.env.Key.String()), end
+}
+
+// watchJudged tells what was made of a message from outside.
+func (s *session) watchJudged(d *policy.Decision) {
+	if w := s.c.server.Watch; w != nil && s.facts.Login == nil {
+		w.Judged(s.facts, d)
+	}
 }
 
 // head is what is put before the message: what the checks found out, and our

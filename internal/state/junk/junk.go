@@ -51,6 +51,10 @@ func (c Class) String() string { return [...]string{"unlearned", "spam", "ham"}[
 
 // Settings bound and steer the filter.
 type Settings struct {
+	// Learn teaches the filter what people put into Junk and take out of it, and
+	// what their mail programs mark as junk or not junk. Without it the filter goes
+	// on judging by what it knows.
+	Learn bool `default:"true"`
 	// MinLearned is how many messages of each kind must be learned before the filter judges.
 	MinLearned int `default:"20" min:"1" max:"10000"`
 	// Shared lets accounts that have learned little profit from what the others taught.

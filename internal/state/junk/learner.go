@@ -77,8 +77,11 @@ func NewLearner(f *Filter, failed func(error)) *Learner {
 }
 
 // Moved hands in a move and never waits. Of several moves of one message that
-// wait, only the last is learned.
+// wait, only the last is learned. While the settings say not to learn, none is.
 func (l *Learner) Moved(m Move) {
+	if !l.filter.o.Settings().Learn {
+		return
+	}
 	l.mu.Lock()
 	l.put(m)
 	l.mu.Unlock()

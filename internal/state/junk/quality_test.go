@@ -14,7 +14,7 @@ import (
 var testKey = []byte("0123456789abcdef")
 
 func defaults() Settings {
-	return Settings{MinLearned: 20, Shared: true, MaxTokens: 200_000, MaxSize: 1 << 30}
+	return Settings{Learn: true, MinLearned: 20, Shared: true, MaxTokens: 200_000, MaxSize: 1 << 30}
 }
 
 func options(path string) Options {

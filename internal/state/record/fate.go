@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ func (p *printer) fate(b Biography) {
 		return
 	}
 	p.f("\nWhere it is now\n")
-	waits := false
+	waits, held := false, false
 	for _, who := range affected(b.Events) {
 		at := last(b.Events, who)
 		e := &b.Events[at]
@@ -26,10 +27,14 @@ func (p *printer) fate(b Biography) {
 			name = "<" + clean(who) + ">"
 		}
 		p.f("  %s: %s%s\n", name, p.now(e), told(b.Events[at:]))
-		waits = waits || inQueue(e.Kind)
+		waits = waits || inQueue(e.Kind) && e.Place != Quarantine
+		held = held || e.Kind == Held && e.Place == Quarantine
 	}
 	if waits {
 		p.f("  Until when it is tried: posthorn queue show %s\n", b.id())
+	}
+	if held {
+		p.f("  Look at it: posthorn quarantine show %s\n", b.id())
 	}
 }
 
@@ -40,6 +45,9 @@ func (b Biography) id() ident.ID {
 	}
 	return b.Events[0].ID
 }
+
+// Quarantine is the place of mail that is held there.
+const Quarantine = "quarantine"
 
 // inQueue reports that after the event the mail lies in the queue.
 func inQueue(k EventKind) bool {
@@ -99,7 +107,7 @@ func (p *printer) now(e *Event) string {
 	at := p.stamp(e.Time)
 	switch e.Kind {
 	case Filed, Moved:
-		return fmt.Sprintf("in mailbox %s since %s%s", clean(e.Place), at, moved(e))
+		return fmt.Sprintf("in mailbox %s since %s%s%s", clean(e.Place), at, moved(e), in(": ", clean(e.Reply)))
 	case Read:
 		return fmt.Sprintf("read at %s%s, in mailbox %s", at, by(e), clean(e.Place))
 	case Deleted:
@@ -107,13 +115,13 @@ func (p *printer) now(e *Event) string {
 	case Queued:
 		return "in the queue since " + at + p.next(e)
 	case Released:
-		return "in the queue, released at " + at + by(e) + p.next(e)
+		return "in the queue, released" + in(" ", clean(e.Reply)) + " at " + at + by(e) + p.next(e)
 	case Redirected:
 		return fmt.Sprintf("redirected to <%s> at %s%s", clean(e.Place), at, by(e))
 	case Delayed:
 		return fmt.Sprintf("in the queue; last attempt at %s%s%s", at, outcome(e), p.next(e))
 	case Held:
-		return "held in the queue since " + at + by(e)
+		return "held in " + cmp.Or(clean(e.Place), "the queue") + " since " + at + by(e) + in(": ", clean(e.Reply))
 	case Delivered:
 		return fmt.Sprintf("taken over by %s at %s: %s", host(e), at, orNone(e.Reply))
 	case Failed:
@@ -121,7 +129,7 @@ func (p *printer) now(e *Event) string {
 	case Expired:
 		return fmt.Sprintf("not delivered, the time in the queue ran out at %s%s", at, outcome(e))
 	case Removed:
-		return "taken out of the queue at " + at + by(e)
+		return "taken out of the queue at " + at + by(e) + in(": ", clean(e.Reply))
 	}
 	return e.Kind.String() + " at " + at
 }

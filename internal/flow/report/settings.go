@@ -1,0 +1,40 @@
+// Package report keeps what DMARC reports are made of: the aggregate reports
+// that other servers send us about mail in our name, and the material of those
+// that we owe them (RFC 7489 §7.2).
+//
+//	accepted mail ─► Intake ─► the body, in the background ─► store.Reports
+//	judged content ─► Material ─► counts, once a minute ─────► store.Reports
+//
+// Mail goes its way whatever happens here: nothing waits for this package, and
+// what it cannot keep is only missing in statistics. It writes no reports.
+package report
+
+import (
+	"time"
+
+	"posthorn/internal/base/mail"
+)
+
+// Settings say what is kept of DMARC reports. They are the group reports.
+type Settings struct {
+	// DMARCAddresses are addresses here that get aggregate reports: those that the
+	// DMARC records of your domains name (rua=mailto:…). What comes to them from
+	// outside is read and kept for posthorn report, and delivered as all mail is.
+	DMARCAddresses []mail.Address `default:"" name:"dmarc_addresses"`
+	// KeepReceived is how long reports about our domains are kept.
+	KeepReceived time.Duration `default:"9600h" min:"24h" max:"87600h"`
+	// Collect counts for each domain that asks for reports what its mail was like.
+	Collect bool `default:"true"`
+	// KeepCollected is how long these counts are kept.
+	KeepCollected time.Duration `default:"720h" min:"48h" max:"8760h"`
+}
+
+// wants reports an address that gets reports.
+func (s *Settings) wants(a mail.Address) bool {
+	for _, w := range s.DMARCAddresses {
+		if w.Key() == a.Key() {
+			return true
+		}
+	}
+	return false
+}

@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string) error {
 	f.IntVar(&c.relayed, "relayed", 5000, "messages relayed a run")
 	f.IntVar(&c.queued, "queued", 100000, "messages in the queue for the restart")
 	f.StringVar(&c.profiles, "profile", "", "folder for CPU profiles, taken with perf in further runs")
-	only := f.String("only", "", "comma-separated parts: smtp,large,idle,imap,pop3,relay,start,policy (policy has scan and memory; default all)")
+	only := f.String("only", "", "comma-separated parts: smtp,large,idle,imap,pop3,relay,start,policy (or of it checks, scan, memory; default all)")
 	f.IntVar(&c.attempts, "attempts", 100000, "attempts to record for the line of octets an attempt, by posthorn with and without checks")
 	f.IntVar(&c.greylisted, "greylisted", 1000000, "entries of the greylist")
 	f.IntVar(&c.offered, "offered", 10000000, "keys offered to the tables of limits")

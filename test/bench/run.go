@@ -69,7 +69,7 @@ func benchmark(ctx context.Context, c config) error {
 	}{
 		{[]string{"start"}, b.start}, {[]string{"smtp"}, b.smtp}, {[]string{"large"}, b.large}, {[]string{"idle"}, b.clients},
 		{[]string{"imap", "pop3"}, b.mailboxes}, {[]string{"relay"}, b.relay}, {[]string{"start"}, b.restarts},
-		{[]string{"policy", "checks"}, b.policy}, {[]string{"policy", "scan"}, b.scanners}, {[]string{"policy", "memory"}, b.tables},
+		{[]string{"policy", "checks", "scan"}, b.policy}, {[]string{"policy", "memory"}, b.tables},
 	} {
 		if !b.wants(part.names...) {
 			continue

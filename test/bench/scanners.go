@@ -1,22 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
-
-	"posthorn/internal/base/mail"
-	"posthorn/internal/policy/scan"
 )
 
 const (
@@ -34,138 +28,143 @@ actions { reject = 15; add_header = 6; greylist = 4; }
 	scanSignatures = 1000
 )
 
-// scanner is a program that judges content, and how posthorn asks it.
+// scanner is a program that judges content.
 type scanner struct {
-	cmd  *exec.Cmd
-	scan func(ctx context.Context, message []byte) error
+	name, program string
+	prepare       func(dir, addr string) (args []string, err error)
+	// on and off are settings; ADDR is where it listens. mark is what the
+	// header of a scanned message has.
+	on, off, mark string
 }
 
-// scanners measures each scanner alone over loopback: the time of one scan, the
-// CPU of who asks with posthorn's own client, and that of the scanner.
-func (b *bench) scanners(ctx context.Context) error {
-	for _, x := range []struct {
-		name, program string
-		start         func(ctx context.Context, program, dir, addr string) (*scanner, error)
-	}{{"ClamAV, " + thousands(scanSignatures) + " signatures", "clamd", startClamd}, {"rspamd without network rules", "rspamd", startRspamd}} {
-		program, err := exec.LookPath(x.program)
-		if err != nil {
-			program, err = exec.LookPath("/usr/sbin/" + x.program) // not in everybody's PATH
-		}
-		if err != nil {
-			b.report.unknown("a scan by "+x.name, "-", "it is not installed")
-			continue
-		}
-		if err := b.scanner(ctx, x.name, func(dir, addr string) (*scanner, error) { return x.start(ctx, program, dir, addr) }, filepath.Join(b.dir, x.program)); err != nil {
-			return fmt.Errorf("%s: %w", x.program, err)
-		}
-	}
-	return nil
+var scannerList = []scanner{
+	{"ClamAV, 1,000 signatures", "clamd", prepareClamd,
+		"policy.virus.server=ADDR policy.virus.mark_clean=true policy.virus.when_down=defer", "policy.virus.server=", "X-Virus"},
+	{"rspamd, no network rules", "rspamd", prepareRspamd,
+		"policy.spam.url=http://ADDR policy.spam.when_down=defer policy.spam.refuse_from=0 policy.spam.junk_from=0 policy.spam.mark_from=0 policy.spam.greylist=false",
+		"policy.spam.url=", "X-Spam-Status"},
 }
 
-func (b *bench) scanner(ctx context.Context, name string, start func(dir, addr string) (*scanner, error), dir string) error {
-	addr, err := freeAddr()
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
-	}
-	if err != nil {
-		return err
-	}
-	s, err := start(dir, addr)
-	if err != nil {
-		return err
-	}
-	defer s.stop()
-	if err := waitFor(addr, 30*time.Second); err != nil {
-		return err
-	}
-	n := max(20, b.messages/10)
+// spell is what one message took, in milliseconds.
+type spell struct{ elapsed, cpu, scanner float64 }
+
+// scanners measures each scanner alone over loopback, beside the same server
+// without it: from MAIL to the 250, and the CPU of posthorn and of the scanner.
+func (b *bench) scanners(ctx context.Context, g *guard, l load) error {
+	l.Connections, l.Messages = 1, max(50, b.messages/10)
 	for _, size := range policySizes {
-		message := append(appendHeader(nil, 0, 0, "user0@example.test"), content(size)...)
-		for range 5 { // both warm up
-			if err := s.scan(ctx, message); err != nil {
-				return err
-			}
+		l.Size = size
+		if _, err := b.spell(ctx, g, l, nil); err != nil { // warms up
+			return err
 		}
-		theirs, ours, begin := treeCPU(s.cmd.Process.Pid), selfCPU(), time.Now()
-		for range n {
-			if err := s.scan(ctx, message); err != nil {
-				return err
-			}
+		base, err := b.spell(ctx, g, l, nil)
+		if err != nil {
+			return err
 		}
-		each := func(seconds float64) float64 { return seconds * 1000 / float64(n) }
-		b.report.tell(fmt.Sprintf("a scan by %s, %d KB, one at a time", name, size>>10), "%.2f ms; CPU of posthorn's client %.3f ms, of the scanner %.2f ms",
-			each(time.Since(begin).Seconds()), each(selfCPU()-ours), each(treeCPU(s.cmd.Process.Pid)-theirs))
+		for _, s := range scannerList {
+			what := fmt.Sprintf("added by %s, %d KB, one connection", s.name, size>>10)
+			got, err := b.scanned(ctx, g, l, s)
+			if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+				b.report.unknown(what, "-", s.program+" is not installed")
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.program, err)
+			}
+			b.report.tell(what, "%+.2f ms on %.2f ms; CPU of posthorn %+.3f ms on %.3f ms, of the scanner %.2f ms",
+				got.elapsed-base.elapsed, base.elapsed, got.cpu-base.cpu, base.cpu, got.scanner)
+		}
 	}
 	return nil
 }
 
-func (s *scanner) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	_ = s.cmd.Wait() // the signal is how it was meant to end
+// spell sends the load once.
+func (b *bench) spell(ctx context.Context, g *guard, l load, scanner *exec.Cmd) (spell, error) {
+	theirs := 0.0
+	if scanner != nil {
+		theirs = treeCPU(scanner.Process.Pid)
+	}
+	r, err := b.guarded(ctx, g, l)
+	if err != nil {
+		return spell{}, err
+	}
+	out := spell{elapsed: r.P50, cpu: g.cpu[len(g.cpu)-1]}
+	if scanner != nil {
+		out.scanner = (treeCPU(scanner.Process.Pid) - theirs) * 1000 / float64(l.Messages)
+	}
+	return out, nil
 }
 
-// dialScanner dials addresses.
-func dialScanner(ctx context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, network, address)
+// scanned starts a scanner, lets the server ask it, and puts all back.
+func (b *bench) scanned(ctx context.Context, g *guard, l load, s scanner) (out spell, err error) {
+	program, err := exec.LookPath(s.program)
+	if err != nil {
+		program, err = exec.LookPath("/usr/sbin/" + s.program) // not in everybody's PATH
+	}
+	if err != nil {
+		return out, err
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return out, err
+	}
+	dir := filepath.Join(b.dir, s.program)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return out, err
+	}
+	args, err := s.prepare(dir, addr)
+	if err != nil {
+		return out, err
+	}
+	cmd, err := runScanner(ctx, dir, program, args...)
+	if err != nil {
+		return out, err
+	}
+	defer end(cmd)
+	if err := waitFor(addr, 30*time.Second); err != nil {
+		return out, err
+	}
+	if err := g.change(strings.ReplaceAll(s.on, "ADDR", addr)); err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, g.change(s.off)) }()
+	few := l
+	few.Messages = 10 // both warm up
+	if _, err := b.spell(ctx, g, few, cmd); err != nil {
+		return out, err
+	}
+	if out, err = b.spell(ctx, g, l, cmd); err != nil {
+		return out, err
+	}
+	if err := g.marked(s.mark); err != nil {
+		return out, err
+	}
+	return out, b.profiled(fmt.Sprintf("policy %s %d KB", s.program, l.Size>>10), g.server, func() error {
+		_, err := b.guarded(ctx, g, l)
+		return err
+	})
 }
 
-// startClamd runs one with signatures that match nothing here.
-func startClamd(ctx context.Context, program, dir, addr string) (*scanner, error) {
+// prepareClamd writes signatures that match nothing here.
+func prepareClamd(dir, addr string) ([]string, error) {
 	var signatures strings.Builder
 	for i := range scanSignatures {
 		fmt.Fprintf(&signatures, "Bench.Test-%d:0:*:%s\n", i, hex.EncodeToString(fmt.Appendf(nil, "signature %d of the benchmark", i)))
 	}
 	config := filepath.Join(dir, "clamd.conf")
-	err := errors.Join(os.WriteFile(filepath.Join(dir, "bench.ndb"), []byte(signatures.String()), 0o644),
+	return []string{"--config-file=" + config}, errors.Join(os.WriteFile(filepath.Join(dir, "bench.ndb"), []byte(signatures.String()), 0o644),
 		os.WriteFile(config, []byte(strings.NewReplacer("DIR", dir, "PORT", port(addr)).Replace(clamdConfig)), 0o644))
-	if err != nil {
-		return nil, err
-	}
-	cmd, err := runScanner(ctx, dir, program, "--config-file="+config)
-	c := scan.NewClamAV(scan.ClamAVOptions{Endpoint: scan.Endpoint{Network: "tcp", Address: addr}, Dial: dialScanner, Timeout: time.Minute, Width: 1, Queue: 1})
-	return &scanner{cmd, func(ctx context.Context, message []byte) error {
-		found, err := c.Scan(ctx, bytes.NewReader(message))
-		if err == nil && found.Infected {
-			err = fmt.Errorf("%s in a clean message", found.Signature)
-		}
-		return err
-	}}, err
 }
 
-// startRspamd runs one with the rules it brings that ask nobody.
-func startRspamd(ctx context.Context, program, dir, addr string) (*scanner, error) {
+// prepareRspamd leaves the rules that it has built in.
+func prepareRspamd(dir, addr string) ([]string, error) {
 	config := filepath.Join(dir, "rspamd.conf")
-	err := errors.Join(os.WriteFile(filepath.Join(dir, "tld"), []byte("test\nexample\n"), 0o644),
-		os.WriteFile(config, []byte(strings.NewReplacer("DIR", dir, "PORT", port(addr)).Replace(rspamdConfig)), 0o644))
-	if err != nil {
-		return nil, err
-	}
 	args := []string{"-f", "-c", config}
 	if os.Getuid() == 0 {
 		args = append(args, "-i") // it stays root: nobody else enters the folder
 	}
-	cmd, err := runScanner(ctx, dir, program, args...)
-	if err != nil {
-		return nil, err
-	}
-	r, err := scan.NewRspamd(scan.RspamdOptions{URL: "http://" + addr, Dial: dialScanner, Timeout: time.Minute, Width: 1, Queue: 1})
-	if err != nil {
-		return nil, err
-	}
-	from, err := mail.ParseAddress("sender0@" + senderDomain)
-	if err != nil {
-		return nil, err
-	}
-	to, err := mail.ParseAddress("user0@example.test")
-	return &scanner{cmd, func(ctx context.Context, message []byte) error {
-		score, err := r.Scan(ctx, &scan.Message{Content: bytes.NewReader(message), Size: int64(len(message)), Sender: from, Recipients: []mail.Address{to},
-			Client: netip.MustParseAddr(firstClient), Helo: senderDomain, Hostname: senderDomain, QueueID: "bench"})
-		if err == nil && score.Skipped {
-			err = errors.New("rspamd did not look at the message")
-		}
-		return err
-	}}, err
+	return args, errors.Join(os.WriteFile(filepath.Join(dir, "tld"), []byte("test\nexample\n"), 0o644),
+		os.WriteFile(config, []byte(strings.NewReplacer("DIR", dir, "PORT", port(addr)).Replace(rspamdConfig)), 0o644))
 }
 
 // runScanner starts a program that ends with this one.

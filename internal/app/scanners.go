@@ -134,7 +134,7 @@ func (s *scanners) Spam(ctx context.Context, f *policy.Facts) policy.Spam {
 	if score.Action != scan.ActionNone {
 		r.Opinion = policy.Suspect
 	}
-	for i := range score.Symbols {
+	for i := range score.Symbols[:min(len(score.Symbols), mostSymbols)] {
 		r.Symbols = append(r.Symbols, score.Symbols[i].Name+"("+check.Number(score.Symbols[i].Score)+")")
 	}
 	edits := score.Edits
@@ -146,6 +146,9 @@ func (s *scanners) Spam(ctx context.Context, f *policy.Facts) policy.Spam {
 	}
 	return r
 }
+
+// mostSymbols bounds the rules of the spam filter that a record keeps.
+const mostSymbols = 40
 
 // encoded is a subject as a header field has it.
 func encoded(subject string) string {

@@ -57,7 +57,7 @@ end, score = 0.0, group = 'test' }
 
 // rspamd starts a real one that knows only the rules of the test and asks no
 // name server.
-func rspamd(t *testing.T) (r *Rspamd, filter MilterOptions) {
+func rspamd(t testing.TB) (r *Rspamd, filter MilterOptions) {
 	t.Helper()
 	dir := folder(t)
 	socket := filepath.Join(dir, "socket")

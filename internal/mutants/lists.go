@@ -18,7 +18,7 @@ var Lists = []Mutation{
 	lift("one recipient's rule counts for all", "allow.go", "matches.take", "tests &= m.shared", "tests |= m.shared", "skiptable"),
 	lift("a recipient's rule outlives the message", "allow.go", "matches.find", "m.shared, m.because, m.counted = 0, nil, false", "", "skiptable"),
 	lift("recipients' rules do not count for the message", "allow.go", "matches.lifted", "stage > Rcpt && ", "false && ", "skiptable"),
-	lift("a rule counts for each test", "pipeline.go", "ledger.hit", " && !slices.Contains(l.hits, rule)", "", "lists"),
+	lift("a rule counts for each test", "pipeline.go", "ledger.hit", " && !slices.Contains(l.hits, rule)", " && (true || slices.Contains(l.hits, rule))", "lists"),
 	lift("costly checks are asked in vain", "pipeline.go", "Pipeline.Judge", "e.Costly {", "false {", "skiptable"),
 	swap("the envelope's rules are judged again", "blocked.go", "blockedAuthor", "f.BlockAuthor()", "f.Block(access.Sender)", "lists"),
 	swap("discarding refuses", "blocked.go", "block", "if r.Discard {", "if false {", "lists"),

@@ -80,7 +80,7 @@ var Strangers = []Mutation{
 	swap("one short of the threshold is refused", "blocklist.go", "Blocklists.check", "sum < b.Threshold", "sum < b.Threshold-1", "blocklists"),
 	swap("the threshold does not suffice", "blocklist.go", "Blocklists.check", "sum < b.Threshold", "sum <= b.Threshold", "blocklists"),
 	swap("every listing counts one", "blocklist.go", "Blocklists.sum", "sum += b.Lists[i].Weight", "sum++", "blocklists"),
-	swap("every answer counts", "blocklist.go", "WeightedList.matches", "if w.Codes.Contains(c) {", "if true {", "blocklists"),
+	swap("every answer counts", "blocklist.go", "WeightedList.matches", "if w.Codes.Contains(c) {", "if w.Codes.Contains(c) || true {", "blocklists"),
 	swap("no answer is a listing", "blocklist.go", "WeightedList.matches", "return l.Finding == policy.Found", "return l.Finding != policy.Absent", "blocklists"),
 	swap("the first list is blamed", "blocklist.go", "Blocklists.sum", " || b.Lists[i].Weight > first.Weight", "", "blocklists"),
 	swap("the list's text is kept back", "blocklist.go", "Blocklists.check", `if text != "" {`, "if false {", "blocklists"),

@@ -21,6 +21,7 @@ import (
 type house struct {
 	t      *testing.T
 	store  store.Store
+	filter local.Filter
 	a, b   store.AccountID
 	idents *ident.Source
 	done   []queue.Ending
@@ -90,7 +91,7 @@ func (h *house) enqueue(to ...store.AccountID) ident.ID {
 func (h *house) run(d time.Duration) {
 	ctx, cancel := context.WithTimeout(h.t.Context(), d)
 	defer cancel()
-	queue.New(queue.Options{Queue: h.store.Queue(), Local: true, Owner: "node", Deliverer: &local.Deliverer{Accounts: h.store.Directory(), Usage: usage{h.store}},
+	queue.New(queue.Options{Queue: h.store.Queue(), Local: true, Owner: "node", Deliverer: &local.Deliverer{Accounts: h.store.Directory(), Usage: usage{h.store}, Filter: h.filter},
 		Workers: 1, Done: func(_ queue.Job, list []queue.Ending, _ ident.ID) { h.done = append(h.done, list...) }}).Run(ctx)
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"posthorn/internal/policy"
 	"posthorn/internal/server/manage"
 )
 
@@ -134,6 +135,9 @@ func became(r *manage.ReplayedSender) string {
 		return "cannot say"
 	}
 	text := fateWords[r.After.String()] + ", was " + fateWords[r.Before.String()]
+	if r.Ends != "" {
+		text = "no longer " + fateWords[r.Before.String()]
+	}
 	if r.Recipient != "" {
 		text += ", for <" + clean(r.Recipient) + ">"
 	}
@@ -153,7 +157,7 @@ func whyReplayed(r *manage.ReplayedSender) string {
 		return ""
 	}
 	by := "Decided by " + r.Check
-	if r.After < r.Before {
+	if r.After == policy.FateTaken {
 		by = "It was decided by " + r.Check
 	}
 	if r.Reason != "" {

@@ -170,3 +170,32 @@ func TestReplayRefusesWhatItCannotTry(t *testing.T) {
 		t.Errorf("a rehearsal made version %d", v)
 	}
 }
+
+func TestTryObeysTheSettingsGiven(t *testing.T) {
+	t.Parallel()
+	o := rehearsing(t)
+	o.o.Sources = policy.Sources{Usage: empty{}}
+	in := &PolicyTryInput{Body: PolicyQuestion{Client: "192.0.2.1", From: "eve@away.test", To: []string{"bob@else.test"}, Size: 2 << 20}}
+	try := func(set map[string]string) policy.Answer {
+		t.Helper()
+		in.Body.Set = set
+		a, err := o.tryPolicy(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	if last := try(nil).Steps; last[len(last)-1].Check != "relaying" {
+		t.Errorf("%+v", last)
+	}
+	if last := try(map[string]string{"policy.size.inbound": "1MB"}).Steps; last[len(last)-1].Check != "size-declared" {
+		t.Errorf("%+v", last)
+	}
+	if a := try(map[string]string{"policy.trust.clients": "192.0.2.1"}); a.Outcome != record.Accepted || a.Trust != policy.TrustedList.String() {
+		t.Errorf("%+v", a)
+	}
+	in.Body.Set = map[string]string{"policy.size.inbound": "much"}
+	if _, err := o.tryPolicy(t.Context(), in); !errors.Is(err, store.ErrInvalid) {
+		t.Error(err)
+	}
+}

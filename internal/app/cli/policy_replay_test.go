@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"bytes"
+	"flag"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"posthorn/internal/base/ident"
+	"posthorn/internal/policy"
+	"posthorn/internal/server/manage"
+	"posthorn/internal/state/setting"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestReplayReadsWell(t *testing.T) {
+	t.Parallel()
+	id, err := ident.Parse("06fzzzz0001zzzzzzzzzzzzzzg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 3, 3, 10, 0, 0, 0, time.Local)
+	row := func(sender, client string, n int, r policy.Replayed) manage.ReplayedSender {
+		return manage.ReplayedSender{Sender: sender, Client: netip.MustParseAddr(client), Replayed: r, Attempts: n, Last: at, Examples: []ident.ID{id}}
+	}
+	p := manage.PolicyReplay{
+		Since: at.AddDate(0, 0, -7), Until: at.Add(time.Hour), Attempts: 1234,
+		Settings: []setting.Difference{{Name: "policy.names.client", Old: "observe", New: "enforce", OldDefault: true}},
+		Counts:   map[string]int{"same": 1190, "refused": 30, "deferred": 2, "discarded": 1, "held": 1, "junk": 1, "accepted": 4, "unknown": 5},
+		Senders: []manage.ReplayedSender{
+			row("eve@away.test", "192.0.2.7", 30, policy.Replayed{Before: policy.FateTaken, After: policy.FateRefused, Recipient: "bob@example.test", Recipients: 2, Verb: "RCPT",
+				Check: "client-name", Reply: "550 5.7.25 Client host rejected", Reason: "192.0.2.7 has no name in DNS", Setting: "policy.names.client"}),
+			row("", "2001:db8::7", 4, policy.Replayed{Before: policy.FateRefused, After: policy.FateTaken, Verb: "connect", Check: "banned", Reason: "banned until noon.", Ends: "connect"}),
+			row("<>", "192.0.2.8", 1, policy.Replayed{Before: policy.FateRefused, After: policy.FateJunk, Recipient: "bob\x1b[2J@example.test", Recipients: 1, Check: "dmarc", Reason: "DMARC policy of away.test"}),
+			row("a@else.test", "192.0.2.9", 1, policy.Replayed{Before: policy.FateDeferred, After: policy.FateTaken, Recipients: 1}),
+		},
+		Unknown: []manage.ReplayedSender{
+			row("x@far.test", "192.0.2.10", 3, policy.Replayed{Unknown: true, Check: "blocklists", Missing: "list zen.example.net"}),
+			row("y@far.test", "192.0.2.11", 2, policy.Replayed{Unknown: true, Missing: "the facts of the session: an earlier version recorded it"}),
+		},
+		Left: 7,
+	}
+	var out bytes.Buffer
+	if err := writeReplay(&out, p); err != nil {
+		t.Fatal(err)
+	}
+	out.WriteString("\n----\n\n")
+	if err := writeReplay(&out, manage.PolicyReplay{Since: at, Until: at.Add(time.Hour), Attempts: 2, Counts: map[string]int{"same": 2}}); err != nil {
+		t.Fatal(err)
+	}
+	const file = "testdata/replay.txt"
+	got := bytes.ReplaceAll(out.Bytes(), []byte(at.Format(" MST")), nil)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not (%v):\n%s", file, err, got)
+	}
+}
+
+func TestSettingsToTryAreNamesWithValues(t *testing.T) {
+	t.Parallel()
+	r, err := tried([]string{"policy.hops.inbound=5", "policy.size.cap=", "policy.blocklists.lists=a.test=1,b.test"})
+	if err != nil || len(r.Set) != 3 || r.Set["policy.size.cap"] != "" || r.Set["policy.blocklists.lists"] != "a.test=1,b.test" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := tried([]string{"policy.hops.inbound"}); err == nil {
+		t.Error("no value, no error")
+	}
+}

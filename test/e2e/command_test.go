@@ -52,7 +52,8 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		ids = append(ids, page.Items[len(page.Items)-1].ID)
 	}
 	exported := write(t, "settings.toml", []byte(s.do("setting", "export")))
-	asked := []string{"quickstart", "serve"} // servers, which have tests of their own
+	asked := []string{"quickstart", "serve", // servers, which have tests of their own
+		"quarantine show", "quarantine release", "quarantine remove", "report show"} // want something to be there: app/cli
 	for _, args := range [][]string{
 		{"domain", "add", "json.example"}, {"domain", "list"}, {"domain", "show", "json.example"},
 		{"domain", "set", "json.example", "--catch-all", demo}, {"domain", "set", "json.example", "--catch-all", ""},
@@ -69,11 +70,12 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		{"setting", "undo", "3"}, {"setting", "history"}, {"setting", "export"}, {"setting", "apply", exported},
 		{"queue", "list"}, {"queue", "show", ids[0]}, {"queue", "hold", ids[0]}, {"queue", "release", ids[0]}, {"queue", "retry", ids[0]},
 		{"queue", "redirect", ids[0], admin}, {"queue", "remove", ids[1], "--yes"},
-		{"policy", "list"}, {"policy", "try", "--client", "192.0.2.1", "--rcpt", demo}, {"policy", "replay", "--since", "1h", "--set", "policy.spf.mode=off"},
+		{"policy", "list"}, {"policy", "try", "--client", "192.0.2.1", "--rcpt", demo}, {"policy", "replay", "--since", "1h", "--set", "policy.spf.mode=off"}, {"policy", "scanners"},
+		{"quarantine", "list"}, {"report", "list"}, {"report", "sources"},
 		{"relay", "domain", "add", "branch", "branch.example"}, {"relay", "domain", "list"}, {"relay", "domain", "show", "branch"},
 		{"relay", "domain", "set", "branch", "--host", "192.0.2.9", "--recipients", "listed", "--recipient", "a@branch.example"}, {"relay", "domain", "recipients", "branch"}, {"relay", "domain", "remove", "branch"},
 		{"relay", "add", "partner", "--to", "partner.example", "--host", "192.0.2.8"}, {"relay", "list"}, {"relay", "show", "partner"}, {"relay", "set", "partner", "--port", "587"},
-		{"relay", "try", "--to", "a@partner.example"}, {"relay", "export"}, {"relay", "remove", "partner"}, {"relay", "import", write(t, "relays.toml", []byte(""))},
+		{"relay", "try", "--to", "a@partner.example"}, {"relay", "export"}, {"relay", "remove", "partner"}, {"relay", "import", write(t, "relays.json", []byte(`{"rules":[]}`))},
 		{"list", "add", "evil", "--block", "--sender", "evil@away.example"}, {"list", "list"}, {"list", "show", "evil"}, {"list", "set", "evil", "--reason", "spam"},
 		{"list", "try", "--from", "evil@away.example"}, {"list", "export"}, {"list", "import", write(t, "rules.txt", []byte("block sender worse@away.example name=worse\n"))}, {"list", "remove", "evil"},
 		{"ban", "add", "192.0.2.66", "--reason", "tries"}, {"ban", "list"}, {"ban", "show", "192.0.2.66"}, {"ban", "lift", "192.0.2.66"}, {"ban", "lift-all", "--yes"},

@@ -55,7 +55,7 @@ type world struct {
 }
 
 // The doors of the world.
-var listeners = []string{"smtp", "submission", "imap", "pop3"}
+var listeners = []string{"smtp", "submission", "imap", "pop3", "metrics"}
 
 const (
 	host     = "mx.example.test"
@@ -256,15 +256,13 @@ func play(t *testing.T, zone, dialogue string) {
 //	! bans 1                          so many bans are in force
 //	! greylist 1 0                    so many clients are on the greylist, and so many of them confirmed
 //	! records refused 1               so many attempts are recorded that ended so
-//	! recorded check spf              the last recorded attempt was refused by that check
 func (w *world) commands() map[string]func(string) error {
 	return map[string]func(string) error{
 		"set":     func(args string) error { return w.changed(w.save(w.house, args)) },
 		"restart": w.restart,
 		"manage": func(args string) error {
 			name, input, _ := strings.Cut(args, " ")
-			_, err := w.house.Service.Call(w.t.Context(), name, []byte(input))
-			return w.changed(err)
+			return w.manage(name, input)
 		},
 		"until": func(args string) error {
 			at, err := time.Parse(time.RFC3339, args)
@@ -276,6 +274,12 @@ func (w *world) commands() map[string]func(string) error {
 		"zone": func(args string) error { w.zones.Add(args); return nil },
 		"dns":  w.dns, "filed": w.filed, "line": w.line, "above": w.above, "bans": w.bans, "greylist": w.greylist, "records": w.records,
 	}
+}
+
+// manage runs an operation of the administration.
+func (w *world) manage(name, input string) error {
+	_, err := w.house.Service.Call(w.t.Context(), name, []byte(input))
+	return w.changed(err)
 }
 
 // changed gives the house the time it takes to notice a change.

@@ -79,6 +79,10 @@ var Checks = map[string]Mutation{
 	"authentication":    offFunc("authentication", "authentic.go", "Authentic.results", "s", "spf"),
 	"dkim":              off("dkim", "authentic.go", "Authentic.signatures", "dkim"),
 	"dmarc":             off("dmarc", "authentic.go", "Authentic.dmarc", "dmarc"),
+	"junk-filter": {
+		Name: "junk-filter is off", File: checks + "/junk.go", Func: "Junk.check", Insert: pass,
+		Killer: Test{checks, "TestJunkFilterFilesAndNeverRefuses"},
+	},
 	"auto-forwarded": {
 		Name: "auto-forwarded is off", File: checks + "/forwarded.go", Func: "Forwarded.check", Insert: pass,
 		Killer: Test{checks, "TestMailForwardedByAProgramIsKnownByItsMarks"},
@@ -128,7 +132,7 @@ var Details = []Mutation{
 	swap("everywhere does not count", "auth.go", "Auth.Check", "case a.Everywhere:", "case false:", "auth"),
 	swap("trusted clients must log in", "auth.go", "Auth.Check", "f.Kind == policy.Trusted", "false", "auth"),
 	swap("local networks are trusted unasked", "trust.go", "Trust.of", "t.Local &&", "", "relaying"),
-	swap("the trusted list is not looked at", "trust.go", "Trust.of", "c.Network.Contains(client)", "false", "relaying"),
+	swap("the trusted list is not looked at", "trust.go", "Trust.of", "c.Network.Contains(client)", "c.Network.Contains(client) && false", "relaying"),
 	swap("the trusted list need not log in to submit", "class.go", "become", "&& !submission", "", "auth"),
 	swap("routed local parts pass", "relaying.go", "relaying", "routed(f.Recipient.Local)", "false", "relaying"),
 	swap("disabled accounts take mail", "recipient.go", "recipientExists", "case directory.Disabled:", "case 99:", "recipient"),

@@ -50,17 +50,17 @@ func (s *scripted) sources() policy.Sources {
 	}
 }
 
-// rules are the house rules, with a virus scanner if there is one.
+// rules are the house rules, with a scanner that finds a virus in everything if
+// there is one.
 func (s *scripted) rules(of *Settings) policy.Rules {
 	r := of.Rules()
-	if s.virus {
-		r.Table = append(r.Table, policy.Entry{
-			Stage: policy.Content, Name: "virus", Test: policy.TestVirus, Costly: true,
-			Check: policy.CheckFunc(func(context.Context, *policy.Facts) policy.Verdict {
+	for i := range r.Table {
+		if e := &r.Table[i]; s.virus && e.Name == "virus" {
+			e.Check = policy.CheckFunc(func(context.Context, *policy.Facts) policy.Verdict {
 				s.world.note("virus")
 				return policy.Refused(reply.New(554, reply.E(5, 7, 1), "Message contains a virus"), "it does")
-			}),
-		})
+			})
+		}
 	}
 	return r
 }

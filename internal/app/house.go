@@ -171,7 +171,7 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 		Pipeline: h.Pipeline, Rehearse: h.rehearsed, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Sources: h.looking(), Advise: h.advise, Seal: h.box.Seal,
 		GreylistKey: func(ip netip.Addr) string { return h.handles.policy.Get().Greylist.KeyOf(ip) },
 		Access:      h.handles.access.Get, Bans: h.handles.ban.Get, Greylist: h.greylist, Log: h.Log, Version: o.Version,
-		Quarantine: h.handles.quarantine.Get})
+		Quarantine: h.handles.quarantine.Get, Forget: h.sifter.forget})
 	h.follow()
 	return nil
 }

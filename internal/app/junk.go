@@ -96,6 +96,13 @@ func opinionOf(j *junk.Judgement) policy.Opinion {
 	return o
 }
 
+// forget forgets what a removed account has taught.
+func (s *sifter) forget(ctx context.Context, id store.AccountID) {
+	if err := s.filter.Remove(context.WithoutCancel(ctx), junk.Account(id)); err != nil {
+		s.h.Log.Log(event.JunkFailed, event.Err(err))
+	}
+}
+
 // Copy implements local.Filter.
 func (s *sifter) Copy(ctx context.Context, account store.AccountID, m *policy.Message) policy.Copy {
 	rule := s.h.handles.policy.Get().Junk

@@ -54,7 +54,8 @@ func (q *depths) now(ctx context.Context) []store.QueueDepth {
 		q.h.Log.Log(event.StoreFailed, event.Err(err))
 		return nil // no figure is better than an old one
 	}
-	all := []store.QueueDepth{{State: store.Queued}, {State: store.Held}, {Local: true, State: store.Queued}, {Local: true, State: store.Held}}
+	all := []store.QueueDepth{{State: store.Queued}, {State: store.Held}, {State: store.Quarantined},
+		{Local: true, State: store.Queued}, {Local: true, State: store.Held}, {Local: true, State: store.Quarantined}}
 	for i := range all {
 		for _, d := range depth {
 			if d.Local == all[i].Local && d.State == all[i].State {

@@ -242,7 +242,13 @@ func (s *Service) removeAccount(ctx context.Context, in *AccountInput) (None, er
 	if err != nil {
 		return None{}, err
 	}
-	return None{}, byAddress(a, s.o.Directory.RemoveAccount(ctx, a.ID))
+	if err := s.o.Directory.RemoveAccount(ctx, a.ID); err != nil {
+		return None{}, byAddress(a, err)
+	}
+	if s.o.Forget != nil {
+		s.o.Forget(ctx, a.ID)
+	}
+	return None{}, nil
 }
 
 // byAddress names an account in an error as people know it.

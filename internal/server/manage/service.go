@@ -42,6 +42,8 @@ type Options struct {
 	// Advise says what an administrator should know about a change of settings;
 	// nil knows nothing.
 	Advise func(ctx context.Context, changes []setting.Difference) []string
+	// Forget is told of an account that was removed; nil for nobody.
+	Forget func(ctx context.Context, id store.AccountID)
 	// Quarantine is how long mail may be held back; nil: nobody removes it.
 	Quarantine func() *accept.QuarantineSettings
 	// Log tells of what was changed; nil is silent.

@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +55,14 @@ func (s *server) lastIn(t *testing.T, mailbox, word string) string {
 	return ""
 }
 
+// everything is all mail in a mailbox.
+func (s *server) everything(t *testing.T, mailbox string) string {
+	t.Helper()
+	c := s.imap(demo)
+	defer c.Close()
+	return strings.Join(slices.Collect(maps.Keys(messages(t, c, mailbox))), "\n")
+}
+
 func answers(t *testing.T, got, want string) {
 	t.Helper()
 	if !strings.HasPrefix(got, want) {
@@ -94,6 +105,17 @@ func TestVirusesAreFoundByClamAV(t *testing.T) {
 	set("policy.virus.mode=enforce")
 	set("policy.virus.found=junk")
 	answers(t, s.letter(t, "", from, "\r\nPOSTHORN-TEST-VIRUS junked"), "250")
+	contains(t, s.lastIn(t, "Junk", "VIRUS junked"), "X-Virus-Status: Infected (Posthorn.Test")
+	set("policy.virus.found=quarantine")
+	answers(t, s.letter(t, "", from, "\r\nPOSTHORN-TEST-VIRUS held"), "250")
+	contains(t, s.do("quarantine", "list"), from, "virus Posthorn.Test")
+	var held struct{ Items []struct{ ID string } }
+	if err := json.Unmarshal([]byte(s.do("quarantine", "list", "--json")), &held); err != nil || len(held.Items) != 1 {
+		t.Fatalf("%+v, %v", held, err)
+	}
+	s.do("quarantine", "release", held.Items[0].ID)
+	until(t, "the release", func() bool { return strings.Contains(s.everything(t, "INBOX"), "VIRUS held") })
+	set("policy.virus.found=junk")
 	answers(t, s.letter(t, admin, admin, infected), "554")
 
 	clam.kill()
@@ -128,6 +150,7 @@ func TestSpamIsFoundByRspamd(t *testing.T) {
 	answers(t, s.letter(t, "", from, "\r\nword-soft"), "451 4.7.1 Not just now")
 	answers(t, s.letter(t, admin, admin, "\r\nword-reject of a user"), "250")
 	answers(t, s.letter(t, "", from, "\r\nword-junk"), "250")
+	contains(t, s.lastIn(t, "Junk", "word-junk"), "X-Spam-Flag: YES", "X-Spam-Score: 7")
 
 	spam.kill()
 	answers(t, s.letter(t, "", from, "\r\nword-reject two"), "250")

@@ -16,7 +16,8 @@ import (
 
 // edit makes the changes that checks ask for. Few messages need any: the content
 // is then written anew, for what the store has taken in does not change.
-func (tx *transaction) edit(ctx context.Context, s *mime.Structure, edits []*policy.Edits) (*mime.Structure, error) {
+func (tx *transaction) edit(ctx context.Context, s *mime.Structure, effects *policy.Effects) (*mime.Structure, error) {
+	edits := effects.Edits
 	for _, e := range edits {
 		if e.Sender != nil {
 			tx.env.Sender = *e.Sender
@@ -33,6 +34,9 @@ func (tx *transaction) edit(ctx context.Context, s *mime.Structure, edits []*pol
 			}
 			tx.env.Recipients = append(tx.env.Recipients, copies)
 		}
+	}
+	if account, _ := tx.env.AtOnce(); account != tx.s.facts.AtOnce {
+		effects.Copy = policy.Copy{} // it was the opinion of another account's filter
 	}
 	if !slices.ContainsFunc(edits, func(e *policy.Edits) bool { return e.Header != nil || e.NewBody }) {
 		return s, nil

@@ -130,7 +130,7 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 		return refusal(d.Reply)
 	}
 	if d.Action != policy.Discard && len(d.Effects.Edits) > 0 {
-		if structure, err = tx.edit(s.c.work, structure, d.Effects.Edits); err != nil {
+		if structure, err = tx.edit(s.c.work, structure, &d.Effects); err != nil {
 			return refusal(accept.ReplyTo(err))
 		}
 	}

@@ -3,6 +3,7 @@ package accept
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,10 +99,27 @@ func TestAtOnceIsWhatAcceptFiles(t *testing.T) {
 // held is a queue with messages in quarantine.
 type held struct {
 	store.Queue
-	list []store.QueueEntry
+	mu      sync.Mutex
+	list    []store.QueueEntry
+	removed int
+}
+
+// now is how many are left, and how many removals were told of.
+func (h *held) now() (left, removed int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.list), h.removed
+}
+
+func (h *held) told(store.QueueEntry) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.removed++
 }
 
 func (h *held) List(_ context.Context, f store.QueueFilter) (page []store.QueueEntry, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, e := range h.list {
 		if string(e.ID[:]) > string(f.After[:]) && len(page) < f.Limit && *f.State == store.Quarantined {
 			page = append(page, e)
@@ -111,6 +129,8 @@ func (h *held) List(_ context.Context, f store.QueueFilter) (page []store.QueueE
 }
 
 func (h *held) Remove(_ context.Context, f store.QueueFilter) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for i, e := range h.list {
 		if e.ID == f.ID && *f.State == store.Quarantined {
 			h.list = append(h.list[:i:i], h.list[i+1:]...)
@@ -127,22 +147,23 @@ func TestQuarantineEndsInSilence(t *testing.T) {
 		for i := range 250 {
 			h.list = append(h.list, store.QueueEntry{QueueMessage: store.QueueMessage{ID: idents.New(), Accepted: time.Now().Add(-time.Duration(i%2) * 20 * 24 * time.Hour)}})
 		}
-		removed := 0
-		q := &Quarantine{Queue: h, Settings: func() *QuarantineSettings { return &QuarantineSettings{Keep: 30 * 24 * time.Hour} }, Removed: func(store.QueueEntry) { removed++ }}
+		q := &Quarantine{Queue: h, Settings: func() *QuarantineSettings { return &QuarantineSettings{Keep: 30 * 24 * time.Hour} }, Removed: h.told}
 		ctx, cancel := context.WithCancel(t.Context())
 		go q.Run(ctx)
 		time.Sleep(9 * 24 * time.Hour)
-		if synctest.Wait(); len(h.list) != 250 {
-			t.Errorf("%d are left too early", len(h.list))
+		synctest.Wait()
+		if left, _ := h.now(); left != 250 {
+			t.Errorf("%d are left too early", left)
 		}
 		time.Sleep(25 * time.Hour)
 		synctest.Wait()
-		if len(h.list) != 125 || removed != 125 {
-			t.Errorf("%d are left, %d told of", len(h.list), removed)
+		if left, removed := h.now(); left != 125 || removed != 125 {
+			t.Errorf("%d are left, %d told of", left, removed)
 		}
 		time.Sleep(20 * 24 * time.Hour)
-		if synctest.Wait(); len(h.list) != 0 {
-			t.Errorf("%d are left", len(h.list))
+		synctest.Wait()
+		if left, _ := h.now(); left != 0 {
+			t.Errorf("%d are left", left)
 		}
 		cancel()
 		synctest.Wait()

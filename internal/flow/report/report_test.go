@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,13 @@ type shelf struct {
 	noted []store.DMARCSeen
 	fails int
 	swept [2]time.Time
+}
+
+// now is a copy of what is there.
+func (s *shelf) now() (added []store.DMARCReport, noted []store.DMARCSeen, swept [2]time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.added), slices.Clone(s.noted), s.swept
 }
 
 func (s *shelf) fail() error {
@@ -135,10 +143,11 @@ func TestReportsInMailAreKeptOnce(t *testing.T) {
 		in.Offer(letter(t, feedback("ours.test", "3", 1)))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if len(s.added) != 2 || s.added[0].ReportID != "1" || s.added[1].ReportID != "3" {
-			t.Fatalf("%+v", s.added)
+		added, _, _ := s.now()
+		if len(added) != 2 || added[0].ReportID != "1" || added[1].ReportID != "3" {
+			t.Fatalf("%+v", added)
 		}
-		r := s.added[0]
+		r := added[0]
 		if r.Domain != "ours.test" || r.Organization != "far.test" || r.Policy != "p=reject sp=reject adkim=r aspf=r pct=100" && r.Policy != "p=reject adkim=r aspf=r pct=100" ||
 			len(r.Rows) != 3 || r.Begin.Unix() != 1700000000 {
 			t.Errorf("%+v", r)
@@ -228,13 +237,15 @@ func TestMaterialIsCountedAndWrittenOnceAMinute(t *testing.T) {
 		m.Judged(judged(t, "192.0.2.7"), &policy.Decision{Action: policy.Reject, Check: "size"})
 		m.Judged(&policy.Facts{Time: time.Now()}, &policy.Decision{}) // nobody asked
 		time.Sleep(gathering + time.Second)
-		if synctest.Wait(); len(s.noted) != 0 {
-			t.Errorf("a failing store took %+v", s.noted)
+		synctest.Wait()
+		if _, noted, _ := s.now(); len(noted) != 0 {
+			t.Errorf("a failing store took %+v", noted)
 		}
 		time.Sleep(gathering)
 		synctest.Wait()
 		got := map[string]int64{}
-		for _, r := range s.noted {
+		_, noted, _ := s.now()
+		for _, r := range noted {
 			if r.Domain != "sender.test" || r.Source.String() != "192.0.2.7" || r.SPFDomain != "sender.test" {
 				t.Errorf("%+v", r)
 			}
@@ -246,13 +257,14 @@ func TestMaterialIsCountedAndWrittenOnceAMinute(t *testing.T) {
 		m.Judged(judged(t, "192.0.2.8"), &policy.Decision{})
 		time.Sleep(sweeping)
 		synctest.Wait()
-		now := time.Now()
-		if s.swept[0].IsZero() || now.Sub(s.swept[0]) < 9600*time.Hour || now.Sub(s.swept[1]) > 721*time.Hour {
-			t.Errorf("swept before %v", s.swept)
+		_, noted, swept := s.now()
+		if age := time.Since(swept[0]); age < 9600*time.Hour || age > 9602*time.Hour || time.Since(swept[1]) > 722*time.Hour {
+			t.Errorf("swept before %v", swept)
 		}
-		n := len(s.noted)
+		n := len(noted)
 		m.Judged(judged(t, "192.0.2.9"), &policy.Decision{})
-		if m.Close(); len(s.noted) != n+1 {
+		m.Close()
+		if _, noted, _ := s.now(); len(noted) != n+1 {
 			t.Error("what was counted is lost at the end")
 		}
 	})

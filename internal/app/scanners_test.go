@@ -145,7 +145,7 @@ func TestVirusScannerFollowsTheSettings(t *testing.T) {
 	if v := w.Virus(ctx, f); v.Opinion != policy.TooLarge {
 		t.Errorf("%+v", v)
 	}
-	if w.current() != w.current() {
+	if e := w.current(); e != w.current() {
 		t.Error("engines are made anew for every message")
 	}
 }

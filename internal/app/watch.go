@@ -9,6 +9,7 @@ import (
 	"posthorn/internal/policy"
 	"posthorn/internal/server/auth"
 	"posthorn/internal/state/ban"
+	"posthorn/internal/state/store"
 )
 
 // Bounds of what is remembered of strangers in memory.
@@ -87,13 +88,13 @@ func (w *watch) allowed(client netip.Addr) bool {
 }
 
 // spared says why the server never bans a client, "" when it may (B1G-BAN-02).
-func (h *House) spared(client netip.Addr) string {
+func (h *House) spared(client netip.Addr, kind store.BanKind) string {
 	f := &policy.Facts{Listener: "smtp", Client: client}
 	h.Pipeline.Classify(f)
 	switch {
 	case f.Trust != policy.Untrusted:
 		return "the client is trusted"
-	case f.Class == policy.ClassNoGreylistNoBan:
+	case f.Class == policy.ClassNoGreylistNoBan && kind == store.BanFailures:
 		return f.ClassBy + " says " + f.Class.String()
 	}
 	for _, p := range h.Config.Proxies {

@@ -65,9 +65,15 @@ func (f *Facts) remember(name string, a any) {
 // maxKnown bounds what a session remembers.
 const maxKnown = 1000
 
-// lasting reports that an answer is about the client and holds for the session.
+// lasting reports that an answer holds until the next HELO: it is about the
+// client, its name or a domain, and not about one message.
 func lasting(name string) bool {
-	return name == "reverse name" || name == "well known" || name == "ban" || strings.HasPrefix(name, "list ")
+	kind, _, _ := strings.Cut(name, " ")
+	switch kind {
+	case "reverse", "well", "ban", "list":
+		return true
+	}
+	return false
 }
 
 type answer[T any] struct {

@@ -29,6 +29,8 @@ type Question struct {
 	Size unit.Size
 	// Message is the content; nil: the answer ends before it.
 	Message *mime.Structure
+	// Body reads the content; without it checks that look into it know nothing.
+	Body io.ReaderAt
 }
 
 // World is what the house knows: where addresses lead, how full mailboxes
@@ -120,6 +122,9 @@ func (a *Answer) end(ctx context.Context, p *Pipeline, q Question, f *Facts) {
 	d := a.judge(ctx, p, Data, f)
 	if !d.Refuses() && q.Message != nil {
 		f.ReadContent(q.Message)
+		if q.Body != nil {
+			f.Content = &Message{Structure: q.Message, Body: q.Body, Size: q.Message.Size}
+		}
 		d = a.judge(ctx, p, Content, f)
 	}
 	switch {

@@ -251,7 +251,7 @@ func become(f *policy.Facts) {
 // (B1G-BL-03).
 func (c *classifier) listed(ctx context.Context, f *policy.Facts) {
 	c.s.Names.prefetch(ctx, f)
-	if f.ClassBy != "" || f.Lifted(ctx, policy.TestDNSBL) != "" {
+	if f.ClassBy != "" || f.Trust != policy.Untrusted || Private(netip.PrefixFrom(f.Client.Unmap(), f.Client.Unmap().BitLen())) || f.Lifted(ctx, policy.TestDNSBL) != "" {
 		return
 	}
 	var rules []ListRule

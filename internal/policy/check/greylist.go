@@ -75,7 +75,7 @@ func (g *Greylist) KeyOf(client netip.Addr) string {
 }
 
 // check defers clients that have not come back yet.
-func (g *Greylist) check(b *Blocklists, spf *SPF) policy.CheckFunc {
+func (g *Greylist) check(n *Names, b *Blocklists, spf *SPF) policy.CheckFunc {
 	return func(ctx context.Context, f *policy.Facts) policy.Verdict {
 		switch {
 		case !f.Client.IsValid() || f.Kind != policy.MX:
@@ -89,7 +89,7 @@ func (g *Greylist) check(b *Blocklists, spf *SPF) policy.CheckFunc {
 		}
 		why := "all clients are greylisted"
 		if g.Scope != "all" {
-			if why = suspicion(ctx, f, b, spf); why == "" {
+			if why = suspicion(ctx, f, n, b, spf); why == "" {
 				return policy.Passed("the client is not suspicious")
 			}
 		}
@@ -109,8 +109,8 @@ func (g *Greylist) check(b *Blocklists, spf *SPF) policy.CheckFunc {
 }
 
 // suspicion says what is suspicious about the client, "" for nothing.
-func suspicion(ctx context.Context, f *policy.Facts, b *Blocklists, spf *SPF) string {
-	switch r := f.Reverse(ctx); {
+func suspicion(ctx context.Context, f *policy.Facts, n *Names, b *Blocklists, spf *SPF) string {
+	switch r := n.lookUp(ctx, f); {
 	case r.Finding == policy.Absent:
 		return "it has no name in DNS"
 	case r.Finding == policy.Astray:

@@ -88,12 +88,20 @@ func (n *Names) reverse(ctx context.Context, f *policy.Facts) policy.Verdict {
 	return policy.Passed("looked up for the record")
 }
 
+// lookUp is the client's name, unknown where names are not looked up.
+func (n *Names) lookUp(ctx context.Context, f *policy.Facts) policy.Reverse {
+	if !n.Reverse {
+		return policy.Reverse{}
+	}
+	return f.Reverse(ctx)
+}
+
 // client refuses clients without a name that leads back (M-SEC-CON-01).
 func (n *Names) client(ctx context.Context, f *policy.Facts) policy.Verdict {
 	if f.Kind != policy.MX || f.Trust != policy.Untrusted || f.Login != nil || !f.Client.IsValid() {
 		return policy.Passed(notJudged)
 	}
-	r := f.Reverse(ctx)
+	r := n.lookUp(ctx, f)
 	refuse := func(reason string) policy.Verdict {
 		return policy.Refused(reply.New(550, reply.E(5, 7, 25), "Client host rejected: cannot find your host name, ["+f.Client.Unmap().String()+"]"), reason)
 	}
@@ -183,6 +191,9 @@ func (n *Names) heloMatch(ctx context.Context, f *policy.Facts) policy.Verdict {
 		return policy.Passed("the HELO name is the client's name")
 	case n.HeloMatch == "domain" && name != "" && sameDomain(helo, name):
 		return policy.Passed("the HELO name is in the domain of the client's name " + name)
+	}
+	if r.Finding == policy.Absent && n.HeloMatch != "exact" {
+		return policy.Passed("the client has no name in DNS to compare with")
 	}
 	have := name
 	if have == "" {

@@ -178,7 +178,7 @@ func TestOneSettingPerCheckChangesExactlyTheExpectedSenders(t *testing.T) {
 			{"greeting", "door.greeting_delay 4s", ""},
 			{"greeting", "door.greeting_delay 6s", "author unknown, crowd unknown, thief unknown, " + all("unknown", "relay")},
 			{"dial-up", "classes.subnets 192.0.2.1 dial-up", "plain refused"},
-			{"helo-match", "names.helo_match domain", "laptop refused, noname refused, nowhere refused, other refused"},
+			{"helo-match", "names.helo_match domain", "laptop refused, nowhere refused, other refused"},
 			{"login-required", "auth.everywhere true", all("refused", "relay", "hasty") + ", hasty refused"},
 			{"size-declared size", "size.inbound 4000B", "big refused, large refused"},
 			{"disk-room", "room.reserve 100MB", "tight deferred"},

@@ -162,19 +162,19 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "Mail of which the sender's domain says that it does not come from its servers is refused, in the domain's own words.",
 		},
 		{
-			Stage: policy.Rcpt, Name: "recipient-limit", Setting: "policy.recipients.inbound", Worst: policy.Reject, Exempt: classes, Mode: s.Recipients.Mode,
-			IDs: []string{"M-GEN-09"}, Check: policy.CheckFunc(s.Recipients.atRcpt), Replies: []string{"452 4.5.3", "550 5.5.3"},
-			Doc: "A message has at most so many accepted recipients. Senders outside are asked to bring the others in another message; for users the whole message is refused.",
-		},
-		{
 			Stage: policy.Rcpt, Name: "quota", Setting: "policy.quota.permanent", Worst: policy.Reject, Exempt: anybody, Mode: s.Quota.Mode,
 			IDs: []string{"ORD-03"}, Check: &s.Quota, Replies: []string{"452 4.2.2", "552 5.2.2"},
 			Doc: "A mailbox that is full takes no more mail, for now or for good as the setting says.",
 		},
 		{
 			Stage: policy.Rcpt, Name: "greylist", Setting: "policy.greylist.scope", Worst: policy.Defer, Exempt: policies | policy.FromTrusted | policy.FromLogin, Mode: s.Greylist.Mode, Test: policy.TestGreylist, Costly: true,
-			IDs: []string{"B1G-GREY-01", "B1G-GREY-02", "B1G-GREY-03", "B1G-GREY-04", "B1G-GREY-06", "B1G-GREY-07", "B1G-CLS-05"}, Check: s.Greylist.check(&s.Blocklists, &s.SPF), Replies: []string{"451 4.7.1"},
+			IDs: []string{"B1G-GREY-01", "B1G-GREY-02", "B1G-GREY-03", "B1G-GREY-04", "B1G-GREY-06", "B1G-GREY-07", "B1G-CLS-05"}, Check: s.Greylist.check(&s.Names, &s.Blocklists, &s.SPF), Replies: []string{"451 4.7.1"},
 			Doc: "An unknown client is asked to try again later, once; a mail server does that by itself.",
+		},
+		{
+			Stage: policy.Rcpt, Name: "recipient-limit", Setting: "policy.recipients.inbound", Worst: policy.Reject, Exempt: policies, Mode: s.Recipients.Mode,
+			IDs: []string{"M-GEN-09"}, Check: policy.CheckFunc(s.Recipients.atRcpt), Replies: []string{"452 4.5.3", "550 5.5.3"},
+			Doc: "A message has at most so many accepted recipients. Senders outside are asked to bring the others in another message; for users the whole message is refused.",
 		},
 		{
 			Stage: policy.Rcpt, Name: "milter-rcpt", Setting: "policy.milters.servers", Worst: policy.Drop, Exempt: policies | policy.OfRefused, Mode: s.Milters.Mode,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/unit"
@@ -80,7 +81,7 @@ func (s *Service) question(ctx context.Context, in PolicyQuestion) (policy.Quest
 		q.Login = &a
 	}
 	if in.Message != "" {
-		q.Message = mime.Parse([]byte(in.Message))
+		q.Message, q.Body = mime.Parse([]byte(in.Message)), strings.NewReader(in.Message)
 		if q.Size == 0 {
 			q.Size = unit.Size(len(in.Message))
 		}

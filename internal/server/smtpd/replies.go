@@ -28,7 +28,6 @@ var (
 	replyStopping      = reply.New(421, reply.E(4, 3, 2), "Service shutting down, closing connection").Closing()
 	replyBusy          = reply.New(421, reply.E(4, 3, 2), "Too busy, try again later").Closing()
 	replyTooManyErrors = reply.New(421, reply.E(4, 7, 0), "Too many errors, closing connection").Closing()
-	replyBlocked       = reply.New(554, reply.E(5, 7, 1), "Your host is blocked").Closing()
 	replyTooManyLogins = reply.New(421, reply.E(4, 7, 0), "Too many failed logins, closing connection").Closing()
 	replyTight         = reply.New(452, reply.E(4, 3, 1), "Insufficient system resources, try again later")
 	replyLocalError    = reply.New(451, reply.E(4, 3, 0), "Temporary problem, try again later")

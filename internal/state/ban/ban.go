@@ -90,7 +90,7 @@ type Options struct {
 	// (B1G-BAN-02): an address of our own, a listed proxy, a trusted client, one
 	// of class no-greylisting-no-ban or on the allow list. Loopback and hosts of
 	// administrators need no telling. nil exempts nobody else.
-	Exempt func(client netip.Addr) string
+	Exempt func(client netip.Addr, kind store.BanKind) string
 	// Log is told of bans; nil is silent.
 	Log *event.Logger
 }
@@ -149,14 +149,14 @@ func (b *Book) Banned(client netip.Addr, now time.Time) (store.BanRow, bool) {
 	b.mu.RLock()
 	row, ok := b.table.find(client, now)
 	b.mu.RUnlock()
-	if ok && row.Kind != store.BanManual && b.exempt(client) != "" {
+	if ok && row.Kind != store.BanManual && b.exempt(client, row.Kind) != "" {
 		return store.BanRow{}, false
 	}
 	return row, ok
 }
 
 // exempt says why the server bans the client never.
-func (b *Book) exempt(client netip.Addr) string {
+func (b *Book) exempt(client netip.Addr, kind store.BanKind) string {
 	if client.IsLoopback() {
 		return "this machine"
 	}
@@ -166,7 +166,7 @@ func (b *Book) exempt(client netip.Addr) string {
 	if b.o.Exempt == nil {
 		return ""
 	}
-	return b.o.Exempt(client)
+	return b.o.Exempt(client, kind)
 }
 
 // AdministratorFrom spares the client's host for a day: an administrator has
@@ -180,7 +180,7 @@ func (b *Book) AdministratorFrom(client netip.Addr) {
 // Day bans a host until the end of the day, as M-SEC-ADV-04 has it. host is what
 // counts as one client there: limit.Host, or a single address.
 func (b *Book) Day(host netip.Prefix, reason string, until time.Time) {
-	if !host.IsValid() || b.exempt(host.Addr()) != "" {
+	if !host.IsValid() || b.exempt(host.Addr(), store.BanDay) != "" {
 		return
 	}
 	now := time.Now()

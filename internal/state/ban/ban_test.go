@@ -77,7 +77,7 @@ func (w *world) open() {
 	w.t.Helper()
 	var err error
 	w.Book, err = ban.Open(w.t.Context(), w, ban.Options{Settings: func() *ban.Settings { return &w.settings },
-		Exempt: func(a netip.Addr) string { return w.exempt[a] }, Log: event.New(event.Handler(&w.log, event.Options{}))})
+		Exempt: func(a netip.Addr, _ store.BanKind) string { return w.exempt[a] }, Log: event.New(event.Handler(&w.log, event.Options{}))})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func (b *Book) Fail(client netip.Addr, f Failure, reason string) {
 			all, *m = *m, nil
 		}
 	})
-	if all == nil || b.exempt(client) != "" {
+	if all == nil || b.exempt(client, store.BanFailures) != "" {
 		return
 	}
 	now := time.Now()

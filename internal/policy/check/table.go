@@ -147,7 +147,7 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "DNS must know the name a client gives itself.",
 		},
 		{
-			Stage: policy.Rcpt, Name: "pipelining", Setting: "policy.names.pipelining", Worst: policy.Drop, Exempt: policies, Mode: s.Names.Pipelining, Test: policy.TestClient,
+			Stage: s.Names.stage(policy.Helo), Name: "pipelining", Setting: "policy.names.pipelining", Worst: policy.Drop, Exempt: policies, Mode: s.Names.Pipelining, AtOnce: s.Names.early(), Test: policy.TestClient,
 			IDs: []string{"M-SEC-ADV-01", "M-SEC-CON-05"}, Check: policy.CheckFunc(s.Names.pipelining), Replies: []string{"503 5.5.0"},
 			Doc: "Clients must wait for replies where the standard of pipelining demands it; senders of spam often do not.",
 		},

@@ -43,7 +43,10 @@ type Options struct {
 
 // Authenticity implements policy.Authenticity. It may be used by many
 // goroutines.
-type Authenticity struct{ o Options }
+type Authenticity struct {
+	o       Options
+	records dkim.Records
+}
 
 var _ policy.Authenticity = (*Authenticity)(nil)
 
@@ -121,7 +124,7 @@ type findings struct {
 func (a *Authenticity) signatures(ctx context.Context, m *dkim.Message, now time.Time, seen *findings) {
 	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
 	defer cancel()
-	keys := dkim.NewKeys(a.o.Resolver.Net(), a.o.MinRSABits)
+	keys := a.records.Keys(a.o.Resolver.Net(), a.o.MinRSABits)
 	seen.dkim = m.Verify(ctx, keys, now)
 	seen.arc = arc.Verify(ctx, m, keys, now)
 }

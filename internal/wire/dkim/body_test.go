@@ -73,6 +73,7 @@ func TestABodyIsHashedTheSameInPiecesOfAnySize(t *testing.T) {
 		"", "\r\n", "\r\n\r\n", " ", " \r\n", "a", "a\r\n", "a\r\n\r\n\r\n", " C \r\nD \t E\r\n\r\n\r\n", // RFC 6376 §3.4.5
 		"\r", "\n", "\r\r\n", "\r\n\r", "a\rb\nc\r\n", "a \r b\r\n", "a\n\r\n", "\r\n\n", "\n\r\n\r\n", "a \n\r\n", "a\r\n \r\n\t\r\n",
 		"\r\na", "\r\n\r\n a", "a\r\n\r\n\r\n\r\nb", strings.Repeat("\r\n", 100) + "x", strings.Repeat("long ", 3000), strings.Repeat("x", 10000) + " \r\n",
+		strings.Repeat("plain text line\r\n", 600) + "word  word\r\n" + strings.Repeat("\x01 \x01 text\r\n\r\n", 300), strings.Repeat("a\r", 4000) + " \r\n",
 	} {
 		checkBody(t, text)
 	}
@@ -84,6 +85,36 @@ func FuzzBody(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		if len(text) < 1<<12 {
 			checkBody(t, text)
+		}
+	})
+}
+
+// TestWhiteSpaceCountsAtEveryPlace moves each pair of octets that matters, and
+// some more, through eight octets and over the borders of words and pieces.
+func TestWhiteSpaceCountsAtEveryPlace(t *testing.T) {
+	t.Parallel()
+	octets := []string{" ", "\t", "\r", "\n", "\r\n", "x", "!", "\x1f", "\x00", "\x89", "\xa0", "\x8d"}
+	for at := range 17 {
+		for _, one := range octets {
+			for _, two := range octets {
+				text := "line one\r\n" + strings.Repeat("y", at) + one + two + "zzzzzzzzz\r\nlast line\r\n"
+				want := canonical(Relaxed, text)
+				for _, piece := range []int{7, 16, 100} {
+					if got, total := streamed(Relaxed, text, whole, piece); got != sha256.Sum256([]byte(want)) || total != int64(len(want)) {
+						t.Fatalf("%q in pieces of %d: %d octets, want %q", text, piece, total, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func FuzzSqueeze(f *testing.F) {
+	f.Add("a b\r\n\tc")
+	f.Add("\xff ü ")
+	f.Fuzz(func(t *testing.T, text string) {
+		if got, want := squeeze(text), strings.Join(strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(white, r) }), ""); got != want {
+			t.Fatalf("%q, want %q", got, want)
 		}
 	})
 }

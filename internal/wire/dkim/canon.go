@@ -3,8 +3,10 @@ package dkim
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"hash"
 	"strings"
+	"sync"
 )
 
 // Canon is a canonical form (RFC 6376 §3.4).
@@ -86,8 +88,17 @@ type body struct {
 	space bool  // white space waits (relaxed)
 	total int64 // octets of the canonical form
 	sums  []*bodySum
-	out   []byte
+	out   []byte // gathered for the hash; relaxed
+	sheet *sheet // where out lies
 }
+
+// outSize is how much of the relaxed form is gathered for the hash, with a line
+// end and a space before it.
+const outSize = 4 << 10
+
+type sheet [outSize + 4]byte
+
+var sheets = sync.Pool{New: func() any { return new(sheet) }}
 
 // want returns the hash over the first limit octets.
 func (b *body) want(limit int64) *bodySum {
@@ -136,9 +147,14 @@ func (b *body) simple(p []byte) {
 	b.cr = b.cr || cr
 }
 
+// rough is how much is taken line by line where one is not plain: there are more
+// such lines near it, and to look in vain at each costs time.
+const rough = 256
+
 // relaxed also drops white space before line ends, and makes one space of it
 // elsewhere.
 func (b *body) relaxed(p []byte) {
+	look := len(p) // how much may be left when looking for plain lines is worth it
 	for len(p) > 0 {
 		if b.cr {
 			b.cr = false
@@ -150,6 +166,15 @@ func (b *body) relaxed(p []byte) {
 			}
 			b.spaced(crlf[:1])
 		}
+		if !b.space && len(p) <= look {
+			n := plain(p)
+			if end := lastEnd(p[:n]); end > 0 {
+				b.lines(p[:end])
+				p = p[end:]
+				continue
+			}
+			look = len(p) - n - rough
+		}
 		line, rest, cr := bytes.Cut(p, crlf[:1])
 		if smooth(line) {
 			b.spaced(line)
@@ -158,6 +183,59 @@ func (b *body) relaxed(p []byte) {
 		}
 		b.cr, p = cr, rest
 	}
+}
+
+// lastEnd returns where the last line end ends, 0 if there is none.
+func lastEnd(p []byte) int {
+	for i := len(p) - 1; i > 0; i-- {
+		if p[i] == '\n' && p[i-1] == '\r' {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// lines passes on what is canonical as it is and ends with a line end, while no
+// space waits. Most of a body comes this way, in large pieces.
+func (b *body) lines(p []byte) {
+	ends := int64(0)
+	for bytes.HasSuffix(p, crlf) {
+		p = p[:len(p)-2]
+		ends++
+	}
+	if len(p) > 0 {
+		b.spaced(p)
+	}
+	b.crlfs += ends
+}
+
+// The octets of eight, all alike.
+const (
+	eachLow   = 0x7f7f7f7f7f7f7f7f
+	eachHigh  = 0x8080808080808080
+	eachTab   = 0x0909090909090909
+	eachSpace = 0x2020202020202020
+	eachAbove = 0x5f5f5f5f5f5f5f5f // what lifts an octet above space to 0x80
+)
+
+// plain returns how many of the first octets hold no tab, and neither white space
+// nor a CR after a space: the lines that end among them are canonical as they
+// are. It reads eight at a time and may stop early, so for any control character
+// after a space.
+func plain(p []byte) int {
+	n, carry := 0, uint64(0)
+	for ; n+8 <= len(p); n += 8 {
+		x := binary.LittleEndian.Uint64(p[n:])
+		spaces, tabs := x^eachSpace, x^eachTab
+		spaces = ^((spaces&eachLow + eachLow) | spaces) & eachHigh
+		tabs = ^((tabs&eachLow + eachLow) | tabs) & eachHigh
+		low := ^((x&eachLow + eachAbove) | x) & eachHigh
+		if (spaces<<8|carry)&low|tabs != 0 {
+			break
+		}
+		carry = spaces >> 56
+	}
+	return n
 }
 
 // smooth reports a line, not empty, that is canonical as it is: most are.
@@ -185,6 +263,10 @@ func (b *body) words(line []byte) {
 
 // spaced appends octets after the space and the line ends that wait.
 func (b *body) spaced(p []byte) {
+	if b.sheet == nil {
+		b.sheet = sheets.Get().(*sheet)
+		b.out = b.sheet[:0]
+	}
 	if b.crlfs == 1 { // the common case, without a call to the hash
 		b.out = append(b.out, crlf...)
 		b.crlfs = 0
@@ -205,9 +287,6 @@ func (b *body) spaced(p []byte) {
 	}
 	b.out = append(b.out, p...)
 }
-
-// outSize is how much of the relaxed form is gathered for the hash.
-const outSize = 4 << 10
 
 func (b *body) flush() {
 	b.hash(b.out)
@@ -253,6 +332,10 @@ func (b *body) end() {
 		}
 	}
 	b.flush()
+	if b.sheet != nil {
+		sheets.Put(b.sheet)
+		b.sheet, b.out = nil, nil
+	}
 	if b.canon == Simple || b.total > 0 {
 		b.hash(crlf)
 	}

@@ -29,6 +29,7 @@ const (
 type Keys struct {
 	resolver Resolver
 	minBits  int
+	records  *Records
 	mu       sync.Mutex
 	known    map[string]*lookup
 }
@@ -42,7 +43,7 @@ type lookup struct {
 // NewKeys returns Keys without any. RSA keys below minRSABits, and below
 // MinRSABits in any case, make no signature pass.
 func NewKeys(r Resolver, minRSABits int) *Keys {
-	return &Keys{resolver: r, minBits: max(minRSABits, MinRSABits), known: map[string]*lookup{}}
+	return new(Records).Keys(r, minRSABits)
 }
 
 // Fetch looks up the keys of all claims at the same time, so that verifying
@@ -108,7 +109,7 @@ func holdsKey(tags Tags) bool {
 
 // accept reads a key record and refuses weak keys.
 func (k *Keys) accept(text string) (*key, *fault) {
-	got, f := parseKey(text)
+	got, f := k.records.parse(text)
 	if f != nil {
 		return got, f
 	}

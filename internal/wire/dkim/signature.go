@@ -46,7 +46,8 @@ func ParseClaim(tags Tags) (Claim, Result) {
 		return c, r.blame(neutral("unknown algorithm " + printable(algorithm)))
 	}
 	value, _ := tags.Get("b")
-	c.Mark = printable(squeeze(value))
+	value = squeeze(value)
+	c.Mark = printable(value)
 	c.Mark = c.Mark[:min(markLength, len(c.Mark))]
 	r.Mark = c.Mark
 	var err error

@@ -93,15 +93,20 @@ func has(words []string, word string) bool {
 
 // squeeze removes all folding white space.
 func squeeze(s string) string {
-	if !strings.ContainsAny(s, white) {
+	first := strings.IndexAny(s, white)
+	if first < 0 {
 		return s
 	}
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune(white, r) {
-			return -1
+	b := make([]byte, 0, len(s)-1)
+	b = append(b, s[:first]...)
+	for i := first + 1; i < len(s); i++ {
+		switch c := s[i]; c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			b = append(b, c)
 		}
-		return r
-	}, s)
+	}
+	return string(b)
 }
 
 // decode reads base64 with folding white space.
@@ -163,8 +168,8 @@ func printable(s string) string {
 // with all white space around it, and the CRLF at the end, deleted (RFC 6376
 // §3.7).
 func WithoutSignature(raw []byte) []byte {
-	colon := strings.IndexByte(string(raw), ':')
 	text := string(raw)
+	colon := strings.IndexByte(text, ':')
 	for start := colon + 1; start < len(text); {
 		end := len(text)
 		if i := strings.IndexByte(text[start:], ';'); i >= 0 {

@@ -50,6 +50,16 @@ func (o *Origin) known(ctx context.Context, f *policy.Facts) policy.Verdict {
 		return policy.Passed("the recipient has a mailbox here")
 	}
 	e := f.Exists(ctx, f.Sender.Domain)
+	if e.Null || e.Finding == policy.Absent || e.Finding == policy.Astray {
+		// A domain of ours need not be in DNS to be answered.
+		local, err := f.LocalSender(ctx)
+		if err != nil {
+			return policy.Unable("looking up the owner of the sender", err)
+		}
+		if local {
+			return policy.Passed("the sender has a mailbox here")
+		}
+	}
 	domain := mail.Unicode(f.Sender.Domain)
 	switch {
 	case e.Null:

@@ -41,7 +41,8 @@ const minute = time.Minute
 // atConnect refuses hosts that connect too often, or are blocked for their
 // messages.
 func (r *Rate) atConnect(_ context.Context, f *policy.Facts) policy.Verdict {
-	if r.Messages > 0 && r.messagesOf(f) && !(r.MessagesExemptTrusted && f.Trust != policy.Untrusted) {
+	users := f.Kind == policy.Submission && r.MessagesExemptLogin // who has yet to log in
+	if r.Messages > 0 && !users && r.messagesOf(f) && !(r.MessagesExemptTrusted && f.Trust != policy.Untrusted) {
 		if p := f.Reached(policy.RateMessages, r.Messages, minute); p.Over {
 			return refuseRate(f, p, "message rate exceeded", fmt.Sprintf("the host has sent %d messages in this minute; the limit is %d", p.Count, r.Messages)).By("policy.rate.messages")
 		}

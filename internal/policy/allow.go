@@ -126,11 +126,17 @@ func (m *matches) lifted(ctx context.Context, stage Stage, t Tests, f *Facts) *a
 	if t == 0 {
 		return nil
 	}
-	for _, list := range [...][]*access.Rule{m.client, m.sender, m.recipient, m.author} {
+	for _, list := range [...][]*access.Rule{m.client, m.sender, m.recipient} {
 		for _, r := range list {
 			if !r.Block && Skips(r.Kind)&t != 0 && counts(ctx, r, f) {
 				return r
 			}
+		}
+	}
+	for _, r := range m.author {
+		// The sender's domain proves nothing about who the From field names.
+		if allows := !r.Block && r.Live(f.Time); allows && Skips(r.Kind)&t != 0 && (!r.Authenticated || f.AuthorAuthenticated(ctx)) {
+			return r
 		}
 	}
 	if stage > Rcpt && m.counted && m.shared&t != 0 {

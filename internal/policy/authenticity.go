@@ -46,6 +46,7 @@ type Signature struct {
 
 // Chain is the result of ARC (RFC 8617). Sealer sealed last; Trusted says that
 // it is one of the known forwarders, whose word about earlier results counts.
+// With Result temperror both are only what the message says.
 type Chain struct {
 	Result  string `json:"result"`
 	Sealer  string `json:"sealer,omitempty"`

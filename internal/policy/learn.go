@@ -134,6 +134,7 @@ func (f *Facts) fetch(ctx context.Context, zones []string) {
 	for i, z := range zones {
 		if _, ok := f.ledger.known["list "+z]; !ok && slices.Index(zones, z) == i {
 			all.Go(func() {
+				defer func() { _ = recover() }() // what is missing is asked again, where a check is guarded
 				a := &answer[Listing]{value: f.Names.Listed(ctx, z, client)}
 				text, _ := a.value.MarshalText() // never fails
 				a.text = string(text)
@@ -209,6 +210,11 @@ func (f *Facts) SenderAuthenticated(ctx context.Context) bool {
 		}
 	}
 	return false
+}
+
+// AuthorAuthenticated reports that DMARC proves the domain of the From field.
+func (f *Facts) AuthorAuthenticated(ctx context.Context) bool {
+	return f.judging >= Content && f.Authentication(ctx).DMARC.Result == "pass"
 }
 
 // within reports that a domain is the other or below it.

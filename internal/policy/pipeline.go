@@ -113,7 +113,7 @@ func (p *Pipeline) Judge(ctx context.Context, stage Stage, f *Facts) Decision {
 	entries := l.rules.stages[stage]
 	last := time.Now()
 	var spent time.Duration
-	for i := 0; i < len(entries) && d.Action < Reject; i++ {
+	for i := 0; i < len(entries) && d.Action < Reject && !(stage == Rcpt && d.Action == Discard); i++ {
 		e := entries[i]
 		r := l.result(e)
 		if d.Refuses() {
@@ -231,6 +231,10 @@ func (l *ledger) release(d *Decision) {
 	}
 }
 
+// recipientLimit is the check whose refusals are counted (M-GEN-09); others may
+// use its status.
+const recipientLimit = "recipient-limit"
+
 // tooMany is the subject and detail of RFC 3463 X.5.3, too many recipients.
 func tooMany(e reply.Enhanced) bool { return e.Subject == 5 && e.Detail == 3 }
 
@@ -238,7 +242,7 @@ func tooMany(e reply.Enhanced) bool { return e.Subject == 5 && e.Detail == 3 }
 func (l *ledger) end(ctx context.Context, stage Stage, f *Facts, d *Decision, applies Exemption) {
 	switch {
 	case stage != Rcpt:
-	case d.Refuses() && tooMany(d.Reply.Enhanced):
+	case d.Refuses() && tooMany(d.Reply.Enhanced) && d.Check == recipientLimit:
 		f.OverLimit++
 	case d.Action == Pass:
 		f.Recipients = append(f.Recipients, mail.Address{Local: f.Recipient.Local, Domain: f.Recipient.Domain})

@@ -71,6 +71,8 @@ func (a *Authentic) signatures(ctx context.Context, f *policy.Facts) policy.Verd
 		switch s.Result {
 		case "pass":
 			return policy.Passed("signed by " + s.Domain)
+		case "temperror":
+			return policy.Passed("the key of " + s.Domain + " cannot be looked up now")
 		case "fail":
 			broken = s
 		}
@@ -82,6 +84,9 @@ func (a *Authentic) signatures(ctx context.Context, f *policy.Facts) policy.Verd
 		"the signature of "+broken.Domain+" is broken: "+broken.Reason)
 }
 
+// undecided reports that DMARC neither proves nor disproves the author's domain.
+func undecided(d policy.Conformance) bool { return d.Result != "pass" && d.Result != "fail" }
+
 // dmarc does what the author's domain asks for (M-SEC-BW-14).
 func (a *Authentic) dmarc(ctx context.Context, f *policy.Facts) policy.Verdict {
 	if !a.Verify || !authenticated(f) {
@@ -89,11 +94,20 @@ func (a *Authentic) dmarc(ctx context.Context, f *policy.Facts) policy.Verdict {
 	}
 	r := f.Authentication(ctx)
 	d := r.DMARC
+	if f.FromBroken && undecided(d) && a.Quarantine != "mark" {
+		// What readers show may name a domain that asks for protection.
+		v := policy.Passed("the From field cannot be read, so nobody can say whose policy applies")
+		v.Effects = &policy.Effects{Junk: "a From field that cannot be read"}
+		return v
+	}
 	if d.Result != "fail" {
 		return policy.Passed(strings.TrimSpace("DMARC says " + d.Result + " " + d.Reason))
 	}
 	if r.Chain.Result == "pass" && r.Chain.Trusted && r.Chain.Passed {
 		return policy.Passed("DMARC passed when the message came to " + r.Chain.Sealer + ", whose seal is believed")
+	}
+	if r.Chain.Trusted && r.Chain.Result == "temperror" {
+		return policy.Refused(reply.New(451, reply.E(4, 7, 0), "The seal of the forwarder cannot be verified now"), "the key of "+r.Chain.Sealer+", whose seal would be believed, cannot be looked up now")
 	}
 	wish := ""
 	switch {

@@ -50,8 +50,9 @@ func (o *Origin) known(ctx context.Context, f *policy.Facts) policy.Verdict {
 		return policy.Passed("the recipient has a mailbox here")
 	}
 	e := f.Exists(ctx, f.Sender.Domain)
-	if e.Null || e.Finding == policy.Absent || e.Finding == policy.Astray {
-		// A domain of ours need not be in DNS to be answered.
+	if bad := e.Null || e.Finding == policy.Absent || e.Finding == policy.Astray; bad && (f.Login != nil || f.Kind != policy.MX) {
+		// A domain of ours need not be in DNS to be answered. Strangers are not
+		// told which senders are real.
 		local, err := f.LocalSender(ctx)
 		if err != nil {
 			return policy.Unable("looking up the owner of the sender", err)

@@ -172,7 +172,7 @@ func Table(s *Settings) []policy.Entry {
 			Doc: "An unknown client is asked to try again later, once; a mail server does that by itself.",
 		},
 		{
-			Stage: policy.Rcpt, Name: "recipient-limit", Setting: "policy.recipients.inbound", Worst: policy.Reject, Exempt: policies, Mode: s.Recipients.Mode,
+			Stage: policy.Rcpt, Name: "recipient-limit", Setting: "policy.recipients.inbound", Worst: policy.Reject, Exempt: classes, Mode: s.Recipients.Mode,
 			IDs: []string{"M-GEN-09"}, Check: policy.CheckFunc(s.Recipients.atRcpt), Replies: []string{"452 4.5.3", "550 5.5.3"},
 			Doc: "A message has at most so many accepted recipients. Senders outside are asked to bring the others in another message; for users the whole message is refused.",
 		},

@@ -22,6 +22,10 @@ func chain(c arc.Chain) policy.Chain {
 // believe looks up what a known forwarder says of the message as it came there
 // (RFC 8617 §7.2.1). What it says of another author is not about this message.
 func (a *Authenticity) believe(c arc.Chain, r *policy.Authentication) {
+	if c.Status == arc.TempError {
+		a.wouldBelieve(c, r)
+		return
+	}
 	if c.Status != arc.Pass || c.Testing || !known(a.o.Forwarders(), r.Chain.Sealer) {
 		return
 	}
@@ -33,6 +37,21 @@ func (a *Authenticity) believe(c arc.Chain, r *policy.Authentication) {
 	for _, s := range said.Results {
 		if s.Method == "dmarc" && s.Value == "pass" && about(s, r.DMARC.Domain) {
 			r.Chain.Passed = true
+		}
+	}
+}
+
+// wouldBelieve marks a chain whose key cannot be looked up now, and which says
+// that a known forwarder sealed it: the message must not be refused for good
+// meanwhile.
+func (a *Authenticity) wouldBelieve(c arc.Chain, r *policy.Authentication) {
+	if len(c.Sets) == 0 {
+		return
+	}
+	last := &c.Sets[len(c.Sets)-1]
+	for _, domain := range [...]string{last.Seal.Domain, last.Message.Domain} {
+		if domain != "" && known(a.o.Forwarders(), domain) {
+			r.Chain.Trusted, r.Chain.Sealer = true, plain(domain)
 		}
 	}
 }

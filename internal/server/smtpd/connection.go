@@ -39,7 +39,8 @@ type connection struct {
 	closing bool
 	abrupt  bool // the client did not ask for the end
 
-	until time.Time // when a client that was turned away must be gone; zero: it was not
+	hellos int       // how often the client introduced itself
+	until  time.Time // when a client that was turned away must be gone; zero: it was not
 
 	expelled  bool // banned meanwhile: the next command ends the session
 	outOfStep bool // input was waiting behind EHLO: no transaction until it was read

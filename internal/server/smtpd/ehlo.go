@@ -36,6 +36,7 @@ func (s *session) introduce(arg string, esmtp bool) (outcome, bool) {
 	if err != nil {
 		return syntax(err), false
 	}
+	s.c.hellos++
 	s.drop()
 	s.facts.Helo, s.facts.ESMTP = name, esmtp
 	d := s.judge(policy.Helo)

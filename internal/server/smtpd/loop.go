@@ -81,9 +81,13 @@ func (c *connection) run(row *command, cmd smtp.Command) outcome {
 	return row.handle(c.session, cmd.Arg)
 }
 
+// usualHellos is how often a client may introduce itself, before and after
+// STARTTLS and once more; further ones are junk (M-SEC-ADV-05).
+const usualHellos = 3
+
 // answer writes what came of a command, as long as there is more to come.
 func (c *connection) answer(row *command, verb smtp.Verb, o outcome) error {
-	junk := row != nil && row.junk
+	junk := row != nil && (row.junk || row.hello && c.hellos > usualHellos)
 	for !o.Reply.IsZero() {
 		if err := c.deliver(verb, o, junk); err != nil || c.closing {
 			return err

@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -75,8 +76,11 @@ func (s *session) state() state {
 }
 
 // judge asks policy. What it said is kept until the next step of the record.
-func (s *session) judge(stage policy.Stage) *policy.Decision {
-	s.judged, s.asked = s.c.server.Policy.Judge(s.c.work, stage, s.facts), true
+func (s *session) judge(stage policy.Stage) *policy.Decision { return s.judgeIn(s.c.work, stage) }
+
+// judgeIn is judge within a context.
+func (s *session) judgeIn(ctx context.Context, stage policy.Stage) *policy.Decision {
+	s.judged, s.asked = s.c.server.Policy.Judge(ctx, stage, s.facts), true
 	s.c.hold = s.judged.Delay
 	for i := range s.judged.Results {
 		if r := &s.judged.Results[i]; r.Action > policy.Pass {

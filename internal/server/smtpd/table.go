@@ -33,7 +33,8 @@ type command struct {
 	only   dialect
 	handle func(s *session, arg string) outcome
 	// junk commands cost time in numbers (M-SEC-ADV-05).
-	junk bool
+	junk  bool
+	hello bool // the client introduces itself
 	// last commands end a group of pipelined ones (RFC 2920 §3.1).
 	last bool
 }
@@ -41,9 +42,9 @@ type command struct {
 // table says of every verb where it may come, who handles it and what policy is
 // asked.
 var table = [smtp.Verbs]command{
-	smtp.HELO:     {in: anytime, only: smtpOnly, handle: (*session).helo, last: true}, // asks policy.Helo
-	smtp.EHLO:     {in: anytime, only: smtpOnly, handle: (*session).ehlo, last: true}, // asks policy.Helo
-	smtp.LHLO:     {in: anytime, only: lmtpOnly, handle: (*session).ehlo, last: true}, // asks policy.Helo
+	smtp.HELO:     {in: anytime, only: smtpOnly, handle: (*session).helo, last: true, hello: true}, // asks policy.Helo
+	smtp.EHLO:     {in: anytime, only: smtpOnly, handle: (*session).ehlo, last: true, hello: true}, // asks policy.Helo
+	smtp.LHLO:     {in: anytime, only: lmtpOnly, handle: (*session).ehlo, last: true, hello: true}, // asks policy.Helo
 	smtp.STARTTLS: {in: anytime, handle: (*session).starttls, last: true},
 	smtp.AUTH:     {in: greeted, handle: (*session).auth, last: true},
 	smtp.MAIL:     {in: ready, handle: (*session).mail},                // asks policy.Mail

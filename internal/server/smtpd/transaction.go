@@ -1,6 +1,8 @@
 package smtpd
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -123,9 +125,18 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 	s.facts.BareCRLF = bare
 	s.facts.Content = &policy.Message{Structure: structure, Body: &whole, Size: b.draft.Size()}
 	s.facts.AtOnce, s.facts.Later = tx.env.AtOnce()
-	d := s.judge(policy.Content)
+	if len(tx.env.Recipients) == 0 && tx.taken > 0 { // every copy was thrown away already
+		s.facts.Content = nil
+		return tx.thanks(), record.Discarded
+	}
+	ctx, stop := context.WithTimeout(s.c.work, contentTime)
+	defer stop()
+	d := s.judgeIn(ctx, policy.Content)
 	s.watchJudged(d)
 	s.facts.Content = nil
+	if ctx.Err() != nil {
+		return refusal(replyLocalError.Because(errSlowChecks))
+	}
 	if d.Refuses() {
 		return refusal(d.Reply)
 	}
@@ -143,12 +154,29 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 			return refusal(accept.ReplyTo(err))
 		}
 	}
-	s.c.taken++
-	s.c.penalty.delivered()
-	if w := s.c.server.Watch; w != nil && end == record.Accepted && s.facts.Login == nil {
+	if w := s.c.server.Watch; w != nil && end == record.Accepted && good(s.facts, &d.Effects) {
 		w.Accepted(s.facts)
 	}
-	return reply.New(250, reply.E(2, 0, 0), "queued as "+tx.env.Key.String()), end
+	return tx.thanks(), end
+}
+
+// contentTime is how long all checks of the content together may take. A client
+// waits ten minutes for the reply (RFC 5321 §4.5.3.2.6); mail it has given up
+// it sends again, so it must not be taken after that.
+const contentTime = 6 * time.Minute
+
+var errSlowChecks = errors.New("smtpd: the checks of the content took too long together")
+
+// thanks is the reply to a message that was taken.
+func (tx *transaction) thanks() reply.Reply {
+	tx.s.c.taken++
+	tx.s.c.penalty.delivered()
+	return reply.New(250, reply.E(2, 0, 0), "queued as "+tx.env.Key.String())
+}
+
+// good reports mail from outside that speaks for its host (B1G-LIM-01).
+func good(f *policy.Facts, e *policy.Effects) bool {
+	return f.Login == nil && e.Junk == "" && e.Quarantine == "" && !e.Copy.Junk && f.Postmasters < len(f.Recipients)
 }
 
 // watchJudged tells what was made of a message from outside.

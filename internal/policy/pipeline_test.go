@@ -61,11 +61,16 @@ func TestLaterRejectWinsOverRememberedDefer(t *testing.T) {
 	}
 }
 
-func TestDiscardGivesWayToARefusal(t *testing.T) {
-	if d := judge(t, Rcpt, &Facts{}, at(Rcpt, "a", 0), at(Rcpt, "b", 250)); d.Action != Discard || d.Refuses() || d.Check != "a" {
+// Whoever throws mail away tells nobody, so nothing asked later may refuse it
+// (M-SEC-BW-08). A message as a whole can still be refused for what is in it.
+func TestWhatIsThrownAwayForARecipientIsNotRefused(t *testing.T) {
+	if d := judge(t, Rcpt, &Facts{}, at(Rcpt, "a", 0), at(Rcpt, "b", 550)); d.Action != Discard || d.Refuses() || d.Check != "a" || len(d.Results) != 1 {
 		t.Errorf("%+v", d)
 	}
-	if d := judge(t, Rcpt, &Facts{}, at(Rcpt, "a", 0), at(Rcpt, "b", 550)); d.Action != Reject || d.Check != "b" {
+	if d := judge(t, Rcpt, &Facts{}, at(Rcpt, "a", 550), at(Rcpt, "b", 0)); d.Action != Reject || d.Check != "a" {
+		t.Errorf("%+v", d)
+	}
+	if d := judge(t, Content, &Facts{}, at(Content, "a", 0), at(Content, "b", 550)); d.Action != Reject || d.Check != "b" {
 		t.Errorf("%+v", d)
 	}
 }

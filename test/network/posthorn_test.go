@@ -40,7 +40,9 @@ func (h *host) posthorn(domain string, settings ...string) *posthorn {
 		Listen: []string{"smtp=:25", "submission=:587", "imap=:143"},
 		Args:   []string{"--dns", names, "--allow-root"}})
 	p.run("", "domain", "add", domain)
-	p.run("", append([]string{"setting", "set", "server.hostname=mail." + domain, "queue.retry=1s"}, settings...)...)
+	p.run("", append([]string{"setting", "set", "server.hostname=mail." + domain, "queue.retry=1s",
+		// Strangers without a name in DNS wait and come back, but not for long.
+		"policy.door.greeting_delay=1s", "policy.greylist.interval=1s"}, settings...)...)
 	p.run(daemon.Password+"\n", "account", "add", "alice@"+domain, "--password-stdin")
 	return p
 }

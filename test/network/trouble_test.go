@@ -120,7 +120,7 @@ func (x *exchange) relayHost(t *testing.T) {
 	if got := strings.Join(m.Header["Received"], "\n"); !strings.Contains(got, "mail.p.test") || !strings.Contains(got, "ESMTPSA") {
 		t.Errorf("Received: %s", got)
 	}
-	if now := x.w.names.Queries("b.test", mdns.TypeMX); now > asked+1 { // Postfix's own question
+	if now := x.w.names.Queries("b.test", mdns.TypeMX); now > asked+2 { // Postfix's own, one for each try: it is greylisted once
 		t.Errorf("%d questions for the MX of b.test", now-asked)
 	}
 	set("relay.mode=direct")

@@ -1,11 +1,13 @@
 // Package mutants proves that the tests would notice if a rule stopped
 // working. A table names every requirement with the tests that show it, and a
 // list of mutations each switches one check or counter off, or moves one
-// limit by one; `make mutants` builds the program with one mutation at a time
-// and demands that the test named with it fails.
+// limit by one; `make mutants` builds the tests with all mutations, each behind
+// a switch of its own, turns one on at a time and demands that the test named
+// with it fails.
 //
-// The product knows nothing of this: a mutation replaces a file only in the
-// build (go test -overlay). The package is used by its own tests alone.
+// The product knows nothing of this: mutated files take the place of others
+// only in that build (go test -overlay). The package is used by its own tests
+// alone.
 package mutants
 
 import (
@@ -15,6 +17,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"slices"
 	"strings"
 )
 
@@ -44,29 +47,44 @@ type Mutation struct {
 
 // Apply returns the source with the mutation.
 func (m Mutation) Apply(src []byte) ([]byte, error) {
-	set := token.NewFileSet()
-	file, err := parser.ParseFile(set, m.File, src, parser.SkipObjectResolution)
+	begin, end, err := m.body(src)
 	if err != nil {
 		return nil, err
 	}
-	fn := find(file, m.Func)
-	if fn == nil {
-		return nil, fmt.Errorf("%s has no function %s", m.File, m.Func)
+	changed, err := m.change(src[begin:end])
+	if err != nil {
+		return nil, err
 	}
-	begin, end := set.Position(fn.Body.Lbrace).Offset+1, set.Position(fn.Body.Rbrace).Offset
-	body := src[begin:end]
-	changed := []byte(" " + m.Insert + "\n" + string(body))
-	if m.Insert == "" {
-		if n := bytes.Count(body, []byte(m.Old)); n != 1 || m.Old == m.New {
-			return nil, fmt.Errorf("%q stands %d times in %s of %s", m.Old, n, m.Func, m.File)
-		}
-		changed = bytes.Replace(body, []byte(m.Old), []byte(m.New), 1)
-	}
-	out := append(append(append([]byte(nil), src[:begin]...), changed...), src[end:]...)
-	if _, err := parser.ParseFile(set, m.File, out, 0); err != nil {
+	out := slices.Concat(src[:begin], changed, src[end:])
+	if _, err := parser.ParseFile(token.NewFileSet(), m.File, out, 0); err != nil {
 		return nil, errors.Join(errors.New("the mutant is no Go"), err)
 	}
 	return out, nil
+}
+
+// body finds the function's body in the source, without its braces.
+func (m Mutation) body(src []byte) (begin, end int, err error) {
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, m.File, src, parser.SkipObjectResolution)
+	if err != nil {
+		return 0, 0, err
+	}
+	fn := find(file, m.Func)
+	if fn == nil {
+		return 0, 0, fmt.Errorf("%s has no function %s", m.File, m.Func)
+	}
+	return set.Position(fn.Body.Lbrace).Offset + 1, set.Position(fn.Body.Rbrace).Offset, nil
+}
+
+// change returns the function's body with the mutation.
+func (m Mutation) change(body []byte) ([]byte, error) {
+	if m.Insert != "" {
+		return slices.Concat([]byte(" "+m.Insert+"\n"), body), nil
+	}
+	if n := bytes.Count(body, []byte(m.Old)); n != 1 || m.Old == m.New {
+		return nil, fmt.Errorf("%q stands %d times in %s of %s", m.Old, n, m.Func, m.File)
+	}
+	return bytes.Replace(body, []byte(m.Old), []byte(m.New), 1), nil
 }
 
 // find returns the function of the name.

@@ -17,11 +17,13 @@ import (
 
 func main() {
 	match := flag.String("match", "", "only mutants with this in their name or file")
-	workers := flag.Int("workers", max(1, runtime.GOMAXPROCS(0)/2), "how many are built at once")
+	workers := flag.Int("workers", runtime.GOMAXPROCS(0), "how many tests run at once")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if !run(ctx, selected(*match), *workers) {
+	err := run(ctx, selected(*match), *workers)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "FAIL ", err)
 		os.Exit(1)
 	}
 }
@@ -36,35 +38,45 @@ func selected(match string) []mutants.Mutation {
 	return list
 }
 
-// run kills the mutants and reports whether none is left. The tests must pass
-// without a mutation, or their failing would prove nothing.
-func run(ctx context.Context, list []mutants.Mutation, workers int) bool {
-	sound := map[mutants.Test]bool{}
+// run kills the mutants. The tests must pass without a mutation first.
+func run(ctx context.Context, list []mutants.Mutation, workers int) error {
+	dir, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // the system clears its folder
+	bench, err := mutants.Build(ctx, ".", dir, list)
+	if err != nil {
+		return err
+	}
+	killers := map[mutants.Test]bool{}
 	for _, m := range list {
-		if sound[m.Killer] {
+		if killers[m.Killer] {
 			continue
 		}
-		if out, err := mutants.Try(ctx, ".", m.Killer); err != nil {
-			fmt.Printf("FAIL  %s in %s fails without a mutation: %v\n%s", m.Killer.Name, m.Killer.Package, err, out)
-			return false
+		killers[m.Killer] = true
+		if err := bench.Sound(ctx, m.Killer); err != nil {
+			return err
 		}
-		sound[m.Killer] = true
 	}
-	left := kill(ctx, list, workers)
+	left := kill(ctx, bench, list, workers)
 	fmt.Printf("%d mutants, %d left\n", len(list), left)
-	return left == 0 && ctx.Err() == nil
+	if left > 0 {
+		return fmt.Errorf("%d mutants live", left)
+	}
+	return ctx.Err()
 }
 
 // kill returns how many could not be killed.
-func kill(ctx context.Context, list []mutants.Mutation, workers int) int {
+func kill(ctx context.Context, bench *mutants.Bench, list []mutants.Mutation, workers int) int {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	left := 0
-	work := make(chan mutants.Mutation)
+	work := make(chan int)
 	for range workers {
 		wg.Go(func() {
-			for m := range work {
-				err := mutants.Kill(ctx, ".", m)
+			for i := range work {
+				m, err := list[i], bench.Kill(ctx, i)
 				mu.Lock()
 				if err != nil {
 					left++
@@ -76,8 +88,8 @@ func kill(ctx context.Context, list []mutants.Mutation, workers int) int {
 			}
 		})
 	}
-	for _, m := range list {
-		work <- m
+	for i := range list {
+		work <- i
 	}
 	close(work)
 	wg.Wait()

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -66,13 +67,25 @@ type matches struct {
 	shared  Tests
 	because *access.Rule
 	counted bool
+	// failed is why the lists could not be read, since stage when.
+	failed error
+	when   Stage
 }
 
-// find looks the rules of a stage up.
+// find looks the rules of a stage up. When that panics, failed says so until
+// the rules of that stage are looked up anew.
 func (m *matches) find(stage Stage, f *Facts) {
 	if f.Access == nil {
 		return
 	}
+	if stage <= m.when {
+		m.failed = nil
+	}
+	defer func() {
+		if x := recover(); x != nil {
+			m.failed, m.when = fmt.Errorf("the allow and block lists panicked: %v", x), stage
+		}
+	}()
 	switch stage {
 	case Connect:
 		*m = matches{client: f.Access.Client(f.Client.Unmap())}

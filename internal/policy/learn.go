@@ -126,20 +126,24 @@ func (f *Facts) ListedBy(ctx context.Context, zones []string) []Listing {
 	return all
 }
 
-// fetch asks the lists that have not been asked yet, side by side.
+// fetch asks the lists that have not been asked yet, side by side as far as
+// there are helpers; ListedBy asks the others.
 func (f *Facts) fetch(ctx context.Context, zones []string) {
 	client := f.Client.Unmap()
 	found := make([]*answer[Listing], len(zones))
 	var all sync.WaitGroup
 	for i, z := range zones {
 		if _, ok := f.ledger.known["list "+z]; !ok && slices.Index(zones, z) == i {
-			all.Go(func() {
-				defer func() { _ = recover() }() // what is missing is asked again, where a check is guarded
+			all.Add(1)
+			if !f.Help(func() {
+				defer all.Done()
 				a := &answer[Listing]{value: f.Names.Listed(ctx, z, client)}
 				text, _ := a.value.MarshalText() // never fails
 				a.text = string(text)
 				found[i] = a
-			})
+			}) {
+				all.Done()
+			}
 		}
 	}
 	all.Wait()

@@ -45,17 +45,21 @@ type Limits struct {
 
 // Pipeline asks the checks and alone combines their verdicts. It may be used
 // by many sessions at once.
-type Pipeline struct{ rules atomic.Pointer[ruleSet] }
+type Pipeline struct {
+	rules   atomic.Pointer[ruleSet]
+	helpers helpers
+}
 
 // ruleSet is Rules with the table sorted by stage.
 type ruleSet struct {
 	Rules
-	stages [Content + 1][]*Entry
+	stages  [Content + 1][]*Entry
+	helpers helpers
 }
 
 // NewPipeline returns a pipeline that obeys the rules.
 func NewPipeline(r Rules) *Pipeline {
-	p := &Pipeline{}
+	p := &Pipeline{helpers: make(helpers, mostHelpers)}
 	p.Replace(r)
 	return p
 }
@@ -64,7 +68,7 @@ func NewPipeline(r Rules) *Pipeline {
 // its last greeting (stage Connect or Helo), so that what it was told at EHLO
 // stays true (M-GEN-13: effective for new sessions at once).
 func (p *Pipeline) Replace(r Rules) {
-	s := &ruleSet{Rules: r}
+	s := &ruleSet{Rules: r, helpers: p.helpers}
 	for i := range r.Table {
 		e := &r.Table[i]
 		s.stages[e.Stage] = append(s.stages[e.Stage], e)
@@ -79,9 +83,11 @@ func (p *Pipeline) Rules() Rules { return p.rules.Load().Rules }
 func (p *Pipeline) Classify(f *Facts) { p.of(f).Classify(f) }
 
 // Listed says what the client is by DNS lists. Call it between the stages
-// Connect, which sends away whom it need not ask about, and Greeting.
+// Connect, which sends away whom it need not ask about, and Greeting. It never
+// panics: nobody is named by lists that cannot be asked.
 func (p *Pipeline) Listed(ctx context.Context, f *Facts) {
 	if of := p.of(f); of.Listed != nil {
+		defer func() { _ = recover() }() // checks that ask the lists do so again, where they are guarded
 		of.Listed(ctx, f)
 	}
 }
@@ -124,13 +130,15 @@ func (p *Pipeline) Judge(ctx context.Context, stage Stage, f *Facts) Decision {
 		}
 		mark := len(l.inputs)
 		l.missing = ""
-		if rule := l.rulesOf.lifted(ctx, stage, e.Test, f); rule != nil {
-			r.Skipped = "skipped by " + rule.Describe()
-			if l.hit(f, rule); e.Costly {
+		rule, able := l.lifts(ctx, e, f, &r.Verdict)
+		if rule != nil {
+			if r.Skipped = "skipped by " + rule.Describe(); e.Costly {
 				continue
 			}
 		}
-		ask(ctx, e, f, &r.Verdict)
+		if able {
+			ask(ctx, e, f, &r.Verdict)
+		}
 		r.Missing = l.missing
 		if own := l.inputs[mark:]; len(own) > 0 {
 			r.Inputs = append(own[:len(own):len(own)], r.Inputs...)
@@ -159,12 +167,33 @@ func (p *Pipeline) of(f *Facts) *ruleSet {
 
 // ask runs one check; its panic becomes a temporary failure.
 func ask(ctx context.Context, e *Entry, f *Facts, v *Verdict) {
-	defer func() {
-		if x := recover(); x != nil {
-			*v = Unable("the check failed", fmt.Errorf("check %s panicked: %v", e.Name, x))
-		}
-	}()
+	defer guard(e, v)
 	*v = e.Check.Check(ctx, f)
+}
+
+// guard, deferred, makes a panic the failure of a check.
+func guard(e *Entry, v *Verdict) {
+	if x := recover(); x != nil {
+		*v = Unable("the check failed", fmt.Errorf("check %s panicked: %v", e.Name, x))
+	}
+}
+
+// lifts returns the rule that lifts a check and counts that it took part. What
+// a rule asks can fail like the check itself, which is then not able to judge.
+func (l *ledger) lifts(ctx context.Context, e *Entry, f *Facts, v *Verdict) (lifting *access.Rule, able bool) {
+	if e.Test == 0 {
+		return nil, true
+	}
+	if err := l.rulesOf.failed; err != nil {
+		*v = Unable("the check failed", err)
+		return nil, false
+	}
+	defer guard(e, v)
+	rule := l.rulesOf.lifted(ctx, e.Stage, e.Test, f)
+	if rule != nil {
+		l.hit(f, rule)
+	}
+	return rule, true
 }
 
 // ledger is what Judge remembers of a session between its calls.

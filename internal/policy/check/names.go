@@ -75,10 +75,7 @@ const notJudged = "names of such clients are not judged"
 func (n *Names) prefetch(ctx context.Context, f *policy.Facts) {
 	if n.Reverse && f.Kind == policy.MX && f.Names != nil && f.Recorded == nil && f.Client.IsValid() {
 		names, client := f.Names, f.Client.Unmap()
-		go func() {
-			defer func() { _ = recover() }() // it is asked again, where a check is guarded
-			names.Reverse(ctx, client)
-		}()
+		f.Help(func() { names.Reverse(ctx, client) }) // without help the check waits for it
 	}
 }
 

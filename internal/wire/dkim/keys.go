@@ -47,15 +47,19 @@ func NewKeys(r Resolver, minRSABits int) *Keys {
 }
 
 // Fetch looks up the keys of all claims at the same time, so that verifying
-// them does not wait for one after the other.
+// them does not wait for one after the other. A resolver that panics leaves its
+// key unknown for now.
 func (k *Keys) Fetch(ctx context.Context, claims []Claim) {
 	var wait sync.WaitGroup
 	turn := make(chan struct{}, atOnce)
 	for _, c := range claims {
 		turn <- struct{}{}
 		wait.Go(func() {
+			defer func() {
+				_ = recover()
+				<-turn
+			}()
 			k.get(ctx, c)
-			<-turn
 		})
 	}
 	wait.Wait()
@@ -73,7 +77,10 @@ func (k *Keys) get(ctx context.Context, c Claim) (*key, *fault) {
 	if l == nil {
 		return nil, neutral("the message needs too many keys")
 	}
-	l.once.Do(func() { l.key, l.fault = k.lookUp(ctx, name) })
+	l.once.Do(func() {
+		l.fault = temporary("the key " + name + " could not be looked up") // holds when the resolver panics
+		l.key, l.fault = k.lookUp(ctx, name)
+	})
 	return l.key, l.fault
 }
 

@@ -20,9 +20,9 @@ func (h *House) newResolver() *dns.Resolver {
 // those of the settings; none means the system's.
 func (h *House) nameServers() []string {
 	if d := h.Config.DNS; d.Preferred != "" || d.Alternate != "" {
-		return (&dns.Settings{Preferred: d.Preferred, Alternate: d.Alternate}).Servers()
+		return h.servers.Of(dns.Settings{Preferred: d.Preferred, Alternate: d.Alternate})
 	}
-	return h.handles.dns.Get().Servers()
+	return h.servers.Of(*h.handles.dns.Get())
 }
 
 // machineAddresses are the addresses that mail can leave this machine by.

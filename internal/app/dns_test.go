@@ -24,3 +24,16 @@ func TestNameServersOfTheBootstrapStandAlone(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+func TestNameServersAreReadOnceForEachSetting(t *testing.T) {
+	h := &House{handles: declareAll(setting.NewRegistry())}
+	h.handles.dns.Get().Preferred = "192.0.2.1"
+	h.nameServers()
+	if n := testing.AllocsPerRun(10, func() { h.nameServers() }); n > 0 {
+		t.Errorf("%v allocations for each look-up", n)
+	}
+	h.handles.dns.Get().Preferred = "192.0.2.3"
+	if got := h.nameServers(); !slices.Equal(got, []string{"192.0.2.3:53"}) {
+		t.Errorf("after a change: %v", got)
+	}
+}

@@ -62,6 +62,7 @@ type House struct {
 	sifter    *sifter
 	reporting *reporting
 	handles   handles
+	servers   dns.ServerList
 	stop      context.CancelFunc
 	ended     chan struct{}
 }

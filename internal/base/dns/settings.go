@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 )
 
 // Settings are the name servers this server asks. Both empty: those of the
@@ -42,6 +43,25 @@ func (s *Settings) Servers() []string {
 			list = append(list, a.String())
 		}
 	}
+	return list
+}
+
+// ServerList remembers what Servers of the last settings returned, because every
+// look-up asks. Its zero value is ready; many goroutines may use it.
+type ServerList struct{ last atomic.Pointer[servers] }
+
+type servers struct {
+	of   Settings
+	list []string
+}
+
+// Of returns the servers of the settings. The list must not be changed.
+func (l *ServerList) Of(s Settings) []string {
+	if last := l.last.Load(); last != nil && last.of == s {
+		return last.list
+	}
+	list := s.Servers()
+	l.last.Store(&servers{s, list})
 	return list
 }
 

@@ -87,22 +87,10 @@ type Message struct {
 	Size      int64
 }
 
-// MarshalText implements encoding.TextMarshaler.
-func (s SPF) MarshalText() ([]byte, error) {
-	type plain SPF
-	return json.Marshal(plain(s))
-}
-
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *SPF) UnmarshalText(b []byte) error {
 	type plain SPF
 	return json.Unmarshal(b, (*plain)(s))
-}
-
-// MarshalText implements encoding.TextMarshaler.
-func (a Authentication) MarshalText() ([]byte, error) {
-	type plain Authentication
-	return json.Marshal(plain(a))
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.

@@ -110,12 +110,6 @@ type grey struct {
 	wait time.Duration
 }
 
-// MarshalText implements encoding.TextMarshaler.
-func (g *grey) MarshalText() ([]byte, error) {
-	type plain grey
-	return json.Marshal((*plain)(g))
-}
-
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (g *grey) UnmarshalText(b []byte) error {
 	type plain grey

@@ -195,7 +195,8 @@ func beenHere(s *mime.Structure, addr mail.Address) bool {
 }
 
 // derived is the accept key of what a queued recipient forwards: always the
-// same, with the time of the message it comes from.
+// same. It begins with the octets of the message it comes from, by which the
+// store knows that the key is needed as long as that message is queued.
 func derived(message ident.ID, recipient int64) ident.ID {
 	sum := sha256.Sum256(binary.BigEndian.AppendUint64(append([]byte("forwarded\x00"), message[:]...), uint64(recipient)))
 	id := message

@@ -327,6 +327,37 @@ func TestARepeatedAttemptForwardsOnce(t *testing.T) {
 	})
 }
 
+// Neither does it with mail older than accept keys are kept, such as comes out
+// of quarantine.
+func TestARepeatedAttemptForwardsOldMailOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t)
+		o.person("eve@ours.test", true, "eve@far.test")
+		o.receive("alice@sender.test", "eve@ours.test", "", 0)
+		claims, err := o.store.Queue().Claim(t.Context(), "node/lost", false, 10, 20*24*time.Hour)
+		if err != nil || len(claims) != 1 {
+			t.Fatal(claims, err)
+		}
+		time.Sleep(10 * 24 * time.Hour)
+		attempt := func() {
+			t.Helper()
+			if r, err := o.forwarder.Deliver(t.Context(), queue.Job{Claim: claims[0], To: route.Ours()}); err != nil || r[0].Fate != queue.Delivered {
+				t.Fatalf("%+v, %v", r, err)
+			}
+		}
+		attempt()
+		if got := o.work(); strings.Count(got, "->") != 1 {
+			t.Errorf("left:\n%s", got)
+		}
+		o.must(o.people.RemoveAccount(t.Context(), o.person("dan@ours.test", false))) // the sweeper has something to do
+		synctest.Wait()
+		attempt()
+		if got := o.work(); got != "" {
+			t.Errorf("left again:\n%s", got)
+		}
+	})
+}
+
 // What an address means is asked again when its mail goes on.
 func TestTheNewestRuleDecidesAboutForwarding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

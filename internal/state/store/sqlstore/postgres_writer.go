@@ -51,7 +51,7 @@ func (e *pgEngine) commitBatch(batch []*operation) {
 		if unknown {
 			doubt = err
 		}
-		if try < attempts && (unknown || again(err) || doubt != nil && isConnection(err)) {
+		if try < triesAfter(err, len(batch), doubt) && (unknown || again(err) || doubt != nil && isConnection(err)) {
 			pause(try)
 			continue
 		}
@@ -68,6 +68,20 @@ func (e *pgEngine) commitBatch(batch []*operation) {
 		finish(batch, err)
 		return
 	}
+}
+
+// triesAfter is how often a batch that met an error is tried again. A row that
+// is there already is there for one of the batch: the others do not wait for
+// it. Whoever inserted it has committed by then, so it is met as a repetition
+// or it stays an error.
+func triesAfter(err error, deliveries int, doubt error) int {
+	switch {
+	case pgCode(err) != "23505" || doubt != nil:
+		return attempts
+	case deliveries > 1:
+		return 0
+	}
+	return 2
 }
 
 // count books a committed batch. After a doubt, what was found as repeated

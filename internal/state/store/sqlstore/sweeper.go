@@ -15,7 +15,7 @@ import (
 const (
 	sweepMessages = 200
 	sweepEntries  = 1000
-	// keepKeys is how long accept keys are remembered.
+	// keepKeys is how long accept keys are remembered at least.
 	keepKeys = 7 * 24 * time.Hour
 )
 
@@ -201,6 +201,13 @@ func (t *txn) discard(p piece) error {
 		p.account, p.mailbox, p.message, p.refs)
 }
 
+// oldKeys are accept keys that nobody asks for any more: older than a bound and
+// not those of queued messages. What a queued message causes has a key that
+// begins with the same eight octets, and is asked for by it as long as it is
+// there, however old it has become: in quarantine, say.
+const oldKeys = `SELECT accept_key FROM accepted WHERE accept_key < ?
+	AND substr(accept_key, 1, 8) NOT IN (SELECT substr(id, 1, 8) FROM queue WHERE id < ?) ORDER BY accept_key LIMIT ?`
+
 // keys forgets old accept keys. They are made of the time, so the old ones
 // lie together.
 func (w *sweeper) keys() (more bool, err error) {
@@ -212,15 +219,14 @@ func (w *sweeper) keys() (more bool, err error) {
 	old := false
 	err = w.s.read(w.ctx, func(t tx) error {
 		var err error
-		old, err = one(t, `SELECT 1 FROM accepted WHERE accept_key < ? LIMIT 1`, []any{bound[:]}, func(row) error { return nil })
+		old, err = one(t, oldKeys, []any{bound[:], bound[:], 1}, func(row) error { return nil })
 		return err
 	})
 	if err != nil || !old {
 		return false, err
 	}
 	return true, w.s.remove(w.ctx, func(t *txn) error {
-		return t.put(`DELETE FROM accepted WHERE accept_key IN
-			(SELECT accept_key FROM accepted WHERE accept_key < ? ORDER BY accept_key LIMIT ?)`, bound[:], sweepEntries)
+		return t.put(`DELETE FROM accepted WHERE accept_key IN (`+oldKeys+`)`, bound[:], bound[:], sweepEntries)
 	})
 }
 

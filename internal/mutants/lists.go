@@ -2,7 +2,7 @@ package mutants
 
 // Lists are mutations of the allow and block lists and of the skip table.
 var Lists = []Mutation{
-	lift("block wins over allow", "pipeline.go", "Pipeline.Judge", "l.rulesOf.lifted(ctx, stage, e.Test, f)", "l.rulesOf.lifted(ctx, stage, e.Test&^TestBlock, f)", "lists"),
+	lift("block wins over allow", "pipeline.go", "ledger.lifts", "l.rulesOf.lifted(ctx, e.Stage, e.Test, f)", "l.rulesOf.lifted(ctx, e.Stage, e.Test&^TestBlock, f)", "lists"),
 	lift("block rules lift tests", "allow.go", "matches.lifted", "!r.Block && Skips", "Skips", "lists"),
 	lift("allow rules block", "recall.go", "Facts.block", "r.Block && ", "", "lists"),
 	lift("block rules never end", "recall.go", "Facts.block", "r.Live(f.Time)", "true", "lists"),

@@ -17,8 +17,10 @@ import (
 const (
 	// waiting is how many mails wait to be read; more are only delivered.
 	waiting = 100
-	// perDay bounds the reports of a day that are kept: anybody can write some.
-	perDay = 5000
+	// perDay and rowsPerDay bound the reports of a day that are kept, and their
+	// rows: anybody can write some, and those of today push out the oldest.
+	perDay     = 5000
+	rowsPerDay = 50_000
 	// pause is how long the store is left alone after it failed.
 	pause   = 10 * time.Second
 	retries = 5
@@ -68,7 +70,8 @@ type Intake struct {
 	cancel  context.CancelFunc
 	ended   sync.WaitGroup
 	day     time.Time
-	kept    int // of that day
+	kept    int // reports of that day
+	rows    int // and their rows
 }
 
 // NewIntake starts an Intake. Close it before the store.
@@ -166,9 +169,9 @@ func (in *Intake) keep(ctx context.Context, l Letter, r *dmarc.Report) error {
 		return errForeign
 	}
 	if day := l.Time.UTC().Truncate(24 * time.Hour); !day.Equal(in.day) {
-		in.day, in.kept = day, 0
+		in.day, in.kept, in.rows = day, 0, 0
 	}
-	if in.kept == perDay {
+	if in.kept == perDay || in.rows+len(row.Rows) > rowsPerDay {
 		return errTooMany
 	}
 	err = in.add(ctx, row)
@@ -177,6 +180,7 @@ func (in *Intake) keep(ctx context.Context, l Letter, r *dmarc.Report) error {
 	}
 	if err == nil {
 		in.kept++
+		in.rows += len(row.Rows)
 		in.o.Log.Message(l.Message).Log(event.ReportRead, slog.String("domain", row.Domain), slog.String("organization", row.Organization), slog.String("report", row.ReportID))
 	}
 	return err

@@ -21,6 +21,8 @@ const (
 	// in the store.
 	mostGathered = 10_000
 	mostOfDay    = 200_000
+	// noteStep is how many are stored at once: others wait for no step long.
+	noteStep = 500
 	// lastWrite bounds the writing when it closes.
 	lastWrite = 2 * time.Second
 )
@@ -129,17 +131,27 @@ func (m *Material) write(ctx context.Context) {
 		row.Count = n
 		rows = append(rows, row)
 	}
-	err := m.o.Reports.Note(ctx, rows, mostOfDay)
-	if err == nil {
-		return
+	for len(rows) > 0 {
+		step := min(len(rows), noteStep)
+		if err := m.o.Reports.Note(ctx, rows[:step], mostOfDay); err != nil {
+			m.again(rows)
+			if ctx.Err() == nil {
+				m.o.Log.Log(event.StoreFailed, event.Err(err))
+			}
+			return
+		}
+		rows = rows[step:]
 	}
-	if ctx.Err() == nil {
-		m.o.Log.Log(event.StoreFailed, event.Err(err))
-	}
+}
+
+// again keeps counts for the next time.
+func (m *Material) again(rows []store.DMARCSeen) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for row, n := range counts {
-		if len(m.counts) < mostGathered {
+	for _, row := range rows {
+		n := row.Count
+		row.Count = 0
+		if _, known := m.counts[row]; known || len(m.counts) < mostGathered {
 			m.counts[row] += n
 		}
 	}
@@ -148,12 +160,13 @@ func (m *Material) write(ctx context.Context) {
 // sweep removes what is older than the settings keep it.
 func (m *Material) sweep(ctx context.Context) {
 	s, now := m.o.Settings(), time.Now()
-	for ctx.Err() == nil {
-		n, err := m.o.Reports.SweepReports(ctx, now.Add(-s.KeepReceived), now.Add(-s.KeepCollected))
-		if err != nil && ctx.Err() == nil {
-			m.o.Log.Log(event.StoreFailed, event.Err(err))
-		}
-		if err != nil || n == 0 {
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		_, more, err = m.o.Reports.SweepReports(ctx, now.Add(-s.KeepReceived), now.Add(-s.KeepCollected), s.MostRows)
+		if err != nil {
+			if ctx.Err() == nil {
+				m.o.Log.Log(event.StoreFailed, event.Err(err))
+			}
 			return
 		}
 	}

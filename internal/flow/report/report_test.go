@@ -31,6 +31,9 @@ type shelf struct {
 	noted []store.DMARCSeen
 	fails int
 	swept [2]time.Time
+	steps int // of the sweep that are still to do
+	rows  int // what it was told to keep
+	notes []int
 }
 
 // now is a copy of what is there.
@@ -69,15 +72,16 @@ func (s *shelf) Note(_ context.Context, seen []store.DMARCSeen, _ int) error {
 	if err := s.fail(); err != nil {
 		return err
 	}
-	s.noted = append(s.noted, seen...)
+	s.noted, s.notes = append(s.noted, seen...), append(s.notes, len(seen))
 	return nil
 }
 
-func (s *shelf) SweepReports(_ context.Context, received, days time.Time) (int, error) {
+func (s *shelf) SweepReports(_ context.Context, received, days time.Time, mostRows int) (int, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.swept = [2]time.Time{received, days}
-	return 0, nil
+	s.swept, s.rows = [2]time.Time{received, days}, mostRows
+	s.steps = max(0, s.steps-1)
+	return 0, s.steps > 0, nil // a step may remove rows alone
 }
 
 func (s *shelf) Hosts(_ context.Context, domain string) (bool, error) {
@@ -174,6 +178,64 @@ func TestLargeReportsAreShortened(t *testing.T) {
 	n := int64(mostRows + 50)
 	if len(row.Rows) != mostRows+1 || sum != n*(n+1)/2 || row.Rows[0].Count != n || row.Rows[mostRows].Source.IsValid() {
 		t.Errorf("%d rows, %d messages, the first of %d, the last %+v", len(row.Rows), sum, row.Rows[0].Count, row.Rows[mostRows])
+	}
+}
+
+// Whoever sends large reports all day pushes out few of the old ones.
+func TestOnlySoManyRowsAreKeptADay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{}
+		in := NewIntake(IntakeOptions{Settings: settings, Domains: s, Reports: s})
+		defer in.Close()
+		send := func(id string, rows int) {
+			in.Offer(letter(t, feedback("ours.test", id, rows)))
+			synctest.Wait()
+		}
+		for i := range 30 {
+			send(fmt.Sprint(i), mostRows)
+		}
+		send("small", 1)
+		kept := func() (reports, rows int) {
+			added, _, _ := s.now()
+			for _, r := range added {
+				rows += len(r.Rows)
+			}
+			return len(added), rows
+		}
+		if reports, rows := kept(); rows != rowsPerDay || reports != rowsPerDay/mostRows {
+			t.Errorf("%d rows of %d reports were kept", rows, reports)
+		}
+		time.Sleep(24 * time.Hour)
+		send("tomorrow", 1)
+		if _, rows := kept(); rows != rowsPerDay+1 {
+			t.Errorf("%d rows with the next day's", rows)
+		}
+	})
+}
+
+func TestMaterialIsWrittenInSteps(t *testing.T) {
+	t.Parallel()
+	s := &shelf{fails: 1}
+	m := &Material{o: MaterialOptions{Settings: settings, Reports: s}, counts: map[store.DMARCSeen]int64{}}
+	for i := range 2*noteStep + 7 {
+		m.counts[store.DMARCSeen{Domain: fmt.Sprint(i)}] = 2
+	}
+	for range 2 { // the first time the store fails
+		m.write(t.Context())
+	}
+	if fmt.Sprint(s.notes) != fmt.Sprint([]int{noteStep, noteStep, 7}) || len(s.noted) != 2*noteStep+7 || s.noted[0].Count != 2 {
+		t.Errorf("%d in steps of %v", len(s.noted), s.notes)
+	}
+}
+
+func TestASweepGoesOnToItsEnd(t *testing.T) {
+	t.Parallel()
+	s := &shelf{steps: 5}
+	m := &Material{o: MaterialOptions{Settings: settings, Reports: s}}
+	m.sweep(t.Context())
+	if s.steps != 0 || s.rows != settings().MostRows || s.rows == 0 {
+		t.Errorf("%d steps are left, at most %d rows", s.steps, s.rows)
 	}
 }
 

@@ -23,6 +23,9 @@ type Settings struct {
 	DMARCAddresses []mail.Address `default:"" name:"dmarc_addresses"`
 	// KeepReceived is how long reports about our domains are kept.
 	KeepReceived time.Duration `default:"9600h" min:"24h" max:"87600h"`
+	// MostRows is how many rows all reports that are kept have together, about 200
+	// octets each. Beyond that the oldest reports go.
+	MostRows int `default:"1000000" min:"10000" max:"100000000"`
 	// Collect counts for each domain that asks for reports what its mail was like.
 	Collect bool `default:"true"`
 	// KeepCollected is how long these counts are kept.

@@ -62,7 +62,9 @@ type Reports interface {
 	// Seen returns the material of a day and domain ("" all), at most limit
 	// (0: all), in the order of domains.
 	Seen(ctx context.Context, day time.Time, domain string, limit int) ([]DMARCSeen, error)
-	// SweepReports removes some of the reports received before a time, and some
-	// of the material of days over before another, and returns how many of both.
-	SweepReports(ctx context.Context, received, days time.Time) (int, error)
+	// SweepReports removes some of the reports received before a time, of the
+	// oldest while all reports have more than mostRows rows (0: no bound), and of
+	// the material of days over before another time. It returns how many reports
+	// and combinations went, and whether there may be more to do.
+	SweepReports(ctx context.Context, received, days time.Time, mostRows int) (removed int, more bool, err error)
 }

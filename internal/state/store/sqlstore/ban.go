@@ -27,45 +27,72 @@ func scanBan(r row) (store.BanRow, error) {
 	return b, err
 }
 
-// Put implements store.Bans.
+// Put implements store.Bans. Changes follow each other (versioned), so what is
+// counted along is exact.
 func (s *bans) Put(ctx context.Context, b store.BanRow, most int) error {
 	if !b.Host.IsValid() {
 		return fmt.Errorf("ban: host: %w", store.ErrInvalid)
 	}
 	host := b.Host.Masked().String()
 	return s.change(ctx, s.s.write, "ban "+host, func(t *txn) error {
-		err := t.put(`INSERT INTO ban (host, kind, reason, first, last, failures, until, author) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (host, kind) DO UPDATE SET reason = excluded.reason, first = excluded.first, last = excluded.last,
-			failures = excluded.failures, until = excluded.until, author = excluded.author`,
-			host, uint8(b.Kind), b.Reason, b.First, b.Last, b.Failures, b.Until, b.Author)
-		if err != nil || most <= 0 {
+		known, err := t.exec(`UPDATE ban SET reason = ?, first = ?, last = ?, failures = ?, until = ?, author = ? WHERE host = ? AND kind = ?`,
+			b.Reason, b.First, b.Last, b.Failures, b.Until, b.Author, host, uint8(b.Kind))
+		if err == nil && known == 0 {
+			err = t.put(`INSERT INTO ban (host, kind, reason, first, last, failures, until, author) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+				host, uint8(b.Kind), b.Reason, b.First, b.Last, b.Failures, b.Until, b.Author)
+		}
+		if err != nil {
 			return err
 		}
-		return keepMost(t, b.Kind, host, int64(most))
+		have, err := tally(t, banTally(b.Kind), 1-known)
+		if err != nil || most <= 0 || have <= int64(most) {
+			return err
+		}
+		return keepMost(t, b.Kind, host, min(have-int64(most), sweepStep))
 	})
 }
 
-// keepMost removes bans of a kind beyond so many, those for ever last.
-func keepMost(t *txn, kind store.BanKind, but string, most int64) error {
-	var have int64
-	_, err := one(t, `SELECT COUNT(*) FROM ban WHERE kind = ?`, []any{uint8(kind)}, func(r row) error { have = r.int(0); return nil })
-	if err != nil || have <= most {
-		return err
-	}
+// banTally is the counter of a kind's bans.
+func banTally(kind store.BanKind) string { return "ban." + kind.String() }
+
+// keepMost removes so many bans of a kind, those for ever last. Where a bound
+// was lowered by much, each new ban removes some.
+func keepMost(t *txn, kind store.BanKind, but string, excess int64) error {
 	n, err := t.exec(`DELETE FROM ban WHERE kind = ? AND host IN
-		(SELECT host FROM ban WHERE kind = ? AND until > 0 AND host <> ? ORDER BY until, host LIMIT ?)`, uint8(kind), uint8(kind), but, have-most)
-	if err != nil || have-n <= most {
-		return err
+		(SELECT host FROM ban WHERE kind = ? AND until > 0 AND host <> ? ORDER BY until, host LIMIT ?)`, uint8(kind), uint8(kind), but, excess)
+	if err == nil && n < excess {
+		var more int64
+		more, err = t.exec(`DELETE FROM ban WHERE kind = ? AND host IN
+			(SELECT host FROM ban WHERE kind = ? AND until = 0 AND host <> ? ORDER BY last, host LIMIT ?)`, uint8(kind), uint8(kind), but, excess-n)
+		n += more
 	}
-	return t.put(`DELETE FROM ban WHERE kind = ? AND host IN
-		(SELECT host FROM ban WHERE kind = ? AND until = 0 AND host <> ? ORDER BY last, host LIMIT ?)`, uint8(kind), uint8(kind), but, have-n-most)
+	if err == nil {
+		_, err = tally(t, banTally(kind), -n)
+	}
+	return err
+}
+
+// unban runs a DELETE, which removes what the kinds say it returns.
+func unban(t *txn, query string, args ...any) (removed int, err error) {
+	var gone [3]int64
+	err = t.query(query, args, func(r row) error {
+		gone[min(int(r.int(0)), len(gone)-1)]++
+		return nil
+	})
+	for kind, n := range gone {
+		removed += int(n)
+		if err == nil && n > 0 {
+			_, err = tally(t, banTally(store.BanKind(kind)), -n)
+		}
+	}
+	return removed, err
 }
 
 // Lift implements store.Bans.
 func (s *bans) Lift(ctx context.Context, host netip.Prefix) error {
 	name := host.Masked().String()
 	return s.change(ctx, s.s.remove, "lift the ban of "+name, func(t *txn) error {
-		n, err := t.exec(`DELETE FROM ban WHERE host = ?`, name)
+		n, err := unban(t, `DELETE FROM ban WHERE host = ? RETURNING kind`, name)
 		if err == nil && n == 0 {
 			err = store.ErrNotFound
 		}
@@ -74,11 +101,19 @@ func (s *bans) Lift(ctx context.Context, host netip.Prefix) error {
 }
 
 // LiftAll implements store.Bans.
-func (s *bans) LiftAll(ctx context.Context, kind *store.BanKind) (int, error) {
-	if kind == nil {
-		return s.delete(ctx, "lift all bans", `DELETE FROM ban`)
+func (s *bans) LiftAll(ctx context.Context, kind *store.BanKind) (removed int, err error) {
+	err = s.change(ctx, s.s.remove, "lift all bans", func(t *txn) error {
+		if kind == nil {
+			removed, err = unban(t, `DELETE FROM ban RETURNING kind`)
+		} else {
+			removed, err = unban(t, `DELETE FROM ban WHERE kind = ? RETURNING kind`, uint8(*kind))
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
 	}
-	return s.delete(ctx, "lift all bans of the kind "+kind.String(), `DELETE FROM ban WHERE kind = ?`, uint8(*kind))
+	return removed, nil
 }
 
 // All implements store.Bans.
@@ -127,6 +162,14 @@ func (s *bans) Sweep(ctx context.Context, before time.Time) (int, error) {
 	if err != nil || !due {
 		return 0, err
 	}
-	return s.delete(ctx, "sweep bans", `DELETE FROM ban WHERE until > 0 AND until < ? AND (host, kind) IN
-		(SELECT host, kind FROM ban WHERE `+ended+` LIMIT ?)`, before, before, sweepStep)
+	removed := 0
+	err = s.change(ctx, s.s.remove, "sweep bans", func(t *txn) error {
+		removed, err = unban(t, `DELETE FROM ban WHERE until > 0 AND until < ? AND (host, kind) IN
+			(SELECT host, kind FROM ban WHERE `+ended+` LIMIT ?) RETURNING kind`, before, before, sweepStep)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return removed, nil
 }

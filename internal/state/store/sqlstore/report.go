@@ -21,8 +21,8 @@ type reports struct{ s *Store }
 const (
 	reportIDs     = "dmarc_report"
 	reportColumns = `id, domain, organization, email, report_id, begin_at, end_at, received, policy`
-	// sweepReports is how many reports go in one step: each may have many rows.
-	sweepReports = 50
+	reportRows    = "dmarc_report_row" // counts the rows of all reports
+	seenCounter   = "dmarc_seen"
 )
 
 func scanReport(r row) store.DMARCReport {
@@ -61,6 +61,9 @@ func (s *reports) AddDMARC(ctx context.Context, d store.DMARCReport) (id int64, 
 			r := &d.Rows[i]
 			err = t.put(`INSERT INTO dmarc_report_row (report, position, source, count, disposition, dkim, spf, header_from, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 				id, i, hostText(r.Source), r.Count, r.Disposition, r.DKIM, r.SPF, r.HeaderFrom, r.Detail)
+		}
+		if err == nil && len(d.Rows) > 0 {
+			_, err = tally(t, reportRows, int64(len(d.Rows)))
 		}
 		return err
 	})
@@ -165,14 +168,14 @@ func merged(seen []store.DMARCSeen) []combination {
 }
 
 // Note implements store.Reports. The counter makes nodes follow each other, so
-// that none of them counts combinations that the other is adding.
+// that none of them adds combinations while another one does.
 func (s *reports) Note(ctx context.Context, seen []store.DMARCSeen, most int) error {
 	all := merged(seen)
 	if len(all) == 0 {
 		return nil
 	}
 	return s.s.write(ctx, func(t *txn) error {
-		if err := raiseCounter(t, "dmarc_seen"); err != nil {
+		if err := raiseCounter(t, seenCounter); err != nil {
 			return err
 		}
 		for rest := all; len(rest) > 0; {
@@ -189,39 +192,35 @@ func (s *reports) Note(ctx context.Context, seen []store.DMARCSeen, most int) er
 	})
 }
 
-// noteDay adds combinations of one day. Where the bound is far they need no
-// answers.
+// noteDay adds combinations of one day, new ones while there is room.
 func noteDay(t *txn, list []combination, most int64) error {
-	room := int64(math.MaxInt64)
-	if most > 0 {
-		_, err := one(t, `SELECT COUNT(*) FROM dmarc_seen WHERE day = ?`, []any{list[0].Day}, func(r row) error { room = most - r.int(0); return nil })
-		if err != nil {
-			return err
+	var have, added int64
+	_, err := one(t, `SELECT combinations FROM dmarc_day WHERE day = ?`, []any{list[0].Day}, func(r row) error { have = r.int(0); return nil })
+	for i := 0; err == nil && i < len(list); i++ {
+		c, fresh := &list[i], false
+		if most > 0 && have+added >= most {
+			err = t.put(`UPDATE dmarc_seen SET count = count + ? WHERE day = ? AND domain = ? AND hash = ?`, c.Count, c.Day, c.Domain, c.hash)
+		} else if fresh, err = note(t, c); fresh {
+			added++
 		}
 	}
-	tight := int64(len(list)) > room
-	for i := range list {
-		c := &list[i]
-		if tight {
-			n, err := t.exec(`UPDATE dmarc_seen SET count = count + ? WHERE day = ? AND domain = ? AND hash = ?`, c.Count, c.Day, c.Domain, c.hash)
-			if err != nil {
-				return err
-			}
-			if n > 0 || room <= 0 {
-				continue
-			}
-			room--
-		}
-		err := t.put(`INSERT INTO dmarc_seen (day, domain, hash, source, header_from, envelope_from, disposition, override, dkim, spf, dkim_domain,
-			dkim_selector, dkim_raw, spf_domain, spf_raw, policy, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (day, domain, hash) DO UPDATE SET count = dmarc_seen.count + excluded.count`,
-			c.Day, c.Domain, c.hash, hostText(c.Source), c.HeaderFrom, c.EnvelopeFrom, c.Disposition, c.Override, c.DKIM, c.SPF, c.DKIMDomain,
-			c.DKIMSelector, c.DKIMRaw, c.SPFDomain, c.SPFRaw, c.Policy, c.Count)
-		if err != nil {
-			return err
-		}
+	if err != nil || added == 0 {
+		return err
 	}
-	return nil
+	return t.put(`INSERT INTO dmarc_day (day, combinations) VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET combinations = dmarc_day.combinations + excluded.combinations`,
+		list[0].Day, added)
+}
+
+// note adds a combination and reports whether it was not there.
+func note(t *txn, c *combination) (fresh bool, err error) {
+	n, err := t.exec(`UPDATE dmarc_seen SET count = count + ? WHERE day = ? AND domain = ? AND hash = ?`, c.Count, c.Day, c.Domain, c.hash)
+	if err != nil || n > 0 {
+		return false, err
+	}
+	return true, t.put(`INSERT INTO dmarc_seen (day, domain, hash, source, header_from, envelope_from, disposition, override, dkim, spf, dkim_domain,
+		dkim_selector, dkim_raw, spf_domain, spf_raw, policy, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		c.Day, c.Domain, c.hash, hostText(c.Source), c.HeaderFrom, c.EnvelopeFrom, c.Disposition, c.Override, c.DKIM, c.SPF, c.DKIMDomain,
+		c.DKIMSelector, c.DKIMRaw, c.SPFDomain, c.SPFRaw, c.Policy, c.Count)
 }
 
 // Seen implements store.Reports.
@@ -243,45 +242,4 @@ func (s *reports) Seen(ctx context.Context, day time.Time, domain string, limit 
 		return t.query(`SELECT `+seenColumns+` FROM dmarc_seen WHERE day = ? AND domain = ? ORDER BY hash LIMIT ?`, []any{day, domain, limit}, add)
 	})
 	return out, err
-}
-
-// SweepReports implements store.Reports.
-func (s *reports) SweepReports(ctx context.Context, received, days time.Time) (removed int, err error) {
-	err = s.s.remove(ctx, func(t *txn) error {
-		var old []int64
-		err := t.query(`DELETE FROM dmarc_report WHERE id IN (SELECT id FROM dmarc_report WHERE received < ? ORDER BY received LIMIT ?) RETURNING id`,
-			[]any{received, sweepReports}, func(r row) error {
-				old = append(old, r.int(0))
-				return nil
-			})
-		if err != nil {
-			return err
-		}
-		for _, id := range old {
-			if err := t.put(`DELETE FROM dmarc_report_row WHERE report = ?`, id); err != nil {
-				return err
-			}
-		}
-		n, err := sweepSeen(t, days.Add(-24*time.Hour))
-		removed = len(old) + int(n)
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	return removed, nil
-}
-
-// sweepSeen removes some combinations of the days up to one. They lie in the
-// order of the key, so the first ones end at the last that is read.
-func sweepSeen(t *txn, day time.Time) (int64, error) {
-	var last []any
-	err := t.query(`SELECT day, domain, hash FROM dmarc_seen WHERE day <= ? ORDER BY day, domain, hash LIMIT ?`, []any{day, sweepStep}, func(r row) error {
-		last = []any{r.int(0), r.text(1), r.text(2)}
-		return nil
-	})
-	if err != nil || last == nil {
-		return 0, err
-	}
-	return t.exec(`DELETE FROM dmarc_seen WHERE (day, domain, hash) <= (?, ?, ?)`, last...)
 }

@@ -64,6 +64,14 @@ func raiseCounter(t *txn, name string) error {
 	return t.put(`INSERT INTO counter (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = counter.value + 1`, name)
 }
 
+// tally adds to a counter and returns what it is then; other transactions that
+// do so wait. It is how lists know their length without counting.
+func tally(t *txn, name string, n int64) (value int64, err error) {
+	_, err = one(t, `INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value`,
+		[]any{name, n}, func(r row) error { value = r.int(0); return nil })
+	return value, err
+}
+
 // containing is a pattern for LIKE … ESCAPE '!' that finds the text, in lower
 // case as far as the engines know it, anywhere.
 func containing(text string) string {

@@ -21,6 +21,8 @@ var banTests = []test{
 	{name: "OldBansAreSwept", run: bansSwept},
 	{name: "EveryChangeRaisesTheVersion", run: bansVersion},
 	{name: "BansMadeTogetherAreAllThere", run: bansTogether},
+	{name: "WhatWasRemovedMakesRoom", run: bansRoom},
+	{name: "ALoweredBoundIsReachedInSteps", run: bansLowered},
 }
 
 // noon is where the times of lists begin.
@@ -320,5 +322,58 @@ func bansTogether(e *env) {
 	}
 	if v, err := b.Version(e.ctx); err != nil || v != 20 {
 		e.t.Errorf("version %d, %v", v, err)
+	}
+}
+
+// A live ban never goes for a new one while there is room: what was lifted,
+// swept or replaced does not count any more.
+func bansRoom(e *env) {
+	b := e.s.Bans()
+	kind := store.BanDay
+	fill := func() {
+		e.t.Helper()
+		for i := range 3 {
+			for range 2 { // the second replaces the first
+				e.must(b.Put(e.ctx, ban(fmt.Sprintf("192.0.2.%d/32", i), kind, time.Hour), 3))
+			}
+		}
+		if n := len(e.bans(noon)); n != 4 {
+			e.t.Errorf("%d bans, want all 4", n)
+		}
+	}
+	e.must(b.Put(e.ctx, ban("192.0.2.1/32", store.BanFailures, 10*time.Hour), 1))
+	fill()
+	for _, host := range []string{"192.0.2.0/32", "192.0.2.2/32"} {
+		e.must(b.Lift(e.ctx, prefix(host)))
+	}
+	fill()
+	_, err := b.LiftAll(e.ctx, &kind)
+	e.must(err)
+	fill()
+	if n, err := b.Sweep(e.ctx, noon.Add(2*time.Hour)); err != nil || n != 3 {
+		e.t.Errorf("swept %d, %v", n, err)
+	}
+	fill()
+	_, err = b.LiftAll(e.ctx, nil)
+	e.must(err)
+	e.must(b.Put(e.ctx, ban("192.0.2.1/32", store.BanFailures, 10*time.Hour), 1))
+	fill()
+	e.must(b.Put(e.ctx, ban("192.0.2.9/32", kind, 2*time.Hour), 3))
+	if n := len(e.bans(noon)); n != 4 {
+		e.t.Errorf("%d bans with one more, want 4", n)
+	}
+}
+
+func bansLowered(e *env) {
+	b := e.s.Bans()
+	const all = 1200
+	e.must(together(all, func(i int) error {
+		return b.Put(e.ctx, ban(fmt.Sprintf("10.0.%d.%d/32", i>>8, i&255), store.BanDay, time.Duration(i+1)*time.Minute), 0)
+	}))
+	for _, want := range []int{all + 1 - 1000, 100, 100} {
+		e.must(b.Put(e.ctx, ban(fmt.Sprintf("192.0.2.%d/32", want), store.BanDay, time.Hour*1000), 100))
+		if n := len(e.bans(noon)); n != want {
+			e.t.Errorf("%d bans, want %d", n, want)
+		}
 	}
 }

@@ -23,6 +23,9 @@ var reportTests = []test{
 	{name: "TheBoundHoldsForNotesMadeTogether", run: seenTogether},
 	{name: "OldReportsAndDaysAreSwept", run: reportsSwept},
 	{name: "ADayIsSweptInSteps", run: seenSteps},
+	{name: "ADayThatWasSweptHasRoomAgain", run: seenRoomAgain},
+	{name: "ALongReportIsSweptInSteps", run: reportSteps},
+	{name: "BeyondTheBoundOfRowsTheOldestReportsGo", run: reportRowsBound},
 }
 
 func report(id string) store.DMARCReport {
@@ -265,8 +268,8 @@ func reportsSwept(e *env) {
 	}
 	// Two reports, and the days before yesterday and yesterday.
 	for _, want := range []int{4, 0} {
-		if n, err := r.SweepReports(e.ctx, noon.Add(2*time.Hour), noon.Add(2*time.Hour)); err != nil || n != want {
-			e.t.Errorf("swept %d, %v, want %d", n, err, want)
+		if n, more, err := r.SweepReports(e.ctx, noon.Add(2*time.Hour), noon.Add(2*time.Hour), 0); err != nil || n != want || more {
+			e.t.Errorf("swept %d, %v, %v, want %d", n, more, err, want)
 		}
 	}
 	for i, id := range ids {
@@ -282,10 +285,10 @@ func reportsSwept(e *env) {
 		e.t.Errorf("id %d, %v", again, err)
 	}
 	over := e.material(noon, "")[0].Day.Add(24 * time.Hour)
-	if n, err := r.SweepReports(e.ctx, over, over.Add(-time.Hour)); err != nil || n != 4 {
+	if n, _, err := r.SweepReports(e.ctx, over, over.Add(-time.Hour), 0); err != nil || n != 4 {
 		e.t.Errorf("swept %d, %v; four reports are old, no day is over", n, err)
 	}
-	if n, err := r.SweepReports(e.ctx, noon.Add(-time.Hour), over); err != nil || n != 1 {
+	if n, _, err := r.SweepReports(e.ctx, noon.Add(-time.Hour), over, 0); err != nil || n != 1 {
 		e.t.Errorf("swept %d, %v; the day was over", n, err)
 	}
 }
@@ -304,17 +307,102 @@ func seenSteps(e *env) {
 	}
 	e.must(r.Note(e.ctx, all, 0))
 	removed := 0
-	for {
-		some, err := r.SweepReports(e.ctx, noon, noon.Add(24*time.Hour))
+	for more := true; more; {
+		some, again, err := r.SweepReports(e.ctx, noon, noon.Add(24*time.Hour), 0)
 		e.must(err)
-		if removed += some; some == 0 {
-			break
-		}
+		removed, more = removed+some, again
 		if some > 1000 {
 			e.t.Errorf("a step removed %d", some)
 		}
 	}
 	if left := len(e.material(noon.Add(24*time.Hour), "")); removed != n || left != 7 {
 		e.t.Errorf("removed %d, left %d of the next day", removed, left)
+	}
+}
+
+func seenRoomAgain(e *env) {
+	r := e.s.Reports()
+	two := []store.DMARCSeen{seen(), seen()}
+	two[1].Domain = "other.test"
+	for range 2 {
+		e.must(r.Note(e.ctx, two, 2))
+		if n := len(e.material(noon, "")); n != 2 {
+			e.t.Errorf("%d combinations", n)
+		}
+		n, _, err := r.SweepReports(e.ctx, noon, noon.Add(48*time.Hour), 0)
+		if e.must(err); n != 2 {
+			e.t.Errorf("swept %d", n)
+		}
+	}
+}
+
+// longReport has so many rows.
+func longReport(id string, received time.Time, rows int) store.DMARCReport {
+	r := report(id)
+	r.Received, r.Rows = received, make([]store.DMARCRow, rows)
+	return r
+}
+
+// sweepAll sweeps to the end and returns the reports and combinations removed,
+// and how many steps it took.
+func (e *env) sweepAll(received time.Time, mostRows int) (removed, steps int) {
+	e.t.Helper()
+	for more := true; more; steps++ {
+		n, again, err := e.s.Reports().SweepReports(e.ctx, received, noon.Add(-72*time.Hour), mostRows)
+		e.must(err)
+		removed, more = removed+n, again
+		if steps > 100 {
+			e.t.Fatal("the sweep has no end")
+		}
+	}
+	return removed, steps
+}
+
+func reportSteps(e *env) {
+	r := e.s.Reports()
+	old, err := r.AddDMARC(e.ctx, longReport("old", noon, 2500))
+	e.must(err)
+	young, err := r.AddDMARC(e.ctx, longReport("young", noon.Add(time.Hour), 7))
+	e.must(err)
+	if n, more, err := r.SweepReports(e.ctx, noon.Add(time.Minute), noon.Add(-72*time.Hour), 0); err != nil || n != 1 || !more {
+		e.t.Errorf("the first step removed %d, more %v, %v", n, more, err)
+	}
+	_, err = r.DMARC(e.ctx, old)
+	e.wants(err, store.ErrNotFound, "a report half removed")
+	if list, err := r.ListDMARC(e.ctx, "", 0, 0); err != nil || len(list) != 1 || list[0].ID != young {
+		e.t.Errorf("listed %+v, %v", list, err)
+	}
+	if n, steps := e.sweepAll(noon.Add(time.Minute), 0); n != 0 || steps < 2 {
+		e.t.Errorf("then %d in %d steps", n, steps)
+	}
+	again, err := r.AddDMARC(e.ctx, longReport("old", noon, 3)) // its name is free
+	e.must(err)
+	for id, want := range map[int64]int{young: 7, again: 3} {
+		if got, err := r.DMARC(e.ctx, id); err != nil || len(got.Rows) != want {
+			e.t.Errorf("%d rows, %v, want %d", len(got.Rows), err, want)
+		}
+	}
+}
+
+func reportRowsBound(e *env) {
+	r := e.s.Reports()
+	for i, rows := range []int{300, 10, 20, 30, 600} {
+		_, err := r.AddDMARC(e.ctx, longReport(fmt.Sprint(i), noon.Add(time.Duration(i)*time.Hour), rows))
+		e.must(err)
+	}
+	for _, step := range []struct {
+		most, removed int
+		left          string
+	}{{960, 0, "4 3 2 1 0"}, {959, 1, "4 3 2 1"}, {660, 0, "4 3 2 1"}, {650, 1, "4 3 2"}, {649, 1, "4 3"}, {1, 2, ""}, {1, 0, ""}} {
+		n, _ := e.sweepAll(time.Time{}, step.most)
+		list, err := r.ListDMARC(e.ctx, "", 0, 0)
+		e.must(err)
+		var left []string
+		for _, one := range list {
+			left = append(left, one.ReportID)
+		}
+		if got := strings.Join(left, " "); n != step.removed || got != step.left {
+			e.t.Errorf("at most %d rows: removed %d, left %s; want %d, %s", step.most, n, got, step.removed, step.left)
+		}
 	}
 }

@@ -52,6 +52,13 @@ func (c Canon) AppendField(dst, raw []byte) []byte {
 	dst = append(dst, ':')
 	start := len(dst)
 	for i := 0; i < len(value); i++ {
+		word := i
+		for i < len(value) && value[i] > ' ' {
+			i++
+		}
+		if dst = append(dst, value[word:i]...); i == len(value) {
+			break
+		}
 		switch b := value[i]; {
 		case b == '\r' && i+1 < len(value) && value[i+1] == '\n':
 			i++ // unfolded

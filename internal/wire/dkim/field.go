@@ -2,6 +2,7 @@ package dkim
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -66,29 +67,99 @@ func fieldName(raw []byte) (name, wrong string) {
 			return "", "the header section has a line that is no field"
 		}
 	}
-	return strings.ToLower(string(before)), ""
+	return lowerName(before), ""
+}
+
+// frequent are names that need no copy of their own.
+var frequent = func() map[string]string {
+	names := map[string]string{}
+	for _, n := range []string{"received", "return-path", "received-spf", "authentication-results", "dkim-signature", "arc-seal", "arc-message-signature",
+		"arc-authentication-results", "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references", "mime-version",
+		"content-type", "content-transfer-encoding", "content-language", "user-agent", "x-mailer", "list-id", "list-unsubscribe", "list-unsubscribe-post",
+		"feedback-id", "delivered-to"} {
+		names[n] = n
+	}
+	return names
+}()
+
+// lowerName returns an ASCII name in lower case.
+func lowerName(name []byte) string {
+	var room [40]byte
+	if len(name) > len(room) {
+		return strings.ToLower(string(name))
+	}
+	lower := room[:len(name)]
+	for i, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		lower[i] = c
+	}
+	if n, ok := frequent[string(lower)]; ok {
+		return n
+	}
+	return string(lower)
 }
 
 // bareLineEnd reports a CR without LF or a LF without CR.
 func bareLineEnd(b []byte) bool {
-	return bytes.Count(b, crlf) != bytes.Count(b, []byte("\r")) || bytes.Count(b, crlf) != bytes.Count(b, []byte("\n"))
+	ends := bytes.Count(b, crlf)
+	return ends != bytes.Count(b, crlf[:1]) || ends != bytes.Count(b, crlf[1:])
+}
+
+// index finds fields by name: their places, those of one name together, from the
+// top.
+type index struct {
+	fields []Field
+	places []int
+}
+
+func newIndex(fields []Field) index {
+	places := make([]int, len(fields))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortStableFunc(places, func(a, b int) int { return strings.Compare(fields[a].Name, fields[b].Name) })
+	return index{fields, places}
+}
+
+// of returns the places of a name, which must not be changed.
+func (x index) of(name string) []int {
+	_, all := x.find(name)
+	return all
+}
+
+// find also returns where they begin in the index.
+func (x index) find(name string) (at int, all []int) {
+	at, _ = slices.BinarySearchFunc(x.places, name, func(place int, name string) int { return strings.Compare(x.fields[place].Name, name) })
+	n, _ := slices.BinarySearchFunc(x.places[at:], name, func(place int, name string) int {
+		if x.fields[place].Name == name {
+			return -1 // the first behind them is looked for
+		}
+		return 1
+	})
+	return at, x.places[at : at+n : at+n]
 }
 
 // picker chooses fields for a signature: of each name from the bottom up, none
 // twice (RFC 6376 §5.4.2).
 type picker struct {
 	fields []Field
-	index  map[string][]int
-	used   map[string]int
+	index  index
+	used   []int // of the name that begins there in the index
+}
+
+func newPicker(m *Message) picker {
+	return picker{m.fields, m.index, make([]int, len(m.fields))}
 }
 
 // pick returns the next field of that name; ok is false when there is none left.
 func (p *picker) pick(name string) (raw []byte, ok bool) {
-	all := p.index[name]
-	n := len(all) - 1 - p.used[name]
-	if n < 0 {
+	at, all := p.index.find(name)
+	if len(all) == 0 || p.used[at] == len(all) {
 		return nil, false
 	}
-	p.used[name]++
+	p.used[at]++
+	n := len(all) - p.used[at]
 	return p.fields[all[n]].Raw, true
 }

@@ -96,7 +96,7 @@ func (k *Keys) lookUp(ctx context.Context, name string) (*key, *fault) {
 	}
 	var found []string
 	for _, text := range records {
-		if tags, err := ParseTags(text); len(records) == 1 || err == nil && holdsKey(tags) {
+		if len(records) == 1 || holdsKey(text) {
 			found = append(found, text)
 		}
 	}
@@ -109,9 +109,10 @@ func (k *Keys) lookUp(ctx context.Context, name string) (*key, *fault) {
 	return nil, permanent("there are several keys " + name)
 }
 
-func holdsKey(tags Tags) bool {
+func holdsKey(text string) bool {
+	tags, err := ParseTags(text)
 	_, ok := tags.Get("p")
-	return ok
+	return err == nil && ok
 }
 
 // accept reads a key record and refuses weak keys.

@@ -30,9 +30,9 @@ type Message struct {
 	inBody bool
 	closed bool
 	fields []Field
-	index  map[string][]int
-	wrong  string             // why nothing in it can be trusted
-	signed map[int]*signature // by place in fields
+	index  index
+	wrong  string // why nothing in it can be trusted
+	signed []placed
 	wanted []Canon
 	bodies [canons]*body
 	sums   int
@@ -99,11 +99,7 @@ func (m *Message) headerEnds(end int) {
 	if m.wrong == "" {
 		m.wrong = wrong
 	}
-	m.signed = map[int]*signature{}
-	m.index = make(map[string][]int, len(fields))
-	for i, f := range fields {
-		m.index[f.Name] = append(m.index[f.Name], i)
-	}
+	m.index = newIndex(fields)
 	for _, c := range m.wanted {
 		m.want(c, whole)
 	}
@@ -116,14 +112,30 @@ func (m *Message) headerEnds(end int) {
 
 // plan asks for the hashes of the first signatures of that name.
 func (m *Message) plan(name string, most int) {
-	all := m.index[name]
+	all := m.index.of(name)
 	for _, i := range all[:min(most, len(all))] {
 		s := parseSignature(m.fields[i])
-		m.signed[i] = s
+		m.signed = append(m.signed, placed{i, s})
 		if s.fault == nil {
 			m.want(s.body, s.length)
 		}
 	}
+}
+
+// placed is the signature in a field that was read ahead.
+type placed struct {
+	at int
+	*signature
+}
+
+// signature returns that of the i-th field, nil if it was not read ahead.
+func (m *Message) signature(i int) *signature {
+	for _, p := range m.signed {
+		if p.at == i {
+			return p.signature
+		}
+	}
+	return nil
 }
 
 func (m *Message) want(c Canon, limit int64) {
@@ -162,8 +174,8 @@ func (m *Message) end() {
 func (m *Message) Fields() []Field { return m.fields }
 
 // Find returns the places in Fields of all fields with that name, which is
-// lower case.
-func (m *Message) Find(name string) []int { return m.index[name] }
+// lower case. They must not be changed.
+func (m *Message) Find(name string) []int { return m.index.of(name) }
 
 // Malformed says what is wrong with the header section, "" if nothing is. No
 // signature of such a message is worth anything: others may read it differently.
@@ -189,14 +201,19 @@ func (m *Message) bodyHash(c Canon, limit int64) (sum [sha256.Size]byte, total i
 // (RFC 6376 §3.7).
 func (m *Message) headerHash(c Canon, names []string, signature []byte) [sha256.Size]byte {
 	h := sha256.New()
-	p := picker{fields: m.fields, index: m.index, used: map[string]int{}}
-	var text []byte
+	p := newPicker(m)
+	sheet := sheets.Get().(*sheet)
+	defer sheets.Put(sheet)
+	text := sheet[:0]
 	for _, name := range names {
 		if raw, ok := p.pick(name); ok {
-			text = append(c.AppendField(text[:0], raw), crlf...)
-			h.Write(text)
+			text = append(c.AppendField(text, raw), crlf...)
+			if len(text) >= outSize/2 {
+				h.Write(text)
+				text = sheet[:0]
+			}
 		}
 	}
-	h.Write(c.AppendField(text[:0], signature))
+	h.Write(c.AppendField(text, signature))
 	return [sha256.Size]byte(h.Sum(nil))
 }

@@ -63,7 +63,7 @@ func (s *Signer) Sign(m *Message, now time.Time) ([]byte, error) {
 func (s *Signer) SignAs(m *Message, field string, lead Tags, now time.Time) ([]byte, error) {
 	m.end()
 	sum, _, ok := m.bodyHash(s.Body, whole)
-	if !ok || m.wrong != "" || len(m.index["from"]) != 1 {
+	if !ok || m.wrong != "" || len(m.index.of("from")) != 1 {
 		return nil, ErrUnsignable
 	}
 	claim, err := s.Claim()
@@ -138,12 +138,12 @@ func (s *Signer) names(m *Message) []string {
 	}
 	var names []string
 	for _, name := range sealed {
-		for range len(m.index[strings.ToLower(name)]) + 1 {
+		for range len(m.index.of(strings.ToLower(name))) + 1 {
 			names = append(names, name)
 		}
 	}
 	for _, name := range fields {
-		for range m.index[strings.ToLower(name)] {
+		for range m.index.of(strings.ToLower(name)) {
 			names = append(names, name)
 		}
 	}

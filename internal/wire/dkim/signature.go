@@ -84,17 +84,24 @@ func parseSignature(f Field) *signature {
 		s.fault = &fault{s.result.Status, s.result.Reason}
 		return s
 	}
-	steps := []func(Tags) *fault{s.readCanon, s.readBody, s.readSigned, s.readTimes}
-	if f.Name == "dkim-signature" {
-		steps = append(steps, s.readVersion, s.readIdentity)
+	steps := readings[:]
+	if f.Name != "dkim-signature" {
+		steps = steps[:ofBoth]
 	}
 	for _, step := range steps {
-		if s.fault = step(tags); s.fault != nil {
+		if s.fault = step(s, tags); s.fault != nil {
 			break
 		}
 	}
 	return s
 }
+
+// readings are the steps of reading a signature, ofBoth how many of them both
+// kinds have.
+var readings = [...]func(*signature, Tags) *fault{(*signature).readCanon, (*signature).readBody, (*signature).readSigned, (*signature).readTimes,
+	(*signature).readVersion, (*signature).readIdentity}
+
+const ofBoth = 4
 
 func (s *signature) readVersion(tags Tags) *fault {
 	if v, _ := tags.Get("v"); v != "1" {

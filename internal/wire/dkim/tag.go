@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"strings"
@@ -27,7 +28,7 @@ var (
 // ParseTags reads a tag list. White space around names and values is dropped;
 // inside values it stays. Empty places between semicolons are overlooked.
 func ParseTags(s string) (Tags, error) {
-	var tags Tags
+	tags := make(Tags, 0, min(strings.Count(s, ";")+1, maxTags))
 	for part := range strings.SplitSeq(s, ";") {
 		name, value, ok := strings.Cut(part, "=")
 		name = strings.Trim(name, white)
@@ -168,19 +169,19 @@ func printable(s string) string {
 // with all white space around it, and the CRLF at the end, deleted (RFC 6376
 // §3.7).
 func WithoutSignature(raw []byte) []byte {
-	text := string(raw)
-	colon := strings.IndexByte(text, ':')
-	for start := colon + 1; start < len(text); {
-		end := len(text)
-		if i := strings.IndexByte(text[start:], ';'); i >= 0 {
-			end = start + i
+	start, end := len(raw), len(raw) // of what is left out
+	for at := bytes.IndexByte(raw, ':') + 1; at < len(raw); {
+		next := len(raw)
+		if i := bytes.IndexByte(raw[at:], ';'); i >= 0 {
+			next = at + i
 		}
-		name, _, ok := strings.Cut(text[start:end], "=")
-		if ok && strings.Trim(name, white) == "b" {
-			text = text[:start+len(name)+1] + text[end:]
+		name, _, ok := bytes.Cut(raw[at:next], []byte("="))
+		if ok && string(bytes.Trim(name, white)) == "b" {
+			start, end = at+len(name)+1, next
 			break
 		}
-		start = end + 1
+		at = next + 1
 	}
-	return []byte(strings.TrimSuffix(text, "\r\n"))
+	text := append(make([]byte, 0, len(raw)), raw[:start]...)
+	return bytes.TrimSuffix(append(text, raw[end:]...), crlf)
 }

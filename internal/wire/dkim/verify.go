@@ -15,7 +15,7 @@ import (
 // look-ups: what it cuts short is a temporary error.
 func (m *Message) Verify(ctx context.Context, keys *Keys, now time.Time) []Result {
 	m.end()
-	all := m.index["dkim-signature"]
+	all := m.index.of("dkim-signature")
 	judged := all[:min(MaxSignatures, len(all))]
 	m.fetch(ctx, keys, now, judged)
 	var results []Result
@@ -30,9 +30,12 @@ func (m *Message) Verify(ctx context.Context, keys *Keys, now time.Time) []Resul
 
 // fetch looks up the keys that will be asked for.
 func (m *Message) fetch(ctx context.Context, keys *Keys, now time.Time, places []int) {
+	if len(places) < 2 {
+		return // it is asked for at once
+	}
 	var claims []Claim
 	for _, i := range places {
-		if s := m.signed[i]; s != nil && s.fault == nil && s.acceptable(now) == nil && m.wrong == "" {
+		if s := m.signature(i); s != nil && s.fault == nil && s.acceptable(now) == nil && m.wrong == "" {
 			claims = append(claims, s.Claim)
 		}
 	}
@@ -44,7 +47,7 @@ func (m *Message) fetch(ctx context.Context, keys *Keys, now time.Time, places [
 // Check judges the signature in the i-th field of a message that has ended: one
 // of the first MaxSignatures DKIM-Signature fields, or an ARC-Message-Signature.
 func (m *Message) Check(ctx context.Context, keys *Keys, now time.Time, i int) Result {
-	s := m.signed[i]
+	s := m.signature(i)
 	if s == nil {
 		s = parseSignature(m.fields[i])
 	}
@@ -94,7 +97,7 @@ func (m *Message) unsignedFrom(s *signature) bool {
 			signed++
 		}
 	}
-	return len(m.index["from"]) > signed
+	return len(m.index.of("from")) > signed
 }
 
 // compare sees whether the body is the one that was signed, and all of it.

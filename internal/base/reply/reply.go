@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Enhanced is an enhanced status code such as 5.7.1 (RFC 3463). The zero
@@ -81,36 +82,64 @@ func (r Reply) Temporary() bool { return r.Code >= 400 && r.Code < 500 }
 // Permanent reports a 5xx reply.
 func (r Reply) Permanent() bool { return r.Code >= 500 }
 
-// maxLine is the longest reply line including CRLF (RFC 5321 §4.5.3.1.5).
-const maxLine = 512
+// Bounds of what is written.
+const (
+	// maxLine is the longest reply line including CRLF (RFC 5321 §4.5.3.1.5).
+	maxLine = 512
+	// maxParts is how many reply lines one line of text may take.
+	maxParts = 8
+	// challenge is the code of lines that may be longer, and must stay whole
+	// (RFC 4954 §4).
+	challenge = 334
+)
 
 // Append writes the reply in wire form, every line with code, enhanced code
 // and CRLF. Control characters in the text become '?', so that no client
-// input can end a line early; a line over 512 octets is cut.
+// input can end a line early. Text that does not fit into a line goes on in
+// the next, from a space or at least from a whole character; after eight lines
+// the rest is left out.
 func (r Reply) Append(b []byte) []byte {
 	lines := r.Text
 	if len(lines) == 0 {
 		lines = []string{""}
 	}
 	for i, line := range lines {
-		start := len(b)
-		b = strconv.AppendInt(b, int64(r.Code), 10)
-		if i < len(lines)-1 {
-			b = append(b, '-')
-		} else {
+		for part, more := 1, true; more; part++ {
+			start := len(b)
+			b = strconv.AppendInt(b, int64(r.Code), 10)
 			b = append(b, ' ')
+			if !r.Enhanced.IsZero() {
+				b = r.Enhanced.append(b)
+				b = append(b, ' ')
+			}
+			text := line
+			if room := start + maxLine - len("\r\n") - len(b); len(line) > room && r.Code != challenge {
+				text, line = split(line, room)
+				more = line != "" && part < maxParts
+			} else {
+				more = false
+			}
+			if more || i < len(lines)-1 {
+				b[start+3] = '-'
+			}
+			b = appendClean(b, text)
+			b = append(b, '\r', '\n')
 		}
-		if !r.Enhanced.IsZero() {
-			b = r.Enhanced.append(b)
-			b = append(b, ' ')
-		}
-		b = appendClean(b, line)
-		if len(b)-start > maxLine-2 {
-			b = b[:start+maxLine-2]
-		}
-		b = append(b, '\r', '\n')
 	}
 	return b
+}
+
+// split parts a text that is longer than room octets: behind the last space, if
+// that leaves no short line, or before the character that does not fit.
+func split(s string, room int) (head, rest string) {
+	if i := strings.LastIndexByte(s[:room+1], ' '); i > room/2 {
+		return s[:i], strings.TrimLeft(s[i:], " ")
+	}
+	at := room
+	for at > room-utf8.UTFMax && !utf8.RuneStart(s[at]) {
+		at--
+	}
+	return s[:at], s[at:]
 }
 
 // String returns the reply in one line, for logs and traces.

@@ -86,9 +86,9 @@ func ParseMail(arg string, offered Param) (Mail, error) {
 		return Mail{}, err
 	}
 	if !ascii {
-		path, _, err := cutPath(arg, "FROM:")
+		path, _, err := cutPath(arg, "FROM:", badSender)
 		if err == nil {
-			err = checkOctets(path, m.SMTPUTF8)
+			err = checkOctets(path, m.SMTPUTF8, badSender)
 		}
 		if err != nil {
 			return Mail{}, err

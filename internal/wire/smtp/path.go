@@ -11,12 +11,18 @@ import (
 // octets; a source route, which is dropped, may stand in front.
 const maxPath = 2 * 256
 
+// The details of RFC 3463 §3.2 for the syntax of an address, by whose it is.
+const (
+	badRecipient = 3
+	badSender    = 7
+)
+
 // ParseReversePath reads "FROM:<…>" and returns the address, null for <>, and
 // what follows the path. An address without a domain is let through with an
 // empty Domain: policy decides (M-SEC-SP-01). The path's octets above 127 are
 // reported, for SMTPUTF8 stands behind them.
 func ParseReversePath(arg string) (addr mail.Address, rest string, ascii bool, err error) {
-	path, rest, err := cutPath(arg, "FROM:")
+	path, rest, err := cutPath(arg, "FROM:", badSender)
 	if err != nil {
 		return mail.Address{}, "", false, err
 	}
@@ -27,7 +33,7 @@ func ParseReversePath(arg string) (addr mail.Address, rest string, ascii bool, e
 	if !utf8.ValidString(path) {
 		return mail.Address{}, rest, false, nil // judged with SMTPUTF8
 	}
-	if path, err = dropRoute(path); err != nil {
+	if path, err = dropRoute(path, badSender); err != nil {
 		return mail.Address{}, "", ascii, err
 	}
 	if addr, err = mail.ParseAddress(path); err == nil {
@@ -36,21 +42,21 @@ func ParseReversePath(arg string) (addr mail.Address, rest string, ascii bool, e
 	if local, lerr := mail.ParseLocal(path); lerr == nil {
 		return mail.Address{Local: local}, rest, ascii, nil
 	}
-	return mail.Address{}, "", ascii, refuse(501, 5, 1, 7, "Bad sender address syntax")
+	return mail.Address{}, "", ascii, badPath(badSender, "Bad sender address syntax")
 }
 
 // ParseForwardPath reads "TO:<…>" and what follows it. The only address
 // without a domain is postmaster (RFC 5321 §4.1.1.3). A source route is
 // dropped as RFC 5321 §3.6.1 wants; what is left decides about relaying.
 func ParseForwardPath(arg string, smtputf8 bool) (mail.Address, string, error) {
-	path, rest, err := cutPath(arg, "TO:")
+	path, rest, err := cutPath(arg, "TO:", badRecipient)
 	if err != nil {
 		return mail.Address{}, "", err
 	}
-	if err := checkOctets(path, smtputf8); err != nil {
+	if err := checkOctets(path, smtputf8, badRecipient); err != nil {
 		return mail.Address{}, "", err
 	}
-	if path, err = dropRoute(path); err != nil {
+	if path, err = dropRoute(path, badRecipient); err != nil {
 		return mail.Address{}, "", err
 	}
 	if strings.EqualFold(path, "postmaster") {
@@ -61,7 +67,7 @@ func ParseForwardPath(arg string, smtputf8 bool) (mail.Address, string, error) {
 	case err == nil:
 		return addr, rest, nil
 	case path == "" || strings.Contains(path, "@"):
-		return mail.Address{}, "", refuse(501, 5, 1, 3, "Bad recipient address syntax")
+		return mail.Address{}, "", badPath(badRecipient, "Bad recipient address syntax")
 	}
 	// No domain at all, as in "|/bin/sh" or "host!user": nobody here has such
 	// an address.
@@ -70,22 +76,25 @@ func ParseForwardPath(arg string, smtputf8 bool) (mail.Address, string, error) {
 
 // checkOctets refuses what SMTPUTF8 would have allowed, and what it does not
 // (RFC 6531 §3.5).
-func checkOctets(path string, smtputf8 bool) error {
+func checkOctets(path string, smtputf8 bool, whose uint16) error {
 	switch {
 	case isASCII(path):
 		return nil
 	case !smtputf8:
 		return refuse(553, 5, 6, 7, "Non-ASCII addresses need SMTPUTF8")
 	case !utf8.ValidString(path):
-		return refuse(501, 5, 5, 2, "Invalid UTF-8")
+		return badPath(whose, "Invalid UTF-8")
 	}
 	return nil
 }
 
+// badPath refuses a path whose address nobody can read.
+func badPath(whose uint16, text string) error { return refuse(501, 5, 1, whose, text) }
+
 // cutPath takes the keyword and the path in angle brackets off; ">" inside a
 // quoted local part does not end the path. Spaces after the colon are
 // tolerated, because many clients send one.
-func cutPath(arg, keyword string) (path, rest string, err error) {
+func cutPath(arg, keyword string, whose uint16) (path, rest string, err error) {
 	if len(arg) < len(keyword) || !strings.EqualFold(arg[:len(keyword)], keyword) {
 		return "", "", badArgument("Expected " + keyword + "<address>")
 	}
@@ -103,7 +112,7 @@ func cutPath(arg, keyword string) (path, rest string, err error) {
 		case s[i] == '>' && !quoted:
 			path, rest = s[1:i], s[i+1:]
 			if len(path) > maxPath {
-				return "", "", badArgument("Path too long")
+				return "", "", badPath(whose, "Path too long")
 			}
 			if rest != "" && rest[0] != ' ' {
 				return "", "", badArgument("Unexpected text after the path")
@@ -111,22 +120,22 @@ func cutPath(arg, keyword string) (path, rest string, err error) {
 			return path, strings.TrimLeft(rest, " "), nil
 		}
 	}
-	return "", "", badArgument("The path is not closed")
+	return "", "", badPath(whose, "The path is not closed")
 }
 
 // dropRoute removes a source route "@a,@b:" (RFC 5321 §4.1.2, appendix C).
-func dropRoute(path string) (string, error) {
+func dropRoute(path string, whose uint16) (string, error) {
 	if !strings.HasPrefix(path, "@") {
 		return path, nil
 	}
 	route, rest, ok := strings.Cut(path, ":")
 	if !ok || rest == "" {
-		return "", refuse(501, 5, 1, 3, "Bad source route")
+		return "", badPath(whose, "Bad source route")
 	}
 	for hop := range strings.SplitSeq(route, ",") {
 		name, at := strings.CutPrefix(strings.TrimSpace(hop), "@")
 		if _, err := mail.ParseDomain(name); !at || err != nil {
-			return "", refuse(501, 5, 1, 3, "Bad source route")
+			return "", badPath(whose, "Bad source route")
 		}
 	}
 	return rest, nil

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"time"
 
 	"posthorn/internal/base/reply"
@@ -50,3 +51,7 @@ type Outage struct{ Reply reply.Reply }
 
 // Error implements error.
 func (o *Outage) Error() string { return "destination unreachable: " + o.Reply.String() }
+
+// ErrLoops is the cause of a reply about a destination that is this server
+// itself: mail would come back.
+var ErrLoops = errors.New("the destination is this server itself")

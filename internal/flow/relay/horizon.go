@@ -10,6 +10,7 @@ import (
 
 	"posthorn/internal/base/dns"
 	"posthorn/internal/base/mail"
+	"posthorn/internal/flow/queue"
 )
 
 // Resolver asks name servers, each for itself where they may differ; base/dns
@@ -22,9 +23,6 @@ type Resolver interface {
 	MX(ctx context.Context, domain string) (dns.Answer[dns.MX], error)
 }
 
-// ErrLoops says that DNS names nobody for a domain but this server.
-var ErrLoops = errors.New("DNS names no mail server but this one")
-
 // Horizon finds the main servers of relay domains. Seen from outside, such a
 // domain's mail comes here; seen from inside it goes to the main server. So
 // both name servers are asked, and what they say is taken together (M-REL-03).
@@ -36,7 +34,7 @@ type Horizon struct {
 }
 
 // Exchangers returns the mail servers of a domain that are better than this
-// one, best first. The error is ErrLoops when there is none, or one of dns:
+// one, best first. The error is queue.ErrLoops when there is none, or one of dns:
 // ErrNoName when no server knows the domain, ErrTemporary when what could
 // still name one cannot be looked up now.
 func (h *Horizon) Exchangers(ctx context.Context, domain string) (dns.Answer[dns.MX], error) {
@@ -65,7 +63,7 @@ func (h *Horizon) Exchangers(ctx context.Context, domain string) (dns.Answer[dns
 	case failed != nil:
 		return all, failed
 	}
-	return all, ErrLoops
+	return all, queue.ErrLoops
 }
 
 // union asks every server. One that fails leaves the answers of the others; why

@@ -9,22 +9,29 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"posthorn/internal/base/dns"
 	"posthorn/internal/base/event"
 	"posthorn/internal/base/reply"
 	"posthorn/internal/flow/queue"
+	"posthorn/internal/state/store"
 )
 
 // patience is how long mail waits for a domain that leads back here: somebody
 // may be changing its DNS records.
 const patience = 24 * time.Hour
 
+// remedy ends what a recipient's record says of such a domain.
+const remedy = "its main server must be a fixed next hop of the relay domain, or named by DNS inside"
+
 // Deliverer delivers to the main servers. It implements queue.Deliverer.
 type Deliverer struct {
-	// Next does the talking; its Resolver is Inside.
+	// Next does the talking; its Resolver is Inside. A host that turns out to be
+	// this server only when it is talked to is a queue.ErrLoops.
 	Next    queue.Deliverer
 	Horizon *Horizon
 	Log     *event.Logger
@@ -37,28 +44,81 @@ func (d *Deliverer) Deliver(ctx context.Context, j queue.Job) ([]queue.Result, e
 	}
 	_, err := d.Horizon.Exchangers(ctx, j.To.Domain)
 	switch {
-	case errors.Is(err, ErrLoops):
-		return d.refuse(j, reply.Newf(554, reply.E(5, 4, 6), "mail for %s loops back to myself", j.To.Domain).Because(err))
+	case errors.Is(err, queue.ErrLoops):
+		return d.refuse(j, loops(j, err)), nil
 	case errors.Is(err, dns.ErrNoName):
-		return d.refuse(j, reply.Newf(550, reply.E(5, 4, 4), "no name server knows the domain %s", j.To.Domain).Because(err))
+		return d.refuse(j, reply.Newf(550, reply.E(5, 4, 4), "no name server knows the domain %s", j.To.Domain).Because(err)), nil
 	}
 	// Other trouble is told by the one who talks, who asks the same.
-	return d.Next.Deliver(context.WithValue(ctx, insideKey{}, j.To.Domain), j)
+	results, err := d.Next.Deliver(context.WithValue(ctx, insideKey{}, j.To.Domain), j)
+	return d.patient(j, results), err
 }
 
-// refuse ends the job for good once it is old enough. Until then it is
-// temporary, and an administrator is told.
-func (d *Deliverer) refuse(j queue.Job, final reply.Reply) ([]queue.Result, error) {
+func loops(j queue.Job, why error) reply.Reply {
+	return reply.Newf(554, reply.E(5, 4, 6), "mail for %s loops back to myself", j.To.Domain).Because(why)
+}
+
+// patient puts off the end of recipients whose mail came to ourselves, as it
+// does behind an address translation: no look-up tells that.
+func (d *Deliverer) patient(j queue.Job, results []queue.Result) []queue.Result {
+	looped := map[int64]int{}
+	for i := range results {
+		if errors.Is(results[i].Reply.Cause, queue.ErrLoops) {
+			looped[results[i].Recipient] = i
+		}
+	}
+	if len(looped) == 0 {
+		return results
+	}
+	part, m := j, &j.Claim.Message
+	part.Claim.Message.Recipients = nil
+	for _, r := range m.Recipients {
+		if _, ok := looped[r.ID]; ok {
+			part.Claim.Message.Recipients = append(part.Claim.Message.Recipients, r)
+		}
+	}
+	for _, res := range d.refuse(part, loops(j, queue.ErrLoops)) {
+		i := looped[res.Recipient]
+		res.Host = results[i].Host
+		results[i] = res
+	}
+	return results
+}
+
+// refuse ends recipients for good that have met the same trouble for long
+// enough. Until then it is temporary, and an administrator is told.
+func (d *Deliverer) refuse(j queue.Job, final reply.Reply) []queue.Result {
 	m := &j.Claim.Message
-	fate, answer := queue.Failed, final
-	if old := time.Since(m.Accepted) >= patience; !old {
-		fate = queue.Deferred
-		answer.Code, answer.Enhanced.Class = 451, 4
-		d.Log.Message(m.ID).Log(event.QueueError, slog.String("destination", j.To.Key), event.Err(errors.New(answer.String())))
-	}
 	results := make([]queue.Result, len(m.Recipients))
-	for i, r := range m.Recipients {
-		results[i] = queue.Result{Recipient: r.ID, Fate: fate, Reply: answer}
+	alarm := false
+	for i := range m.Recipients {
+		r := &m.Recipients[i]
+		results[i] = queue.Result{Recipient: r.ID, Fate: queue.Failed, Reply: final}
+		if since, passing := waited(r, final); since < patience {
+			results[i].Fate, results[i].Reply = queue.Deferred, passing
+			alarm = true
+		}
 	}
-	return results, nil
+	if alarm {
+		d.Log.Message(m.ID).Log(event.QueueError, slog.String("destination", j.To.Key), event.Err(errors.New(final.String())), slog.String("remedy", remedy))
+	}
+	return results
+}
+
+// waited is how long a recipient has met a trouble, and the reply that says so.
+// The last attempt's reply is where that is remembered: it outlives a restart,
+// and the time since then is free of jumps of the clock.
+func waited(r *store.QueueRecipient, final reply.Reply) (time.Duration, reply.Reply) {
+	passing := final
+	passing.Code, passing.Enhanced.Class = 451, 4
+	since := time.Duration(0)
+	if rest, again := strings.CutPrefix(r.LastError, passing.String()+", for "); again && !r.LastTry.IsZero() {
+		text, _, _ := strings.Cut(rest, ";")
+		if d, err := time.ParseDuration(text); err == nil {
+			since = d + max(time.Since(r.LastTry), 0)
+		}
+	}
+	words := fmt.Sprintf("%s, for %s; %s", final.Text[0], since.Round(time.Second), remedy)
+	passing.Text = []string{words}
+	return since, passing
 }

@@ -15,6 +15,7 @@ import (
 	"posthorn/internal/base/dns"
 	"posthorn/internal/base/event"
 	"posthorn/internal/base/mail"
+	"posthorn/internal/base/reply"
 	"posthorn/internal/flow/queue"
 	"posthorn/internal/flow/route"
 	"posthorn/internal/state/store"
@@ -69,7 +70,7 @@ func TestTheMainServerIsFoundBehindTheHorizon(t *testing.T) {
 			}
 			text := strings.Join(got, ", ")
 			switch {
-			case errors.Is(err, ErrLoops):
+			case errors.Is(err, queue.ErrLoops):
 				text += "loops"
 			case errors.Is(err, dns.ErrNoName):
 				text += "no name"
@@ -89,6 +90,7 @@ func TestTheMainServerIsFoundBehindTheHorizon(t *testing.T) {
 type talker struct {
 	resolver Inside
 	hosts    []string
+	mirror   bool // the host turns out to be this server
 }
 
 func (n *talker) Deliver(ctx context.Context, j queue.Job) (all []queue.Result, err error) {
@@ -100,42 +102,92 @@ func (n *talker) Deliver(ctx context.Context, j queue.Job) (all []queue.Result, 
 		n.hosts = append(n.hosts, mx.Host)
 	}
 	for _, r := range j.Claim.Message.Recipients {
-		all = append(all, queue.Result{Recipient: r.ID, Fate: queue.Delivered})
+		res := queue.Result{Recipient: r.ID, Fate: queue.Delivered}
+		if n.mirror {
+			res.Fate, res.Host = queue.Failed, "main.test"
+			res.Reply = reply.New(554, reply.E(5, 4, 6), "loops").Because(queue.ErrLoops)
+		}
+		all = append(all, res)
 	}
 	return all, nil
 }
 
-func deliver(t *testing.T, h *Horizon, to route.Destination, accepted time.Time) (queue.Result, *talker, string) {
+// recipient is one whose last attempt, an hour ago, ended with a reply.
+func recipient(last string) store.QueueRecipient {
+	r := store.QueueRecipient{ID: 3, Address: mail.Address{Local: "x", Domain: "far.test"}, LastError: last}
+	if last != "" {
+		r.LastTry = time.Now().Add(-time.Hour)
+	}
+	return r
+}
+
+func deliver(t *testing.T, h *Horizon, to route.Destination, last string) (queue.Result, *talker, string) {
+	t.Helper()
+	n := &talker{resolver: Inside{h.Resolver, h}}
+	r, log := deliverBy(t, n, to, last)
+	return r, n, log
+}
+
+func deliverBy(t *testing.T, n *talker, to route.Destination, last string) (queue.Result, string) {
 	t.Helper()
 	var log bytes.Buffer
-	n := &talker{resolver: Inside{h.Resolver, h}}
-	d := &Deliverer{Next: n, Horizon: h, Log: event.New(slog.NewTextHandler(&log, nil))}
-	m := store.QueueMessage{Accepted: accepted, Recipients: []store.QueueRecipient{{ID: 3, Address: mail.Address{Local: "x", Domain: "far.test"}}}}
+	d := &Deliverer{Next: n, Horizon: n.resolver.Horizon, Log: event.New(slog.NewTextHandler(&log, nil))}
+	m := store.QueueMessage{Accepted: time.Now().Add(-100 * time.Hour), Recipients: []store.QueueRecipient{recipient(last)}}
 	results, err := d.Deliver(t.Context(), queue.Job{Claim: store.Claim{Message: m}, To: to})
 	if err != nil || len(results) != 1 || results[0].Recipient != 3 {
 		t.Fatalf("%+v, %v", results, err)
 	}
-	return results[0], n, log.String()
+	return results[0], log.String()
 }
 
+// The day begins when the mail first finds nobody but us, not when it was
+// accepted: the domain may have been right until now.
 func TestMailThatWouldComeBackWaitsADayWithAnAlarm(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		loop := horizon(t, us+"far.test. IN MX 10 mx.here.test.\n", us+"far.test. IN MX 10 mx.here.test.\n")
 		inside := route.Destination{Key: "far.test (inside)", Domain: "far.test", Inside: true}
-		r, n, log := deliver(t, loop, inside, time.Now().Add(-23*time.Hour))
-		if r.Fate != queue.Deferred || r.Reply.String() != "451 4.4.6 mail for far.test loops back to myself" || len(n.hosts) != 0 {
-			t.Errorf("%+v, asked %v", r, n.hosts)
-		}
-		if !strings.Contains(log, event.QueueError.String()) || !strings.Contains(log, "loops back") {
-			t.Errorf("no alarm: %s", log)
-		}
-		if r, _, _ = deliver(t, loop, inside, time.Now().Add(-24*time.Hour)); r.Fate != queue.Failed || r.Reply.String() != "554 5.4.6 mail for far.test loops back to myself" {
-			t.Errorf("after a day: %+v", r)
+		const waits = "451 4.4.6 mail for far.test loops back to myself, for "
+		for last, want := range map[string]string{
+			"":                                    waits + "0s; " + remedy,
+			"451 4.4.1 main.test does not answer": waits + "0s; " + remedy,
+			waits + "0s; " + remedy:               waits + "1h0m0s; " + remedy,
+			waits + "22h30m0s; " + remedy:         waits + "23h30m0s; " + remedy,
+			waits + "nonsense":                    waits + "0s; " + remedy,
+			waits + "23h0m0s; " + remedy:          "554 5.4.6 mail for far.test loops back to myself",
+		} {
+			r, n, log := deliver(t, loop, inside, last)
+			if (r.Fate == queue.Deferred) != (r.Reply.Code == 451) || r.Reply.String() != want || len(n.hosts) != 0 {
+				t.Errorf("after %q: %+v, asked %v", last, r, n.hosts)
+			}
+			if r.Fate == queue.Deferred && (!strings.Contains(log, event.QueueError.String()) || !strings.Contains(log, "loops back") || !strings.Contains(log, "fixed next hop")) {
+				t.Errorf("no alarm: %s", log)
+			}
 		}
 		nobody := horizon(t, us, us)
-		if r, _, _ = deliver(t, nobody, inside, time.Now()); r.Fate != queue.Deferred || r.Reply.String() != "451 4.4.4 no name server knows the domain far.test" {
+		if r, _, _ := deliver(t, nobody, inside, waits+"23h0m0s; "+remedy); r.Fate != queue.Deferred ||
+			r.Reply.String() != "451 4.4.4 no name server knows the domain far.test, for 0s; "+remedy {
 			t.Errorf("a domain that is gone: %+v", r)
+		}
+	})
+}
+
+// Behind an address translation no look-up shows that a host is this server.
+func TestAHostThatTurnsOutToBeUsIsWaitedForTheSameWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := horizon(t, mains+"far.test. IN MX 5 main.test.\n", us)
+		inside := route.Destination{Key: "far.test (inside)", Domain: "far.test", Inside: true}
+		n := &talker{resolver: Inside{h.Resolver, h}, mirror: true}
+		r, log := deliverBy(t, n, inside, "")
+		if r.Fate != queue.Deferred || r.Host != "main.test" || !strings.Contains(r.Reply.String(), "fixed next hop") || !strings.Contains(log, event.QueueError.String()) {
+			t.Errorf("%+v, %s", r, log)
+		}
+		if r, _ = deliverBy(t, n, inside, "451 4.4.6 mail for far.test loops back to myself, for 23h0m1s; x"); r.Fate != queue.Failed || r.Reply.Enhanced.String() != "5.4.6" {
+			t.Errorf("after a day: %+v", r)
+		}
+		if r, _ = deliverBy(t, n, route.Destination{Key: "far.test", Domain: "far.test"}, ""); r.Fate != queue.Failed {
+			t.Errorf("no relay domain: %+v", r)
 		}
 	})
 }
@@ -146,11 +198,11 @@ func TestOnlyRelayDomainsAreSeenFromInside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := horizon(t, mains+"far.test. IN MX 10 mx.here.test.\nfar.test. IN MX 5 main.test.\n"+us, us+"far.test. IN MX 10 mx.here.test.\n")
 		to := route.Destination{Key: "far.test", Domain: "far.test"}
-		if _, n, _ := deliver(t, h, to, time.Now()); len(n.hosts) != 2 {
+		if _, n, _ := deliver(t, h, to, ""); len(n.hosts) != 2 {
 			t.Errorf("sent to %v", n.hosts)
 		}
 		to.Inside = true
-		if r, n, _ := deliver(t, h, to, time.Now()); r.Fate != queue.Delivered || strings.Join(n.hosts, " ") != "main.test" {
+		if r, n, _ := deliver(t, h, to, ""); r.Fate != queue.Delivered || strings.Join(n.hosts, " ") != "main.test" {
 			t.Errorf("%+v, sent to %v", r, n.hosts)
 		}
 	})

@@ -32,8 +32,10 @@ type attempt struct {
 	broken int
 	// over ends the walk; fresh forbids kept connections, after one was dead.
 	over, fresh bool
-	content     *content
-	form        form
+	// looped says that a host of the destination was this server.
+	looped  bool
+	content *content
+	form    form
 }
 
 func newAttempt(d *Deliverer, j queue.Job) *attempt {

@@ -183,6 +183,10 @@ func (a *attempt) introduce(c *connection, withTLS bool) *problem {
 	if err := c.client.Greet(a.d.o.Hostname()); err != nil {
 		return a.greetProblem(c, err)
 	}
+	if p := a.mirror(c); p != nil {
+		c.quit()
+		return p
+	}
 	if withTLS && !c.key.need.implicit {
 		if p := a.startTLS(c); p != nil {
 			return p

@@ -14,6 +14,7 @@ import (
 	"posthorn/internal/base/dns"
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"
+	"posthorn/internal/flow/queue"
 )
 
 // hop is one address of one host.
@@ -54,6 +55,9 @@ func (a *attempt) hops(ctx context.Context) iter.Seq[hop] {
 				late = append(late, h)
 			} else if !yield(h) {
 				return
+			}
+			if a.looped {
+				break // what is not better than we are is left out
 			}
 		}
 		for _, h := range late {
@@ -143,7 +147,25 @@ func (a *attempt) literalHop(yield func(hop) bool) {
 }
 
 func looping(domain string) *problem {
-	return final(554, reply.E(5, 4, 6), "mail for %s loops back to this server, which does not take it", domain)
+	return final(554, reply.E(5, 4, 6), "mail for %s loops back to this server, which does not take it", domain).because(queue.ErrLoops)
+}
+
+// mirror is the problem with a host that answers EHLO with our own name, nil
+// with all others: behind an address translation this server has an address
+// that it does not know. On other ports than that of SMTP there may be another
+// server of this machine.
+func (a *attempt) mirror(c *connection) *problem {
+	name, _, _ := strings.Cut(c.client.Hello.Text[0], " ")
+	if c.key.addr.Port() != smtpPort || !strings.EqualFold(strings.TrimSuffix(name, "."), a.d.o.Hostname()) {
+		return nil
+	}
+	if a.job.To.Relay != nil {
+		p := passing(reply.E(4, 4, 6), "the relay host %s answers with the name of this server", c.key.hop).because(queue.ErrLoops)
+		p.alarm = true
+		return p
+	}
+	a.looped = true
+	return looping(a.job.To.Domain)
 }
 
 // domainHops walks the hosts of a domain. Equal preferences share the load;

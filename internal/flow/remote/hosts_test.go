@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"posthorn/internal/base/dns"
+	"posthorn/internal/flow/queue"
+	"posthorn/internal/flow/route"
 )
 
 func TestAHostTakesAMessage(t *testing.T) {
@@ -219,5 +222,47 @@ func TestAStopLeavesTheRestUntried(t *testing.T) {
 		if w.d.dead.Len() > 0 {
 			t.Error("the host is blamed for our stop")
 		}
+	})
+}
+
+// Behind an address translation this server has an address that it does not
+// know; the name in the reply to EHLO tells.
+func TestAHostWithOurOwnNameIsThisServer(t *testing.T) {
+	t.Parallel()
+	const mirror = "S: 220 me.test ESMTP\nC: EHLO me.test\nS: 250-ME.test greets\\n250 PIPELINING\n" + bye
+	const ours, theirs, third = "192.0.2.7:25", "192.0.2.1:25", "192.0.2.2:25"
+	behind := func(test func(w *world)) {
+		inWorld(t, func(w *world) {
+			w.mx["far.test"], w.addr["a.test"], w.addr["b.test"], w.addr["c.test"] = "1 a.test,5 b.test,9 c.test", "192.0.2.1", "192.0.2.7", "192.0.2.2"
+			w.hosts[ours], w.hosts[third] = []string{mirror, mirror}, []string{hello + send + bye}
+			test(w)
+		})
+	}
+	behind(func(w *world) { // who is better may take it later, who is worse would send it back
+		w.want(job(text), true, "deferred 451 4.4.1")
+		w.wantDialled("1 7")
+	})
+	behind(func(w *world) { // the better one did not answer before: it is still asked
+		w.hosts[theirs] = []string{"silent"}
+		w.want(job(text), true, "deferred 451 4.4.1")
+		w.hosts[theirs] = []string{hello + send + bye}
+		w.want(job(text), false, "delivered 250 2.0.0")
+		w.wantDialled("1 7 7 1")
+	})
+	behind(func(w *world) {
+		w.mx["far.test"] = "5 b.test,9 c.test"
+		results, err := w.d.Deliver(w.t.Context(), job(text))
+		if err != nil || len(results) != 1 || fate(results[0]) != "failed 554 5.4.6" || !errors.Is(results[0].Reply.Cause, queue.ErrLoops) {
+			t.Errorf("%+v, %v", results, err)
+		}
+		w.wantDialled("7")
+	})
+	behind(func(w *world) { // a relay host is our own affair: its mail waits
+		j := job(text)
+		j.To = route.Destination{Key: "relay", Relay: &route.Relay{Hosts: []string{"b.test"}, Port: 25}}
+		w.want(j, true, "deferred 451 4.4.6")
+		j.To.Relay.Port = 587 // somebody else on this machine
+		w.hosts["192.0.2.7:587"] = []string{"S: 220 me.test\nC: EHLO me.test\nS: 250 me.test\n" + send + bye}
+		w.want(j, false, "delivered 250 2.0.0")
 	})
 }

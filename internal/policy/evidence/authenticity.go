@@ -44,8 +44,10 @@ type Options struct {
 // Authenticity implements policy.Authenticity. It may be used by many
 // goroutines.
 type Authenticity struct {
-	o       Options
-	records dkim.Records
+	o        Options
+	keys     dkim.Records
+	senders  spf.Records
+	policies dmarc.Records
 }
 
 var _ policy.Authenticity = (*Authenticity)(nil)
@@ -74,7 +76,7 @@ func NewAuthenticity(o Options) *Authenticity {
 // sender is null (B1G-SPF-01).
 func (a *Authenticity) SPF(ctx context.Context, f *policy.Facts) policy.SPF {
 	host := a.o.Hostname()
-	c := spf.Checker{Resolver: a.o.Resolver, Timeout: a.o.Timeout, Receiver: host}
+	c := spf.Checker{Resolver: a.o.Resolver, Timeout: a.o.Timeout, Receiver: host, Records: &a.senders}
 	client := spf.Client{IP: f.Client, Helo: f.Helo, Now: f.Time}
 	o := c.CheckMail(ctx, client, f.Sender)
 	s := policy.SPF{Result: string(o.Result), Identity: string(o.Identity), Domain: plain(o.Domain),
@@ -124,7 +126,7 @@ type findings struct {
 func (a *Authenticity) signatures(ctx context.Context, m *dkim.Message, now time.Time, seen *findings) {
 	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
 	defer cancel()
-	keys := a.records.Keys(a.o.Resolver.Net(), a.o.MinRSABits)
+	keys := a.keys.Keys(a.o.Resolver.Net(), a.o.MinRSABits)
 	seen.dkim = m.Verify(ctx, keys, now)
 	seen.arc = arc.Verify(ctx, m, keys, now)
 }

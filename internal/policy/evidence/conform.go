@@ -19,7 +19,7 @@ var errAuthor = errors.New("the From field cannot be read in one way")
 func (a *Authenticity) dmarc(ctx context.Context, f *policy.Facts, seen *findings, r *policy.Authentication) {
 	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
 	defer cancel()
-	c := &dmarc.Checker{Resolver: a.o.Resolver.Net(), TreeWalk: a.o.TreeWalk(), Random: func() int { return sampled(f) }}
+	c := &dmarc.Checker{Resolver: a.o.Resolver.Net(), TreeWalk: a.o.TreeWalk(), Random: func() int { return sampled(f) }, Records: &a.policies}
 	m := dmarc.Message{SPF: identity(seen.spf.Domain, seen.spf.Result == "pass", seen.spf.Result == "temperror")}
 	for _, d := range seen.dkim {
 		status, _ := verdict(d)

@@ -54,6 +54,8 @@ type Checker struct {
 	// Random returns a number from 0 to 99 for pct (RFC 7489 §6.6.4); nil
 	// means that every message counts.
 	Random func() int
+	// Records, if not nil, keeps records as they were read, for all messages.
+	Records *Records
 }
 
 // Identity is a domain that SPF or DKIM judged, in the normal form of
@@ -87,7 +89,7 @@ type Outcome struct {
 	// SPF and DKIM say which identities are aligned and pass.
 	SPF, DKIM bool
 	// Record is the record found and Publisher the domain that publishes it;
-	// nil and "" if there is none.
+	// nil and "" if there is none. The record must not be changed.
 	Record    *Record
 	Publisher string
 	// Policy is what the record wants for the author domain's failures.

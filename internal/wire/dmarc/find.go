@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
+
+	"posthorn/internal/base/limit"
 )
 
 // maxWalk is how many names a tree walk asks.
@@ -19,6 +21,7 @@ type finder struct {
 	ctx   context.Context
 	r     Resolver
 	tree  bool
+	kept  *Records
 	known map[string]found
 }
 
@@ -30,7 +33,7 @@ type found struct {
 }
 
 func newFinder(ctx context.Context, c *Checker) *finder {
-	return &finder{ctx: ctx, r: c.Resolver, tree: c.TreeWalk, known: map[string]found{}}
+	return &finder{ctx: ctx, r: c.Resolver, tree: c.TreeWalk, kept: c.Records, known: map[string]found{}}
 }
 
 // at returns what a domain publishes.
@@ -51,15 +54,37 @@ func (f *finder) ask(domain string) found {
 	if err != nil {
 		return found{err: fmt.Errorf("%w: %s: %w", ErrLookup, domain, err)}
 	}
-	texts = slices.DeleteFunc(slices.Clone(texts), func(s string) bool { return !isRecord(s) })
-	switch len(texts) {
+	record, records := "", 0
+	for _, text := range texts {
+		if isRecord(text) {
+			record = text
+			records++
+		}
+	}
+	switch records {
 	case 0:
 		return found{}
 	case 1:
-		rec, err := ParseRecord(texts[0])
-		return found{rec: rec, err: err}
+		return f.kept.parse(record)
 	}
 	return found{several: true}
+}
+
+// Records keeps records as they were read. It goes by the text: DNS is asked all
+// the same. The zero value is ready; several goroutines may use it. It needs about
+// 4 MiB at most.
+type Records struct{ read limit.Texts[found] }
+
+// parse is ParseRecord, from memory where it can be. r may be nil.
+func (r *Records) parse(text string) found {
+	read := func(text string) found {
+		rec, err := ParseRecord(text)
+		return found{rec: rec, err: err}
+	}
+	if r == nil {
+		return read(text)
+	}
+	return r.read.Read(text, read)
 }
 
 func absent(err error) bool {

@@ -26,6 +26,7 @@ const (
 type evaluation struct {
 	ctx      context.Context
 	dns      Resolver
+	records  *Records
 	ip       netip.Addr // no IPv4 in IPv6
 	helo     string
 	sender   string
@@ -88,7 +89,7 @@ func (e *evaluation) fetch(domain string) (*record, error) {
 	if found == "" {
 		return nil, ErrNoRecord
 	}
-	return parseRecord(domain, found)
+	return e.records.parse(domain, found)
 }
 
 // redirected returns the record that redirect= leads to (RFC 7208 §6.1).

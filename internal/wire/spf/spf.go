@@ -68,6 +68,8 @@ type Checker struct {
 	Timeout time.Duration
 	// Receiver is our host name, the macro %{r} of explanations.
 	Receiver string
+	// Records, if not nil, keeps records as they were read, for all checks.
+	Records *Records
 }
 
 // Client is who connected.
@@ -152,7 +154,7 @@ func (c *Checker) check(ctx context.Context, client Client, o Outcome) Outcome {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	e := &evaluation{ctx: ctx, dns: c.Resolver, ip: ip, helo: client.Helo[:min(len(client.Helo), maxHelo)],
+	e := &evaluation{ctx: ctx, dns: c.Resolver, records: c.Records, ip: ip, helo: client.Helo[:min(len(client.Helo), maxHelo)],
 		sender: o.Sender, receiver: cmp.Or(c.Receiver, "unknown"), now: client.Now}
 	d, err := e.judge(domain)
 	if err != nil {

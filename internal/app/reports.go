@@ -65,7 +65,7 @@ func (r *reporting) wanted(e *accept.Envelope) bool {
 	return false
 }
 
-// quarantine removes what nobody releases.
+// quarantine bounds what is held back, and removes what nobody releases.
 func (h *House) quarantine() *accept.Quarantine {
 	return &accept.Quarantine{Queue: h.Store.Queue(), Settings: h.handles.quarantine.Get, Log: h.Log, Removed: func(m store.QueueEntry) {
 		h.Records.Event(record.Event{ID: m.ID, Kind: record.Removed, Reply: "nobody released it from quarantine"})

@@ -88,16 +88,17 @@ func Serve(ctx context.Context, c boot.Config, o ServeOptions) (err error) {
 
 // doors are the protocol servers of a house and what they share.
 type doors struct {
-	h       *House
-	certs   *cert.Store
-	group   *listen.Group
-	boxes   *mailbox.Registry
-	pop3    *pop3d.Server
-	queues  queues
-	web     web
-	servers map[string]listen.Server
-	purpose map[string]cert.Purpose
-	sockets []*listen.Socket
+	h          *House
+	certs      *cert.Store
+	group      *listen.Group
+	boxes      *mailbox.Registry
+	pop3       *pop3d.Server
+	queues     queues
+	quarantine *accept.Quarantine
+	web        web
+	servers    map[string]listen.Server
+	purpose    map[string]cert.Purpose
+	sockets    []*listen.Socket
 }
 
 func (h *House) newDoors(o ServeOptions) (*doors, error) {
@@ -118,7 +119,8 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 		Proxies: func() []netip.Prefix { return h.Config.Proxies }, Exempt: h.exempt, Tight: memory.Tight})
 	d.boxes = mailbox.NewRegistry(h.Store, mailbox.Options{})
 	tlsFor := func(p cert.Purpose) func() *tls.Config { return func() *tls.Config { return d.certs.TLS(p) } }
-	door := accept.New(h.Store, accept.Options{Filed: h.filed, Lifetime: h.lifetime})
+	d.quarantine = h.quarantine()
+	door := accept.New(h.Store, accept.Options{Quarantine: d.quarantine, Filed: h.filed, Lifetime: h.lifetime})
 	d.queues = h.newQueues(door, idents)
 	smtp := smtpd.New(smtpd.Deps{Settings: h.handles.smtp.Get, Hostname: h.handles.hostname, Policy: h.Pipeline, Directory: h.Directory,
 		Sources: h.sources, Watch: h.watch, Results: h.handles.hostname, Store: h.Store, Door: door,
@@ -194,8 +196,7 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 	workers.Go(d.alive("queue of local mail", func() { d.queues.local.Run(queues) }))
 	workers.Go(d.alive("queue of mail to other servers", func() { d.queues.run(queues) }))
 	workers.Go(func() { d.pop3.Purge(work) })
-	quarantine := d.h.quarantine()
-	workers.Go(d.alive("quarantine", func() { quarantine.Run(work) }))
+	workers.Go(d.alive("quarantine", func() { d.quarantine.Run(work) }))
 	watch := logins{group: d.group, people: d.h.Store.Directory(), log: d.h.Log, version: -1}
 	workers.Go(d.alive("end of sessions whose login ended", func() { watch.run(work) }))
 	err := d.open(o)

@@ -104,6 +104,7 @@ const (
 	ReportRead
 	ReportRefused
 	QuarantineExpired
+	QuarantineFull
 	JunkFailed
 
 	MemoryOver
@@ -225,6 +226,7 @@ var table = [last]Row{
 	ReportRefused: {"report.refused", info, "Mail for the address of DMARC reports holds none that can be kept; it was delivered all the same."},
 
 	QuarantineExpired: {"quarantine.expired", info, "A message was in quarantine for so long that it was removed; nobody is told."},
+	QuarantineFull:    {"quarantine.full", warn, "Mail that belongs in quarantine is refused for the time being, for there is no room: messages and size, and the settings that bound them."},
 	JunkFailed:        {"junk.failed", warn, "The junk filter could not learn or judge; mail is delivered without it."},
 
 	MemoryOver:  {"server.memory_over", warn, "The memory bound was reached; clients are asked to come back later."},

@@ -93,6 +93,8 @@ type Options struct {
 	Lifetime func(sender mail.Address) time.Duration
 	// BounceLifetime is Lifetime for the null reverse-path; nil means 2 days.
 	BounceLifetime func() time.Duration
+	// Quarantine says whether there is room for what belongs there; nil for always.
+	Quarantine *Quarantine
 	// Filed is told what was filed and queued, for traces; nil for nobody.
 	Filed func(e *Envelope, c *Content, a *store.Acceptance, done store.Accepted)
 }
@@ -128,6 +130,13 @@ func (d *Door) Accept(ctx context.Context, e *Envelope, c *Content) error {
 	a, err := d.Plan(e, c)
 	if err != nil {
 		return err
+	}
+	if q := d.o.Quarantine; q != nil && a.Queue != nil && a.Queue.Quarantine != "" {
+		done, err := q.take(ctx, a.Queue.Size)
+		if err != nil {
+			return fmt.Errorf("accept: %s: %w", e.Key, err)
+		}
+		defer done()
 	}
 	wait := firstWait
 	for try := 1; ; try++ {
@@ -167,7 +176,7 @@ func ReplyTo(err error) reply.Reply {
 	switch {
 	case errors.Is(err, store.ErrOverQuota):
 		r = reply.New(452, reply.E(4, 2, 2), "Mailbox full")
-	case errors.Is(err, store.ErrFull):
+	case errors.Is(err, store.ErrFull), errors.Is(err, ErrQuarantineFull):
 		r = reply.New(452, reply.E(4, 3, 1), "Insufficient system storage")
 	}
 	return r.Because(err)

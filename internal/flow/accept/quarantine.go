@@ -3,29 +3,58 @@ package accept
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"posthorn/internal/base/event"
+	"posthorn/internal/base/unit"
 	"posthorn/internal/state/store"
 )
 
-// QuarantineSettings say how long mail may be in quarantine. They are the group
-// quarantine.
+// QuarantineSettings say how much mail may be in quarantine, and how long. They
+// are the group quarantine.
 type QuarantineSettings struct {
 	// Keep is how long a message waits for somebody to release it. Then it is
 	// removed, and nobody is told: its sender was told it was accepted, and may be
 	// forged (ORD-03).
 	Keep time.Duration `default:"720h" min:"1h" max:"8760h"`
+	// Most is how many messages may be there. Nothing goes for want of room:
+	// when quarantine is full, mail that belongs there is refused for the time
+	// being (452), and the event quarantine.full says so.
+	Most int `default:"10000" min:"10" max:"1000000"`
+	// MostSize is how large they may be together, with the same consequence.
+	MostSize unit.Size `default:"2GB" min:"100MB" max:"1TB"`
 }
 
-// Quarantine removes what has been held back for too long.
+// ErrQuarantineFull is that of Accept when mail belongs in quarantine and there
+// is no room.
+var ErrQuarantineFull = errors.New("quarantine is full")
+
+// Quarantine lets only so much in, and removes what has been held back for too
+// long.
 type Quarantine struct {
 	Queue    store.Queue
 	Settings func() *QuarantineSettings
 	// Removed is told of each message that was removed; nil for nobody.
 	Removed func(store.QueueEntry)
 	Log     *event.Logger
+
+	mu       sync.Mutex
+	used     load      // at the time of read, and taken since
+	underWay load      // taken, but perhaps not committed
+	read     time.Time // of the store
+	told     time.Time // that it is full
+}
+
+// load is some messages.
+type load struct{ messages, octets int64 }
+
+func (l load) plus(o load) load { return load{l.messages + o.messages, l.octets + o.octets} }
+
+func (l load) fits(s *QuarantineSettings) bool {
+	return l.messages <= int64(s.Most) && l.octets <= int64(s.MostSize)
 }
 
 const (
@@ -33,7 +62,48 @@ const (
 	// them are read at once.
 	looking   = 10 * time.Minute
 	sweepPage = 100
+	// believed is how long is believed what the store said was there, which
+	// other nodes add to; believedFull the same when it leaves no room.
+	believed     = 5 * time.Second
+	believedFull = time.Second
+	// tellAgain is how often is said that quarantine is full.
+	tellAgain = 10 * time.Minute
 )
+
+// take asks for room for one message. done is to be called when its commit has
+// ended.
+func (q *Quarantine) take(ctx context.Context, octets int64) (done func(), err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s, one := q.Settings(), load{1, octets}
+	if age := time.Since(q.read); age >= believed || age >= believedFull && !q.used.plus(one).fits(s) {
+		messages, octets, err := q.Queue.Quarantine(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("quarantine: %w", err)
+		}
+		q.used, q.read = q.underWay.plus(load{messages, octets}), time.Now()
+	}
+	if !q.used.plus(one).fits(s) {
+		q.full(s)
+		return nil, ErrQuarantineFull
+	}
+	q.used, q.underWay = q.used.plus(one), q.underWay.plus(one)
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.underWay = q.underWay.plus(load{-1, -octets})
+	}, nil
+}
+
+// full tells that there is no room, now and then.
+func (q *Quarantine) full(s *QuarantineSettings) {
+	if time.Since(q.told) < tellAgain {
+		return
+	}
+	q.told = time.Now()
+	q.Log.Log(event.QuarantineFull, slog.Int64("messages", q.used.messages), slog.Int("most", s.Most),
+		slog.Int64("size", q.used.octets), slog.Int64("most_size", int64(s.MostSize)))
+}
 
 // Run looks until ctx ends.
 func (q *Quarantine) Run(ctx context.Context) {

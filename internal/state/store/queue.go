@@ -165,6 +165,8 @@ type Queue interface {
 	Get(ctx context.Context, id ident.ID) (QueueEntry, error)
 	// Count leaves quarantine out.
 	Count(ctx context.Context) (messages, recipients int64, err error)
+	// Quarantine counts what is there.
+	Quarantine(ctx context.Context) (messages, octets int64, err error)
 	// Hold, Release, Retry (due now) and Remove act on the recipients that
 	// match and return how many; ErrNotFound when none does, ErrInvalid for a
 	// filter that matches everything. After and Limit count as in List, but

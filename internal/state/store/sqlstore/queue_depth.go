@@ -17,3 +17,13 @@ func (q *queue) Depth(ctx context.Context) (out []store.QueueDepth, err error) {
 	})
 	return out, err
 }
+
+// Quarantine implements store.Queue.
+func (q *queue) Quarantine(ctx context.Context) (messages, octets int64, err error) {
+	_, err = q.s.get(ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM queue
+		WHERE id IN (SELECT queue_id FROM queue_recipient WHERE state = 2)`, nil, func(r row) error {
+		messages, octets = r.int(0), r.int(1)
+		return nil
+	})
+	return messages, octets, err
+}

@@ -17,6 +17,7 @@ var quarantineTests = []test{
 	{name: "RemoveTakesMessageAndBody", run: quarantineRemoved},
 	{name: "ListPages", run: quarantinePages},
 	{name: "OutlastsARestart", run: quarantineRestart},
+	{name: "IsCountedByItself", run: quarantineCounted},
 }
 
 // quarantine accepts a message for two recipients that is held back.
@@ -186,4 +187,35 @@ func quarantineRestart(e *env) {
 	if list := e.quarantined(); len(list) != 1 || list[0].ID != id || list[0].Quarantine != "x" {
 		e.t.Errorf("%+v", list)
 	}
+}
+
+func quarantineCounted(e *env) {
+	q, now := e.s.Queue(), time.Now()
+	is := func(messages int64) {
+		e.t.Helper()
+		size := int64(0)
+		for _, m := range e.quarantined() {
+			size += m.Size
+		}
+		if n, octets, err := q.Quarantine(e.ctx); err != nil || n != messages || octets != size || (size == 0) != (n == 0) {
+			e.t.Errorf("%d messages of %d octets, %v; want %d of %d", n, octets, err, messages, size)
+		}
+	}
+	is(0)
+	e.enqueue("y", nil, rcpt("c", now))
+	is(0)
+	var ids []ident.ID
+	for range 3 {
+		ids = append(ids, e.quarantine("x", now)) // two recipients each
+	}
+	is(3)
+	f := inQuarantine()
+	f.ID = ids[0]
+	_, err := q.Release(e.ctx, f)
+	e.must(err)
+	is(2)
+	f.ID = ids[1]
+	_, err = q.Remove(e.ctx, f)
+	e.must(err)
+	is(1)
 }

@@ -59,6 +59,9 @@ type Recipient struct {
 	// Copies are addresses elsewhere that get one nobody waits for: no report
 	// is made if it fails (M-GEN-12).
 	Copies []mail.Address
+	// System says that it is one of the names of postmaster, all of which lead to
+	// the same places (ORD-04).
+	System bool
 	// Onward says that the envelope is that of a forwarded message already:
 	// Remote and Copies are sent to as they are. Otherwise, where they are not
 	// the forward-path, that is queued, and flow/local makes the forwarded

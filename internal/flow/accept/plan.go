@@ -2,6 +2,7 @@ package accept
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"posthorn/internal/base/mail"
@@ -95,19 +96,23 @@ func (d *Door) lifetime(e *Envelope) time.Duration {
 type target struct {
 	account store.AccountID
 	address string // as it is sent: what its case means is the next host's affair (RFC 5321 §2.4)
+	// onward names an address of ours, however it is spelled, and the addresses
+	// elsewhere that it leads to; system mail has many names for one address.
+	onward string
 }
 
 // planner makes a row of each target. atOnce then takes one of them back.
 type planner struct {
-	e    *Envelope
-	rows []store.QueueRecipient
-	at   map[target]int // index of rows, once there is a second
+	e     *Envelope
+	rows  []store.QueueRecipient
+	first target         // of the first row
+	at    map[target]int // index of rows, once there is a second
 }
 
 func (p *planner) add(r *Recipient) {
 	notify := r.Notify
 	for _, id := range r.Accounts {
-		p.put(r, r.Address, id, notify)
+		p.put(r, r.Address, target{account: id}, notify)
 		notify = further(notify)
 	}
 	forwarded := false
@@ -116,19 +121,38 @@ func (p *planner) add(r *Recipient) {
 			forwarded = true
 			continue
 		}
-		p.put(r, addr, 0, notify)
+		p.put(r, addr, away(addr), notify)
 		notify = further(notify)
 	}
 	switch {
 	case forwarded: // with the copies, if there are any
-		p.put(r, r.Address, 0, notify)
+		p.put(r, r.Address, r.onward(r.Remote, r.Copies), notify)
 	case !r.Onward && len(r.Copies) > 0:
-		p.put(r, r.Address, 0, store.NotifyNever)
+		p.put(r, r.Address, r.onward(r.Copies), store.NotifyNever)
 	case r.Onward:
 		for _, addr := range r.Copies {
-			p.put(r, addr, 0, store.NotifyNever)
+			p.put(r, addr, away(addr), store.NotifyNever)
 		}
 	}
+}
+
+// away is the target of an address elsewhere.
+func away(a mail.Address) target { return target{address: a.String()} }
+
+// onward is the target of an address of ours that leads to others elsewhere.
+func (r *Recipient) onward(lists ...[]mail.Address) target {
+	var name string
+	if !r.System {
+		name = r.Address.Key()
+	}
+	var all []string
+	for _, list := range lists {
+		for _, a := range list {
+			all = append(all, a.String())
+		}
+	}
+	slices.Sort(all)
+	return target{onward: name + "\n" + strings.Join(slices.Compact(all), "\n")}
 }
 
 // further is NOTIFY for the second and later targets of a recipient: success
@@ -143,8 +167,8 @@ func further(n store.Notify) store.Notify {
 
 // put adds a row, or adds what a recipient wants to be told to the row that
 // leads to the same place.
-func (p *planner) put(r *Recipient, addr mail.Address, local store.AccountID, notify store.Notify) {
-	if i, ok := p.find(addr, local); ok {
+func (p *planner) put(r *Recipient, addr mail.Address, t target, notify store.Notify) {
+	if i, ok := p.find(t); ok {
 		merge(&p.rows[i], r, addr, notify)
 		return
 	}
@@ -152,30 +176,23 @@ func (p *planner) put(r *Recipient, addr mail.Address, local store.AccountID, no
 	if p.e.Release.After(next) {
 		next = p.e.Release
 	}
-	p.rows = append(p.rows, store.QueueRecipient{Address: addr, Original: original(r, addr), Notify: notify, Local: local, NextTry: next})
+	p.rows = append(p.rows, store.QueueRecipient{Address: addr, Original: original(r, addr), Notify: notify, Local: t.account, NextTry: next})
 }
 
 // find returns the row that leads to a target. One that there is not gets the
 // next index.
-func (p *planner) find(addr mail.Address, local store.AccountID) (row int, ok bool) {
+func (p *planner) find(t target) (row int, ok bool) {
 	if len(p.rows) == 0 {
+		p.first = t
 		return 0, false
 	}
 	if p.at == nil {
-		p.at = map[target]int{place(p.rows[0].Address, p.rows[0].Local): 0}
+		p.at = map[target]int{p.first: 0}
 	}
-	t := place(addr, local)
 	if row, ok = p.at[t]; !ok {
 		p.at[t] = len(p.rows)
 	}
 	return row, ok
-}
-
-func place(addr mail.Address, local store.AccountID) target {
-	if local != 0 {
-		return target{account: local}
-	}
-	return target{address: addr.String()}
 }
 
 // merge adds what another recipient wants to be told of the same copy. Whoever

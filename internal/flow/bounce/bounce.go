@@ -101,11 +101,10 @@ func (b *Bouncer) Notice(ctx context.Context, n queue.Notice) (a *store.Acceptan
 	case err != nil:
 		return nil, fmt.Errorf("bounce: %s: %w", n.Message.ID, err)
 	case reason != "":
-		b.log(&n.Message, event.BounceSuppressed, due, slog.String("reason", reason))
+		b.o.Log.Message(n.Message.ID).Log(event.BounceSuppressed, slog.String("to", n.Message.Sender.String()), slog.Int("recipients", len(due)), slog.String("reason", reason))
 		return nil, nil
 	}
-	b.log(&n.Message, event.BounceQueued, due, slog.String("notice", a.Key.String()))
-	return a, nil
+	return a, nil // which is not queued yet: whoever stores it tells
 }
 
 // try returns the notice, or the reason why nobody is told. A notice counts
@@ -126,10 +125,6 @@ func (b *Bouncer) try(ctx context.Context, n *queue.Notice, due []queue.Report) 
 		return nil, "too many notices to this sender within an hour", nil
 	}
 	return a, "", nil
-}
-
-func (b *Bouncer) log(m *store.QueueMessage, e event.Event, due []queue.Report, more slog.Attr) {
-	b.o.Log.Message(m.ID).Log(e, slog.String("to", m.Sender.String()), slog.Int("recipients", len(due)), more)
 }
 
 // make writes the notice and plans it.

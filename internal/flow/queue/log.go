@@ -51,7 +51,7 @@ func (r *Runner) logEndings(j *job, endings []Ending, notice ident.ID) {
 		log.Log(what, attrs...)
 	}
 	if !notice.IsZero() {
-		log.Log(event.BounceQueued, slog.String("notice", notice.String()))
+		log.Log(event.BounceQueued, slog.String("to", j.Claim.Message.Sender.String()), slog.String("notice", notice.String()))
 	}
 }
 

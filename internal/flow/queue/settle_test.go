@@ -239,7 +239,7 @@ func TestOneNoticeTellsOfAllRecipients(t *testing.T) {
 		if len(n.asked) != 1 || len(n.asked[0].Reports) != 3 || len(w.shelf.notices) != 1 {
 			t.Errorf("%d notices about %q", len(w.shelf.notices), n.words())
 		}
-		if !strings.Contains(w.log.String(), "bounce.queued") || !strings.Contains(w.log.String(), "queue.failed") || !strings.Contains(w.log.String(), "550 5.1.1 no such user") {
+		if strings.Count(w.log.String(), "bounce.queued") != 1 || !strings.Contains(w.log.String(), "to=eva@sender.test notice=") || !strings.Contains(w.log.String(), "queue.failed") || !strings.Contains(w.log.String(), "550 5.1.1 no such user") {
 			t.Errorf("log: %s", w.log)
 		}
 	})

@@ -80,7 +80,7 @@ func tooMany(tried int) outcome {
 
 // destination is where the message goes for a forward-path.
 func destination(r *smtp.Rcpt, to *directory.Resolution) accept.Recipient {
-	d := accept.Recipient{Address: r.Recipient, Original: r.Original, Notify: store.Notify(r.Notify), Remote: to.Forwards, Copies: to.Copies}
+	d := accept.Recipient{Address: r.Recipient, Original: r.Original, Notify: store.Notify(r.Notify), Remote: to.Forwards, Copies: to.Copies, System: to.System}
 	if !to.Hosted() {
 		d.Remote = []mail.Address{r.Recipient}
 	}

@@ -1,7 +1,8 @@
 // Package relay hands mail for relay domains on to their main servers
 // (M-REL-02, M-REL-03). It stands before flow/remote, which does the talking: it
 // finds out where the main server is, and when there is none but this one it
-// keeps the mail for a day and tells an administrator, before it gives up.
+// keeps the mail for a day and tells an administrator, before it gives up. Mail
+// for a relay domain that is disabled waits.
 //
 // It does not know which domains are relayed, nor fixed next hops: flow/route does.
 package relay
@@ -39,7 +40,10 @@ type Deliverer struct {
 
 // Deliver implements queue.Deliverer.
 func (d *Deliverer) Deliver(ctx context.Context, j queue.Job) ([]queue.Result, error) {
-	if !j.To.Inside {
+	switch {
+	case j.To.Suspended:
+		return suspended(j), nil
+	case !j.To.Inside:
 		return d.Next.Deliver(ctx, j)
 	}
 	_, err := d.Horizon.Exchangers(ctx, j.To.Domain)
@@ -56,6 +60,16 @@ func (d *Deliverer) Deliver(ctx context.Context, j queue.Job) ([]queue.Result, e
 
 func loops(j queue.Job, why error) reply.Reply {
 	return reply.Newf(554, reply.E(5, 4, 6), "mail for %s loops back to myself", j.To.Domain).Because(why)
+}
+
+// suspended keeps what was accepted before the relay domain was disabled.
+func suspended(j queue.Job) []queue.Result {
+	var results []queue.Result
+	for _, r := range j.Claim.Message.Recipients {
+		results = append(results, queue.Result{Recipient: r.ID, Fate: queue.Deferred,
+			Reply: reply.Newf(450, reply.E(4, 3, 2), "mail for %s waits here while its relay domain is disabled", r.Address.Domain)})
+	}
+	return results
 }
 
 // patient puts off the end of recipients whose mail came to ourselves, as it

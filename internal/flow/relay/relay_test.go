@@ -207,3 +207,13 @@ func TestOnlyRelayDomainsAreSeenFromInside(t *testing.T) {
 		}
 	})
 }
+
+func TestMailForADisabledRelayDomainWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, n, _ := deliver(t, horizon(t, us, us), route.Suspended("main"), "")
+		if r.Fate != queue.Deferred || r.Reply.String() != "450 4.3.2 mail for far.test waits here while its relay domain is disabled" || len(n.hosts) != 0 {
+			t.Errorf("%+v, asked %v", r, n.hosts)
+		}
+	})
+}

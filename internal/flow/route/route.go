@@ -21,6 +21,9 @@ type Destination struct {
 	// Inside says that the domain is a relay domain without a fixed next hop:
 	// mail must reach its main server, not come back here (M-REL-03).
 	Inside bool
+	// Suspended says that the domain is a relay domain that is disabled: its mail
+	// waits, for it was accepted and must not go another way.
+	Suspended bool
 	// Ours says that the address is one of ours. It has no mailbox of its own,
 	// and is taken apart once more: what leaves for elsewhere then does so as a
 	// message of its own, under a reverse-path of ours.
@@ -29,6 +32,12 @@ type Destination struct {
 
 // Ours is the destination of addresses that are taken apart here.
 func Ours() Destination { return Destination{Key: "forwarding", Ours: true} }
+
+// Suspended is the destination of mail for a disabled relay domain, by the name
+// of its rule.
+func Suspended(rule string) Destination {
+	return Destination{Key: "relay domain " + rule + " (disabled)", Rule: rule, Suspended: true}
+}
 
 // Relay is a relay host (M-DEL-02).
 type Relay struct {

@@ -30,8 +30,9 @@ func (k Kind) String() string { return kindNames[min(k, kinds-1)] }
 
 // Rule sends some mail another way than the general mode (M-DEL-03).
 type Rule struct {
-	Name     string // unique among its kind or the others, with its case folded
-	Kind     Kind
+	Name string // unique among its kind or the others, with its case folded
+	Kind Kind
+	// Disabled rules count as not there, but mail for a relay domain waits.
 	Disabled bool
 	// Targets are addresses (bob@far.test), domains (far.test) and the
 	// subdomains of domains, without those themselves (.far.test).

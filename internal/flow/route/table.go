@@ -16,6 +16,7 @@ type Table struct {
 	general *Relay // nil: directly
 	rules   []Rule
 	match   [kinds]matcher
+	waits   matcher // relay domains that are disabled
 }
 
 // NewTable returns the table of valid settings and of rules in their order;
@@ -34,11 +35,14 @@ func NewTable(s *RelaySettings, rules []Rule) (*Table, error) {
 	}
 	for i := range rules {
 		r := &rules[i]
-		if r.Disabled {
+		into := &t.match[r.Kind]
+		if r.Disabled && r.Kind != NextHop {
 			continue
+		} else if r.Disabled {
+			into = &t.waits
 		}
 		for _, target := range r.Targets {
-			if err := t.match[r.Kind].add(target, i); err != nil {
+			if err := into.add(target, i); err != nil {
 				return nil, fmt.Errorf("route: rule %q: %w", r.Name, err)
 			}
 		}
@@ -74,6 +78,9 @@ func (t *Table) Explain(sender, rcpt mail.Address) Explanation {
 	if d.Relay != nil {
 		way = "through the relay host " + d.Relay.name()
 	}
+	if d.Suspended {
+		return Explanation{Destination: d, Why: fmt.Sprintf("Mail for %s waits in the queue, because the %s %q is disabled and matches %s.", rcpt, rule.Kind, rule.Name, target)}
+	}
 	why := "no rule matches and the general mode is " + modeDirect
 	switch {
 	case rule != nil:
@@ -96,6 +103,13 @@ func (t *Table) find(sender, rcpt mail.Address) (d Destination, rule *Rule, targ
 		if i, target, ok := t.match[k].find(about); ok {
 			r := &t.rules[i]
 			return r.destination(rcpt), r, target
+		}
+		if k != NextHop {
+			continue
+		}
+		if i, target, ok := t.waits.find(rcpt); ok {
+			r := &t.rules[i]
+			return Suspended(r.Name), r, target
 		}
 	}
 	return destination(rcpt, t.general, ""), nil, ""

@@ -12,7 +12,7 @@ type relayDomainCmd struct {
 	List       relayDomainListCmd       `cmd:"" help:"List the relay domains."`
 	Show       relayDomainShowCmd       `cmd:"" help:"Show one relay domain."`
 	Set        relayDomainSetCmd        `cmd:"" help:"Change a relay domain or its recipients."`
-	Remove     relayDomainRemoveCmd     `cmd:"" help:"Stop relaying for a domain."`
+	Remove     relayDomainRemoveCmd     `cmd:"" help:"Stop relaying for a domain. What is queued for it goes to the mail servers that DNS names, and is bounced where those are this server; to keep it waiting, disable the domain instead."`
 	Recipients relayDomainRecipientsCmd `cmd:"" help:"List the recipients of a relay domain."`
 }
 
@@ -22,7 +22,7 @@ type relayDomainFields struct {
 	Recipients *string  `enum:"all,listed" help:"Take mail for all names, or for those listed alone." placeholder:"all|listed"`
 	Recipient  []string `help:"Address to add to the list." placeholder:"ADDRESS"`
 	Drop       []string `help:"Address to take off the list." placeholder:"ADDRESS"`
-	Disabled   *bool    `negatable:"" help:"Relay no mail for it for now."`
+	Disabled   *bool    `negatable:"" help:"Take no mail from strangers for it for now. What is queued for it waits, until it is enabled or its time in the queue is over."`
 }
 
 func (f relayDomainFields) change() manage.RelayDomainChange {

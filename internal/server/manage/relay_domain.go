@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"posthorn/internal/base/mail"
+	"posthorn/internal/flow/route"
 	"posthorn/internal/state/store"
 )
 
@@ -41,7 +42,7 @@ type RelayDomainChange struct {
 	Recipients     *string  `json:"recipients,omitempty" enum:"all,listed" doc:"Take mail for all names, or only for those in the list"`
 	AddRecipients  []string `json:"add_recipients,omitempty" doc:"Addresses to add to the list"`
 	DropRecipients []string `json:"drop_recipients,omitempty" doc:"Addresses to take off the list"`
-	Disabled       *bool    `json:"disabled,omitempty" doc:"Relay no mail for the domain"`
+	Disabled       *bool    `json:"disabled,omitempty" doc:"Take no mail from strangers for it for now; what is queued for it, and what users here send to it, waits in the queue until it is enabled or its time is over"`
 }
 
 // The inputs of the relay domain operations.
@@ -67,7 +68,7 @@ func relayDomainOperations() []Operation {
 		declare("relay-domain-add", post, "/relay/domains", administrator, "Take mail for a domain and hand it on to its main server", (*Service).addRelayDomain),
 		declare("relay-domain-show", get, "/relay/domains/{name}", reader, "Show a relay domain", (*Service).relayDomain),
 		declare("relay-domain-set", patch, "/relay/domains/{name}", administrator, "Change a relay domain", (*Service).setRelayDomain),
-		declare("relay-domain-remove", remove, "/relay/domains/{name}", administrator, "Remove a relay domain and its list of recipients", (*Service).removeRelayDomain),
+		declare("relay-domain-remove", remove, "/relay/domains/{name}", administrator, "Remove a relay domain and its list of recipients; what is queued for it goes to the mail servers that DNS names, and is bounced where those are this server", (*Service).removeRelayDomain),
 		declare("relay-domain-recipients", get, "/relay/domains/{name}/recipients", reader, "List the recipients of a relay domain", (*Service).relayRecipients),
 	}
 }
@@ -196,15 +197,35 @@ func (s *Service) setRelayDomain(ctx context.Context, in *RelayDomainSetInput) (
 	if err != nil {
 		return None{}, err
 	}
+	waits := d.Disabled
 	if err := c.apply(&d); err != nil {
 		return None{}, err
 	}
 	if err := s.changeList(ctx, d, c); err != nil { // first the list, then that it counts
 		return None{}, err
 	}
-	return None{}, s.o.Directory.SetRelayDomain(ctx, d)
+	if err := s.o.Directory.SetRelayDomain(ctx, d); err != nil || d.Disabled || !waits {
+		return None{}, err
+	}
+	return None{}, s.resume(ctx, d)
 }
 
 func (s *Service) removeRelayDomain(ctx context.Context, in *RelayDomainInput) (None, error) {
-	return None{}, s.o.Directory.RemoveRelayDomain(ctx, in.Name)
+	d, err := s.o.Directory.RelayDomain(ctx, in.Name)
+	if err != nil {
+		return None{}, err
+	}
+	if err := s.o.Directory.RemoveRelayDomain(ctx, d.Name); err != nil || !d.Disabled {
+		return None{}, err
+	}
+	return None{}, s.resume(ctx, d)
+}
+
+// resume tries at once what has waited because a relay domain was disabled.
+func (s *Service) resume(ctx context.Context, d store.RelayDomain) error {
+	_, err := s.o.Store.Queue().Retry(ctx, store.QueueFilter{Destination: route.Suspended(d.Name).Key})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }

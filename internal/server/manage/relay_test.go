@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"posthorn/internal/base/ident"
 	"posthorn/internal/base/seal"
 	"posthorn/internal/state/store"
 )
@@ -241,4 +243,38 @@ func TestForwardingOfAccountsAndDomains(t *testing.T) {
 			t.Errorf("%s: %v", input, err)
 		}
 	}
+}
+
+func TestWhatWaitedForADisabledRelayDomainIsTriedAtOnce(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for _, c := range []struct{ id, input string }{
+		{"relay-domain-set", `{"name":"MAIN","Body":{"disabled":false}}`},
+		{"relay-domain-remove", `{"name":"main"}`},
+	} {
+		if c.id == "relay-domain-set" {
+			o.must("relay-domain-add", `{"Body":{"name":"Main","domain":".main.test"}}`)
+		}
+		o.must("relay-domain-set", `{"name":"main","Body":{"disabled":true}}`)
+		waits := o.queued(func(m *store.QueueMessage) { m.Recipients[0].Route = "relay domain Main (disabled)" }, "x@a.main.test")
+		other := o.queued(nil, "x@far.test")
+		o.must("relay-domain-set", `{"name":"main","Body":{"hosts":["mx.main.test"]}}`) // still disabled
+		if o.due(waits) {
+			t.Error("tried while the domain is disabled")
+		}
+		o.must(c.id, c.input)
+		if !o.due(waits) || o.due(other) {
+			t.Errorf("%s: due %v, the other %v", c.id, o.due(waits), o.due(other))
+		}
+	}
+}
+
+// due reports a queued message that is tried now.
+func (o *office) due(id ident.ID) bool {
+	o.t.Helper()
+	e, err := o.o.Store.Queue().Get(o.t.Context(), id)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return !e.Due.After(time.Now())
 }

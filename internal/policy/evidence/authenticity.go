@@ -124,7 +124,7 @@ type findings struct {
 
 // signatures looks up keys and verifies signatures and seals.
 func (a *Authenticity) signatures(ctx context.Context, m *dkim.Message, now time.Time, seen *findings) {
-	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
+	ctx, cancel := dns.Within(ctx, a.o.Timeout)
 	defer cancel()
 	keys := a.keys.Keys(a.o.Resolver.Net(), a.o.MinRSABits)
 	seen.dkim = m.Verify(ctx, keys, now)

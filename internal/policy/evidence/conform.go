@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
+	"posthorn/internal/base/dns"
 	"posthorn/internal/policy"
 	"posthorn/internal/wire/dkim"
 	"posthorn/internal/wire/dmarc"
@@ -17,7 +18,7 @@ var errAuthor = errors.New("the From field cannot be read in one way")
 // dmarc applies DMARC to what SPF and DKIM found, and sees which signatures are
 // aligned with the author.
 func (a *Authenticity) dmarc(ctx context.Context, f *policy.Facts, seen *findings, r *policy.Authentication) {
-	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
+	ctx, cancel := dns.Within(ctx, a.o.Timeout)
 	defer cancel()
 	c := &dmarc.Checker{Resolver: a.o.Resolver.Net(), TreeWalk: a.o.TreeWalk(), Random: func() int { return sampled(f) }, Records: &a.policies}
 	m := dmarc.Message{SPF: identity(seen.spf.Domain, seen.spf.Result == "pass", seen.spf.Result == "temperror")}

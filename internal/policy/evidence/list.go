@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"posthorn/internal/base/dns"
 	"posthorn/internal/base/mail"
 	"posthorn/internal/policy"
 )
@@ -44,7 +45,7 @@ func (n *Names) list(ctx context.Context, zone string, client netip.Addr) policy
 	if len(name) > mail.MaxDomain {
 		return failed("the name of the list is too long")
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.o.Deadline)
+	ctx, cancel := dns.Within(ctx, n.o.Deadline)
 	defer cancel()
 	answer, err := n.o.Resolver.A(ctx, name)
 	switch {

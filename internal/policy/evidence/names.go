@@ -56,7 +56,7 @@ func (n *Names) Reverse(ctx context.Context, client netip.Addr) policy.Reverse {
 	if !client.IsValid() {
 		return policy.Reverse{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.o.Patience)
+	ctx, cancel := dns.Within(ctx, n.o.Patience)
 	defer cancel()
 	answer, err := n.o.Resolver.PTR(ctx, client)
 	if err != nil {
@@ -104,7 +104,7 @@ func (n *Names) Domain(ctx context.Context, name string) policy.Existence {
 	case mail.IsLiteral(name):
 		return policy.Existence{Finding: policy.Found}
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.o.Patience)
+	ctx, cancel := dns.Within(ctx, n.o.Patience)
 	defer cancel()
 	answer, err := n.o.Resolver.MX(ctx, name)
 	switch {

@@ -152,7 +152,7 @@ func (c *Checker) check(ctx context.Context, client Client, o Outcome) Outcome {
 	if timeout <= 0 {
 		timeout = DefaultTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := dns.Within(ctx, timeout)
 	defer cancel()
 	e := &evaluation{ctx: ctx, dns: c.Resolver, records: c.Records, ip: ip, helo: client.Helo[:min(len(client.Helo), maxHelo)],
 		sender: o.Sender, receiver: cmp.Or(c.Receiver, "unknown"), now: client.Now}

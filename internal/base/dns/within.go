@@ -18,7 +18,7 @@ type within struct {
 	until  time.Time
 
 	mu     sync.Mutex
-	over   bool
+	over   bool            // stopped before somebody waited
 	real   context.Context // nil until somebody waits
 	cancel context.CancelFunc
 }
@@ -27,11 +27,13 @@ type within struct {
 func (w *within) wait() context.Context {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.real == nil {
+	switch {
+	case w.real != nil:
+	case w.over:
+		w.real, w.cancel = context.WithCancel(w.parent)
+		w.cancel()
+	default:
 		w.real, w.cancel = context.WithDeadline(w.parent, w.until)
-		if w.over {
-			w.cancel()
-		}
 	}
 	return w.real
 }
@@ -39,10 +41,11 @@ func (w *within) wait() context.Context {
 func (w *within) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.over = true
 	if w.cancel != nil {
 		w.cancel()
+		return
 	}
+	w.over = time.Now().Before(w.until) // else the time was up first
 }
 
 func (w *within) waited() (real context.Context, over bool) {

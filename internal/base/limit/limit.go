@@ -1,7 +1,7 @@
 // Package limit holds the bounds everything else lives within: gates for
 // work done at once, bounds of memory, tables that forget, token buckets,
 // counters of connections by client host, and the tables behind limits across
-// sessions: Windows and Distinct (reliability rows 8, 10, 12, 13, 15, 22).
+// sessions: Windows, Sliding and Distinct (reliability rows 8, 10, 12, 13, 15, 22).
 //
 // It stands beside a message's way, not in it: sessions, policy and queue ask
 // it and decide themselves what a client is told. It knows no reply codes, no

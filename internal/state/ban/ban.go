@@ -68,9 +68,9 @@ const (
 	// sweepEvery and keepEnded: ended bans can be looked at for a week.
 	sweepEvery = time.Hour
 	keepEnded  = 7 * 24 * time.Hour
-	// maxHosts is how many hosts' failures are counted at once; an entry takes
-	// about 350 octets.
-	maxHosts = 50_000
+	// maxHosts is how many hosts' failures are counted at once; with the factory's
+	// settings an entry takes some 250 octets.
+	maxHosts = 1 << 16
 	// administratorFor is how long a host is spared after an administrator's
 	// login, and maxAdministrators how many such hosts are known (B1G-BAN-02).
 	administratorFor  = 24 * time.Hour
@@ -100,8 +100,7 @@ type Options struct {
 type Book struct {
 	store store.Bans
 	o     Options
-	began time.Time
-	marks *limit.Table[netip.Prefix, marks]
+	marks *limit.Sliding // failures
 	admin *limit.Table[netip.Prefix, struct{}]
 
 	mu      sync.RWMutex
@@ -116,7 +115,7 @@ type Book struct {
 
 // Open reads the bans in force and keeps them current until Close.
 func Open(ctx context.Context, s store.Bans, o Options) (*Book, error) {
-	b := &Book{store: s, o: o, began: time.Now(), marks: limit.NewTable[netip.Prefix, marks](maxHosts, 24*time.Hour),
+	b := &Book{store: s, o: o, marks: limit.NewSliding(maxHosts),
 		admin: limit.NewTable[netip.Prefix, struct{}](maxAdministrators, administratorFor),
 		table: newTable(nil), pending: map[key]store.BanRow{}, written: make(chan struct{}, 1)}
 	version, err := b.load(ctx)

@@ -159,6 +159,30 @@ func TestFailuresOutsideTheWindowDoNotCount(t *testing.T) {
 	})
 }
 
+// Whoever sends a flood of hosts does not get the others' failures forgotten.
+func TestAFloodOfHostsFreesNobodyNearTheLimit(t *testing.T) {
+	run(t, func(w *world) {
+		const victims = 50
+		victim := func(i int) string { return fmt.Sprintf("192.0.2.%d", i) }
+		for i := range victims {
+			w.fail(victim(i), 14, ban.WrongLogin)
+		}
+		w.fail("198.51.100.1", 8, ban.WrongLogin) // not near, but nearer than the flood
+		time.Sleep(time.Minute)
+		for i := range 50_000 {
+			w.fail(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).String(), 3, ban.UnknownRecipient)
+			w.fail(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(i >> 16), byte(i >> 8), byte(i), 0}).String(), 3, ban.UnknownRecipient)
+		}
+		for i := range victims {
+			w.fail(victim(i), 1, ban.WrongLogin)
+			w.expect("after its 15th failure", victim(i), true)
+		}
+		w.fail("198.51.100.1", 7, ban.WrongLogin)
+		w.expect("after its 15th failure", "198.51.100.1", true)
+		w.expect("one of the flood", "10.0.0.1", false)
+	})
+}
+
 func TestANetworkOfIPv6IsOneHost(t *testing.T) {
 	run(t, func(w *world) {
 		for i := range 15 {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"posthorn/internal/base/event"
-	"posthorn/internal/base/limit"
 	"posthorn/internal/state/store"
 )
 
@@ -31,7 +30,7 @@ func (b *Book) load(ctx context.Context) (int64, error) {
 	b.table = fresh
 	b.mu.Unlock()
 	for _, k := range lifted {
-		b.marks.Delete(limit.Host(k.host.Addr()))
+		b.marks.Forget(k.host.Addr())
 		b.o.Log.Log(event.ClientUnbanned, slog.String("client", k.host.String()), slog.String("kind", k.kind.String()), slog.String("reason", "lifted, or no room was left"))
 	}
 	return version, nil

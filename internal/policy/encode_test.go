@@ -16,6 +16,7 @@ func TestAnswersAreWrittenAsJSONWouldBe(t *testing.T) {
 		type plainSPF SPF
 		type plainAuthentication Authentication
 		type plainGrey grey
+		type plainOpinion Opinion
 		spf := SPF{Result: s, Identity: next, Domain: s, Mechanism: next, Explanation: s, Problem: next, Field: s}
 		one := Signature{Result: s, Domain: next, Selector: s, Reason: next, Aligned: i%2 == 0}
 		all := Authentication{Signatures: []Signature{one, {}, one}[:i%4%3+i%2], Chain: Chain{Result: next, Sealer: s, Trusted: i%2 == 0, Passed: i%3 == 0, Reason: s},
@@ -24,6 +25,8 @@ func TestAnswersAreWrittenAsJSONWouldBe(t *testing.T) {
 			is interface{ MarshalText() ([]byte, error) }
 			as any
 		}{
+			{Opinion{Problem: s}, plainOpinion{Problem: s}}, {Opinion{Known: true}, plainOpinion{Known: true}},
+			{Opinion{Known: true, Probability: 0.25, Reasons: []string{s}}, plainOpinion{Known: true, Probability: 0.25, Reasons: []string{s}}},
 			{spf, plainSPF(spf)}, {all, plainAuthentication(all)}, {Authentication{}, plainAuthentication{}}, {SPF{}, plainSPF{}},
 			{&grey{First: now, At: now.Add(time.Hour), Err: s}, plainGrey{First: now, At: now.Add(time.Hour), Err: s}},
 			{&grey{Confirmed: now.In(time.FixedZone("", 5400))}, plainGrey{Confirmed: now.In(time.FixedZone("", 5400))}},

@@ -58,8 +58,15 @@ func (o Opinion) Percent() string {
 
 // MarshalText implements encoding.TextMarshaler.
 func (o Opinion) MarshalText() ([]byte, error) {
-	type plain Opinion
-	return json.Marshal(plain(o))
+	if o.Probability != 0 || len(o.Reasons) > 0 {
+		type plain Opinion
+		return json.Marshal(plain(o))
+	}
+	text := newObject() // of most accounts nothing is known
+	text.key("known")
+	text.text = strconv.AppendBool(text.text, o.Known)
+	text.some("problem", o.Problem)
+	return text.done()
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.

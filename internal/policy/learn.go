@@ -68,12 +68,7 @@ const maxKnown = 1000
 // lasting reports that an answer holds until the next HELO: it is about the
 // client, its name or a domain, and not about one message.
 func lasting(name string) bool {
-	kind, _, _ := strings.Cut(name, " ")
-	switch kind {
-	case "reverse", "well", "ban", "list":
-		return true
-	}
-	return false
+	return strings.HasPrefix(name, "list ") || name == "reverse name" || name == "well known" || name == "ban"
 }
 
 type answer[T any] struct {

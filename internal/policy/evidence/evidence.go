@@ -24,6 +24,9 @@ const maxText = 400
 // plain makes a stranger's text fit for logs, replies, fields and records:
 // printable ASCII in one line, of bounded length.
 func plain(s string) string {
+	if isPlain(s) {
+		return s
+	}
 	var b strings.Builder
 	space := false
 	for _, r := range s {
@@ -44,4 +47,15 @@ func plain(s string) string {
 		b.WriteByte(byte(r))
 	}
 	return b.String()
+}
+
+// isPlain reports a text that plain leaves as it is: most are.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		inner := s[i] == ' ' && i > 0 && i < len(s)-1 && s[i+1] != ' '
+		if (s[i] < '!' || s[i] > '~') && !inner {
+			return false
+		}
+	}
+	return len(s) < maxText
 }

@@ -206,3 +206,13 @@ func FuzzPlain(f *testing.F) {
 		roundTrip(t, policy.SPF{Result: "fail", Explanation: got}, &policy.SPF{})
 	})
 }
+
+func TestTextOfStrangersBecomesOneLine(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"": "", "a b": "a b", "a  b": "a b", " a": "a", "a ": "a", "a\tb": "a b", "a\r\n b": "a b", "ü~": "?~", "a": "a", " ": "",
+		strings.Repeat("x", maxText-1): strings.Repeat("x", maxText-1)} {
+		if got := plain(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

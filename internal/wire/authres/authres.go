@@ -49,6 +49,7 @@ const (
 	maxValue      = 400 // octets written of one value
 	maxKeyword    = 64
 	maxLine       = 76
+	usual         = 512 // octets of a field with names of usual length
 )
 
 // ErrField is wrapped by what Parse says of fields it cannot read.
@@ -60,7 +61,9 @@ var ErrField = errors.New("authres: bad Authentication-Results field")
 // keyword are left out.
 func (f Field) String() string {
 	w := writer{}
-	w.b.WriteString(Name + ": " + value(f.ID))
+	w.b.Grow(usual)
+	w.b.WriteString(Name + ": ")
+	w.b.WriteString(value(f.ID))
 	written := 0
 	for _, r := range f.Results[:min(len(f.Results), maxResults)] {
 		if isKeyword(r.Method) && isKeyword(r.Value) {
@@ -84,7 +87,7 @@ type writer struct {
 func (w *writer) result(r Result) {
 	w.b.WriteString(";\r\n")
 	w.line = 0
-	w.put("\t", r.Method+"="+r.Value)
+	w.put("\t", r.Method, "=", r.Value)
 	if r.Comment != "" {
 		w.put(" ", comment(r.Comment))
 	}
@@ -93,19 +96,25 @@ func (w *writer) result(r Result) {
 	}
 	for _, p := range r.Properties[:min(len(r.Properties), maxProperties)] {
 		if isKeyword(p.Type) && isKeyword(p.Name) {
-			w.put(" ", p.Type+"."+p.Name+"="+value(p.Value))
+			w.put(" ", p.Type, ".", p.Name, "=", value(p.Value))
 		}
 	}
 }
 
 // put writes a piece after the separator, or on a new line.
-func (w *writer) put(separator, piece string) {
-	if w.line > 0 && w.line+1+len(piece) > maxLine {
+func (w *writer) put(separator string, parts ...string) {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	if w.line > 0 && w.line+1+size > maxLine {
 		separator, w.line = "\r\n\t", 0
 	}
 	w.b.WriteString(separator)
-	w.b.WriteString(piece)
-	w.line += 1 + len(piece)
+	for _, p := range parts {
+		w.b.WriteString(p)
+	}
+	w.line += 1 + size
 }
 
 // value writes what may stand without quotes as it is: a token, or an address
@@ -127,6 +136,7 @@ func comment(s string) string { return "(" + escaped(s, `()\`) + ")" }
 // know no quotes and would take what follows for another result.
 func escaped(s, special string) string {
 	var b strings.Builder
+	b.Grow(min(len(s), maxValue) + 8)
 	for _, r := range s {
 		if b.Len() >= maxValue {
 			break

@@ -26,6 +26,7 @@ const maxFields = 10000
 // split divides a header section into fields. What is wrong with it comes back
 // as text: such a section may be read differently by those who show it.
 func split(head []byte) (fields []Field, wrong string) {
+	fields = make([]Field, 0, 16)
 	for len(head) > 0 {
 		line := head
 		if i := bytes.Index(head, crlf); i >= 0 {

@@ -10,14 +10,23 @@ import (
 // maxValue bounds a value in the field, in octets, far below a line's limit.
 const maxValue = 320
 
+// usual is the size of a field with names of usual length.
+const usual = 384
+
 // Field writes the Received-SPF field of a judgement with its line ends
 // (RFC 7208 §9.1), one key to a line. Nothing in it can begin another field.
 func (o Outcome) Field(receiver string, client Client) string {
 	var b strings.Builder
-	b.WriteString("Received-SPF: " + string(o.Result))
+	b.Grow(usual)
+	b.WriteString("Received-SPF: ")
+	b.WriteString(string(o.Result))
+	last := ""
 	pair := func(key, value string) {
 		if value != "" {
-			b.WriteString("\r\n\t" + key + "=" + value + ";")
+			for _, s := range [...]string{last, "\r\n\t", key, "=", value} {
+				b.WriteString(s)
+			}
+			last = ";"
 		}
 	}
 	pair("receiver", word(receiver))
@@ -31,7 +40,8 @@ func (o Outcome) Field(receiver string, client Client) string {
 	if o.Err != nil && o.Result != None {
 		pair("problem", word(o.Err.Error()))
 	}
-	return strings.TrimSuffix(b.String(), ";") + "\r\n"
+	b.WriteString("\r\n")
+	return b.String()
 }
 
 func address(ip netip.Addr) string {

@@ -12,7 +12,7 @@ type relayDomainCmd struct {
 	List       relayDomainListCmd       `cmd:"" help:"List the relay domains."`
 	Show       relayDomainShowCmd       `cmd:"" help:"Show one relay domain."`
 	Set        relayDomainSetCmd        `cmd:"" help:"Change a relay domain or its recipients."`
-	Remove     relayDomainRemoveCmd     `cmd:"" help:"Stop relaying for a domain. What is queued for it goes to the mail servers that DNS names, and is bounced where those are this server; to keep it waiting, disable the domain instead."`
+	Remove     relayDomainRemoveCmd     `cmd:"" help:"Stop relaying for a domain. What is queued for it goes the way of any other domain, and is bounced where that leads back here; to keep it waiting, disable the domain instead."`
 	Recipients relayDomainRecipientsCmd `cmd:"" help:"List the recipients of a relay domain."`
 }
 

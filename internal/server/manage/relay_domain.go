@@ -68,7 +68,7 @@ func relayDomainOperations() []Operation {
 		declare("relay-domain-add", post, "/relay/domains", administrator, "Take mail for a domain and hand it on to its main server", (*Service).addRelayDomain),
 		declare("relay-domain-show", get, "/relay/domains/{name}", reader, "Show a relay domain", (*Service).relayDomain),
 		declare("relay-domain-set", patch, "/relay/domains/{name}", administrator, "Change a relay domain", (*Service).setRelayDomain),
-		declare("relay-domain-remove", remove, "/relay/domains/{name}", administrator, "Remove a relay domain and its list of recipients; what is queued for it goes to the mail servers that DNS names, and is bounced where those are this server", (*Service).removeRelayDomain),
+		declare("relay-domain-remove", remove, "/relay/domains/{name}", administrator, "Remove a relay domain and its list of recipients; what is queued for it goes the way of any other domain, and is bounced where that leads back here", (*Service).removeRelayDomain),
 		declare("relay-domain-recipients", get, "/relay/domains/{name}/recipients", reader, "List the recipients of a relay domain", (*Service).relayRecipients),
 	}
 }
@@ -185,7 +185,10 @@ func (s *Service) addRelayDomain(ctx context.Context, in *RelayDomainAddInput) (
 	if waiting.Disabled == d.Disabled {
 		return relayDomainView(d), nil
 	}
-	return relayDomainView(d), s.o.Directory.SetRelayDomain(ctx, d)
+	return relayDomainView(d), s.o.Directory.ChangeRelayDomain(ctx, d.Name, func(row *store.RelayDomain) error {
+		row.Disabled = d.Disabled
+		return nil
+	})
 }
 
 func (s *Service) setRelayDomain(ctx context.Context, in *RelayDomainSetInput) (None, error) {
@@ -197,14 +200,20 @@ func (s *Service) setRelayDomain(ctx context.Context, in *RelayDomainSetInput) (
 	if err != nil {
 		return None{}, err
 	}
-	waits := d.Disabled
 	if err := c.apply(&d); err != nil {
 		return None{}, err
 	}
 	if err := s.changeList(ctx, d, c); err != nil { // first the list, then that it counts
 		return None{}, err
 	}
-	if err := s.o.Directory.SetRelayDomain(ctx, d); err != nil || d.Disabled || !waits {
+	enabled := false
+	err = s.o.Directory.ChangeRelayDomain(ctx, d.Name, func(row *store.RelayDomain) error {
+		waits := row.Disabled
+		err := c.apply(row)
+		enabled = waits && !row.Disabled
+		return err
+	})
+	if err != nil || !enabled {
 		return None{}, err
 	}
 	return None{}, s.resume(ctx, d)

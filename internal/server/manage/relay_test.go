@@ -3,8 +3,10 @@ package manage
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -277,4 +279,28 @@ func (o *office) due(id ident.ID) bool {
 		o.t.Fatal(err)
 	}
 	return !e.Due.After(time.Now())
+}
+
+// Two administrators change different things of one relay domain at the same
+// time; each change holds.
+func TestTwoChangesOfARelayDomainBothHold(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.must("relay-domain-add", `{"Body":{"name":"main","domain":"main.test"}}`)
+	for round := range 20 {
+		host, off := fmt.Sprintf("mx%d.test", round), round%2 == 0
+		var together sync.WaitGroup
+		for _, change := range []string{`"hosts":["` + host + `"]`, fmt.Sprintf(`"disabled":%v`, off)} {
+			together.Go(func() {
+				if _, err := o.does("relay-domain-set", `{"name":"main","Body":{`+change+`}}`); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		together.Wait()
+		d, err := o.o.Directory.RelayDomain(t.Context(), "main")
+		if err != nil || d.Next.Hosts[0] != host || d.Disabled != off {
+			t.Fatalf("round %d: %+v, %v", round, d, err)
+		}
+	}
 }

@@ -124,6 +124,11 @@ func (d *Directory) RelayDomain(ctx context.Context, name string) (store.RelayDo
 	if err != nil {
 		return store.RelayDomain{}, err
 	}
+	return named(all, name)
+}
+
+// named finds the relay domain of a rule; store.ErrNotFound.
+func named(all []store.RelayDomain, name string) (store.RelayDomain, error) {
 	if i := slices.IndexFunc(all, func(r store.RelayDomain) bool { return sameName(r.Name, name) }); i >= 0 {
 		return all[i], nil
 	}
@@ -133,30 +138,63 @@ func (d *Directory) RelayDomain(ctx context.Context, name string) (store.RelayDo
 // AddRelayDomain relays mail for a domain; store.ErrExists when there is a rule
 // of the name or for the domain, store.ErrInvalid when the domain is hosted.
 func (d *Directory) AddRelayDomain(ctx context.Context, row store.RelayDomain) error {
-	if err := checkRelayDomain(row); err != nil {
-		return err
-	}
-	all, err := d.store.RelayDomains(ctx)
-	switch {
-	case err != nil:
-		return err
-	case len(all) >= maxRelays:
-		return invalid("there are %d relay domains, and no more can be kept", maxRelays)
-	case slices.ContainsFunc(all, func(r store.RelayDomain) bool { return sameName(r.Name, row.Name) }):
-		return fmt.Errorf("relay domain rule %q: %w", row.Name, store.ErrExists)
-	}
-	return d.changed(d.store.PutRelayDomain(ctx, row))
+	return d.putRelayDomain(ctx, func(all []store.RelayDomain) (store.RelayDomain, error) {
+		switch {
+		case len(all) >= maxRelays:
+			return row, invalid("there are %d relay domains, and no more can be kept", maxRelays)
+		case slices.ContainsFunc(all, func(r store.RelayDomain) bool { return sameName(r.Name, row.Name) }):
+			return row, fmt.Errorf("relay domain rule %q: %w", row.Name, store.ErrExists)
+		}
+		return row, nil
+	})
 }
 
-// SetRelayDomain changes a relay domain; store.ErrNotFound.
-func (d *Directory) SetRelayDomain(ctx context.Context, row store.RelayDomain) error {
-	if err := checkRelayDomain(row); err != nil {
-		return err
+// ChangeRelayDomain lets f change a relay domain, all but its name;
+// store.ErrNotFound. f is asked again when somebody else was faster, so that
+// neither change is lost.
+func (d *Directory) ChangeRelayDomain(ctx context.Context, name string, f func(*store.RelayDomain) error) error {
+	return d.putRelayDomain(ctx, func(all []store.RelayDomain) (store.RelayDomain, error) {
+		row, err := named(all, name)
+		if err == nil {
+			err = f(&row)
+		}
+		return row, err
+	})
+}
+
+// putRelayDomain stores the relay domain that f makes of all there are.
+func (d *Directory) putRelayDomain(ctx context.Context, f func([]store.RelayDomain) (store.RelayDomain, error)) error {
+	return d.repeated(ctx, func(base int64) error {
+		all, err := d.store.RelayDomains(ctx)
+		if err != nil {
+			return err
+		}
+		row, err := f(all)
+		if err == nil {
+			err = checkRelayDomain(row)
+		}
+		if err != nil {
+			return err
+		}
+		return d.store.PutRelayDomain(ctx, base, row)
+	})
+}
+
+// repeated makes a change that reads first, again as long as somebody else
+// changes the directory in between.
+func (d *Directory) repeated(ctx context.Context, change func(base int64) error) error {
+	const tries = 5
+	for i := 1; ; i++ {
+		base, err := d.store.Version(ctx)
+		if err != nil {
+			return err
+		}
+		err = change(base)
+		if i < tries && errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		return d.changed(err)
 	}
-	if _, err := d.RelayDomain(ctx, row.Name); err != nil {
-		return err
-	}
-	return d.changed(d.store.PutRelayDomain(ctx, row))
 }
 
 // RemoveRelayDomain ends relaying; store.ErrNotFound.
@@ -189,12 +227,7 @@ func (d *Directory) ChangeRelayRecipients(ctx context.Context, row store.RelayDo
 
 // ChangeRules lets f make new rules of those there are, and stores them.
 func (d *Directory) ChangeRules(ctx context.Context, f func([]store.RelayRule) ([]store.RelayRule, error)) error {
-	const tries = 5
-	for i := 1; ; i++ {
-		base, err := d.store.Version(ctx)
-		if err != nil {
-			return err
-		}
+	return d.repeated(ctx, func(base int64) error {
 		rules, err := d.store.RelayRules(ctx)
 		if err != nil {
 			return err
@@ -205,12 +238,8 @@ func (d *Directory) ChangeRules(ctx context.Context, f func([]store.RelayRule) (
 		if err := checkRules(rules); err != nil {
 			return err
 		}
-		err = d.store.SetRelayRules(ctx, base, rules)
-		if i < tries && errors.Is(err, store.ErrConflict) {
-			continue
-		}
-		return d.changed(err)
-	}
+		return d.store.SetRelayRules(ctx, base, rules)
+	})
 }
 
 func sameName(a, b string) bool { return mail.FoldLocal(a) == mail.FoldLocal(b) }

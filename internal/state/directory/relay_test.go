@@ -36,8 +36,7 @@ func TestRelayDomainsAndTheirRecipients(t *testing.T) {
 	if a, b := h.where(t, "ann@listed.test"), h.where(t, "eve@listed.test"); a != "unknown" || b != "relay" {
 		t.Errorf("after a change: %s, %s", a, b)
 	}
-	listed.Listed = false
-	h.must(t, h.SetRelayDomain(ctx, listed))
+	h.must(t, h.ChangeRelayDomain(ctx, "LISTED", func(d *store.RelayDomain) error { d.Listed = false; return nil }))
 	if got := h.where(t, "ann@listed.test"); got != "relay" {
 		t.Errorf("accept-all: %s", got)
 	}
@@ -63,8 +62,8 @@ func TestADomainIsHostedOrRelayed(t *testing.T) {
 		"domain":              {h.AddRelayDomain(ctx, store.RelayDomain{Name: "x", Domain: "Y.test"}), store.ErrInvalid, "normal form"},
 		"name":                {h.AddRelayDomain(ctx, store.RelayDomain{Name: "a/b", Domain: "y.test"}), store.ErrInvalid, "rule name"},
 		"no name":             {h.AddRelayDomain(ctx, store.RelayDomain{Domain: "y.test"}), store.ErrInvalid, "rule name"},
-		"set an unknown one":  {h.SetRelayDomain(ctx, store.RelayDomain{Name: "x", Domain: "y.test"}), store.ErrNotFound, "x"},
-		"make it hosted":      {h.SetRelayDomain(ctx, store.RelayDomain{Name: "main", Domain: "ours.test"}), store.ErrInvalid, "hosted"},
+		"set an unknown one":  {h.ChangeRelayDomain(ctx, "x", func(*store.RelayDomain) error { return nil }), store.ErrNotFound, "x"},
+		"make it hosted":      {h.ChangeRelayDomain(ctx, "main", func(d *store.RelayDomain) error { d.Domain = "ours.test"; return nil }), store.ErrInvalid, "hosted"},
 		"remove unknown":      {h.RemoveRelayDomain(ctx, "x"), store.ErrNotFound, "x"},
 		"strange recipient":   {h.ChangeRelayRecipients(ctx, store.RelayDomain{Name: "main", Domain: "relay.test"}, addrs(t, "a@far.test"), nil), store.ErrInvalid, "not in relay.test"},
 		"recipient of no one": {h.ChangeRelayRecipients(ctx, store.RelayDomain{Name: "x", Domain: "relay.test"}, addrs(t, "a@relay.test"), nil), store.ErrNotFound, "x"},
@@ -72,6 +71,35 @@ func TestADomainIsHostedOrRelayed(t *testing.T) {
 		if !errors.Is(c.err, c.kind) || !strings.Contains(c.err.Error(), c.want) {
 			t.Errorf("%s: %v", name, c.err)
 		}
+	}
+}
+
+// Two administrators change one relay domain: what each has changed stays, and
+// one that was removed meanwhile does not come back.
+func TestChangesOfOneRelayDomainAreNotLost(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ctx := t.Context()
+	calls := 0
+	h.must(t, h.ChangeRelayDomain(ctx, "main", func(d *store.RelayDomain) error {
+		if calls++; calls == 1 { // somebody else, in between
+			h.must(t, h.ChangeRelayDomain(ctx, "Main", func(d *store.RelayDomain) error { d.Disabled = true; return nil }))
+		}
+		d.Next = store.RelayHost{Hosts: []string{"mx.relay.test"}, Port: 25}
+		return nil
+	}))
+	d, err := h.RelayDomain(ctx, "main")
+	if h.must(t, err); !d.Disabled || len(d.Next.Hosts) != 1 || calls != 2 {
+		t.Errorf("after %d calls: %+v", calls, d)
+	}
+	err = h.ChangeRelayDomain(ctx, "main", func(d *store.RelayDomain) error {
+		if _, err := h.RelayDomain(ctx, "main"); err == nil {
+			h.must(t, h.RemoveRelayDomain(ctx, "main"))
+		}
+		return nil
+	})
+	if !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a change of one that was removed: %v", err)
 	}
 }
 

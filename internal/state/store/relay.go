@@ -56,10 +56,11 @@ type RelayRule struct {
 type Relays interface {
 	// RelayDomains lists all, sorted by domain.
 	RelayDomains(ctx context.Context) ([]RelayDomain, error)
-	// PutRelayDomain inserts or replaces the one of the name. ErrExists when
-	// another has the domain, ErrInvalid when it is hosted; PutDomain refuses
-	// a relayed one the same way.
-	PutRelayDomain(ctx context.Context, d RelayDomain) error
+	// PutRelayDomain inserts or replaces the one of the name if the directory's
+	// version is base; ErrConflict otherwise. ErrExists when another has the
+	// domain, ErrInvalid when it is hosted; PutDomain refuses a relayed one the
+	// same way.
+	PutRelayDomain(ctx context.Context, base int64, d RelayDomain) error
 	// RemoveRelayDomain removes it with its recipients; ErrNotFound.
 	RemoveRelayDomain(ctx context.Context, name string) error
 	// AddRelayRecipients and DropRelayRecipients change the recipients of a

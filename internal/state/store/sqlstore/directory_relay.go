@@ -44,9 +44,22 @@ func notRelayed(t tx, domain string) error {
 	return err
 }
 
+// changeOf refuses a change that was made from another version of the directory
+// than the one it meets.
+func changeOf(t *txn, base int64) error {
+	now, err := counterValue(t, directoryCounter)
+	if err == nil && now != base+1 { // the change has raised it already
+		err = store.ErrConflict
+	}
+	return err
+}
+
 // PutRelayDomain implements store.Relays.
-func (d *directory) PutRelayDomain(ctx context.Context, dom store.RelayDomain) error {
+func (d *directory) PutRelayDomain(ctx context.Context, base int64, dom store.RelayDomain) error {
 	return d.change(ctx, d.s.write, "put relay domain "+dom.Name, func(t *txn) error {
+		if err := changeOf(t, base); err != nil {
+			return err
+		}
 		hosted, err := one(t, `SELECT 1 FROM domain WHERE name = ?`, []any{dom.Domain}, func(row) error { return nil })
 		if err == nil && hosted {
 			err = fmt.Errorf("%s is hosted here; remove the domain first: %w", dom.Domain, store.ErrInvalid)
@@ -164,10 +177,7 @@ func (d *directory) RelayRules(ctx context.Context) (out []store.RelayRule, err 
 // SetRelayRules implements store.Relays.
 func (d *directory) SetRelayRules(ctx context.Context, base int64, rules []store.RelayRule) error {
 	return d.change(ctx, d.s.write, "set relay rules", func(t *txn) error {
-		now, err := counterValue(t, directoryCounter)
-		if err == nil && now != base+1 { // this change has raised it already
-			err = store.ErrConflict
-		}
+		err := changeOf(t, base)
 		if err == nil {
 			err = t.put(`DELETE FROM relay_rule`)
 		}

@@ -23,6 +23,20 @@ func relayHost(hosts ...string) store.RelayHost {
 	return store.RelayHost{Hosts: hosts, Port: 587, Secure: true, AnyCertificate: true, Fingerprint: "ab"}
 }
 
+// putRelayDomain puts one against the newest version.
+func putRelayDomain(e *env, row store.RelayDomain) error {
+	d := e.s.Directory()
+	for {
+		base, err := d.Version(e.ctx)
+		if err != nil {
+			return err
+		}
+		if err := d.PutRelayDomain(e.ctx, base, row); !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
+}
+
 func relayDomains(e *env) {
 	d := e.s.Directory()
 	at := time.Date(2024, 1, 2, 3, 4, 5, 6000, time.UTC)
@@ -30,17 +44,18 @@ func relayDomains(e *env) {
 		{Name: "Under", Domain: ".b.test", Disabled: true},
 		{Name: "Main Ä", Domain: "a.test", Next: relayHost("mx.a.test", "2001:db8::1"), Listed: true, Created: at},
 	}
-	e.must(d.PutRelayDomain(e.ctx, store.RelayDomain{Name: "main ä", Domain: "old.test", Disabled: true}))
-	e.must(d.PutRelayDomain(e.ctx, want[1])) // the same name: it is replaced
-	e.must(d.PutRelayDomain(e.ctx, want[0]))
+	e.must(putRelayDomain(e, store.RelayDomain{Name: "main ä", Domain: "old.test", Disabled: true}))
+	e.must(putRelayDomain(e, want[1])) // the same name: it is replaced
+	e.must(putRelayDomain(e, want[0]))
 	got, err := d.RelayDomains(e.ctx)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		e.t.Errorf("relay domains %+v, %v; want %+v", got, err, want)
 	}
-	e.wants(d.PutRelayDomain(e.ctx, store.RelayDomain{Name: "other", Domain: "a.test"}), store.ErrExists, "a domain twice")
+	e.wants(putRelayDomain(e, store.RelayDomain{Name: "other", Domain: "a.test"}), store.ErrExists, "a domain twice")
 	e.wants(d.RemoveRelayDomain(e.ctx, "a.test"), store.ErrNotFound, "remove by the domain")
 	before, err := d.Version(e.ctx)
 	e.must(err)
+	e.wants(d.PutRelayDomain(e.ctx, before-1, store.RelayDomain{Name: "late", Domain: "late.test"}), store.ErrConflict, "a relay domain made from an old version")
 	e.must(d.RemoveRelayDomain(e.ctx, "MAIN ä"))
 	if now, err := d.Version(e.ctx); err != nil || now <= before {
 		e.t.Errorf("version %d after %d, %v", now, before, err)
@@ -53,12 +68,12 @@ func relayDomains(e *env) {
 func hostedOrRelayed(e *env) {
 	d := e.s.Directory()
 	e.must(d.PutDomain(e.ctx, store.DomainRow{Name: "hosted.test"}))
-	e.must(d.PutRelayDomain(e.ctx, store.RelayDomain{Name: "r", Domain: "relayed.test"}))
-	e.wants(d.PutRelayDomain(e.ctx, store.RelayDomain{Name: "h", Domain: "hosted.test"}), store.ErrInvalid, "relay a hosted domain")
+	e.must(putRelayDomain(e, store.RelayDomain{Name: "r", Domain: "relayed.test"}))
+	e.wants(putRelayDomain(e, store.RelayDomain{Name: "h", Domain: "hosted.test"}), store.ErrInvalid, "relay a hosted domain")
 	e.wants(d.PutDomain(e.ctx, store.DomainRow{Name: "relayed.test"}), store.ErrInvalid, "host a relayed domain")
-	e.must(d.PutRelayDomain(e.ctx, store.RelayDomain{Name: "below", Domain: ".hosted.test"})) // another domain
+	e.must(putRelayDomain(e, store.RelayDomain{Name: "below", Domain: ".hosted.test"})) // another domain
 	e.must(d.RemoveDomain(e.ctx, "hosted.test"))
-	e.must(d.PutRelayDomain(e.ctx, store.RelayDomain{Name: "h", Domain: "hosted.test"}))
+	e.must(putRelayDomain(e, store.RelayDomain{Name: "h", Domain: "hosted.test"}))
 	e.must(d.RemoveRelayDomain(e.ctx, "r"))
 	e.must(d.PutDomain(e.ctx, store.DomainRow{Name: "relayed.test"}))
 }
@@ -73,7 +88,7 @@ func hostedOrRelayedTogether(e *env) {
 			if i%2 == 0 {
 				err = d.PutDomain(e.ctx, store.DomainRow{Name: name})
 			} else {
-				err = d.PutRelayDomain(e.ctx, store.RelayDomain{Name: name, Domain: name})
+				err = putRelayDomain(e, store.RelayDomain{Name: name, Domain: name})
 			}
 			if won[i] = err == nil; errors.Is(err, store.ErrInvalid) {
 				return nil
@@ -91,8 +106,8 @@ func relayRecipients(e *env) {
 	at := func(local string) mail.Address { return mail.Address{Local: local, Domain: "a.test"} }
 	e.wants(d.AddRelayRecipients(e.ctx, "none", []mail.Address{at("x")}), store.ErrNotFound, "recipients of no domain")
 	e.wants(d.DropRelayRecipients(e.ctx, "none", []mail.Address{at("x")}), store.ErrNotFound, "drop recipients of no domain")
-	e.must(d.PutRelayDomain(e.ctx, store.RelayDomain{Name: "one", Domain: "a.test", Listed: true}))
-	e.must(d.PutRelayDomain(e.ctx, store.RelayDomain{Name: "two", Domain: "b.test", Listed: true}))
+	e.must(putRelayDomain(e, store.RelayDomain{Name: "one", Domain: "a.test", Listed: true}))
+	e.must(putRelayDomain(e, store.RelayDomain{Name: "two", Domain: "b.test", Listed: true}))
 	var all []mail.Address
 	for i := range 25 {
 		all = append(all, at(fmt.Sprintf("User%02d", i)))
@@ -122,7 +137,7 @@ func relayRecipients(e *env) {
 		e.t.Errorf("pages %v, want %v", got, want)
 	}
 	e.must(d.RemoveRelayDomain(e.ctx, "one"))
-	e.must(d.PutRelayDomain(e.ctx, store.RelayDomain{Name: "one", Domain: "a.test", Listed: true}))
+	e.must(putRelayDomain(e, store.RelayDomain{Name: "one", Domain: "a.test", Listed: true}))
 	if has("one", "user00") {
 		e.t.Error("a new relay domain has the recipients of the old one")
 	}

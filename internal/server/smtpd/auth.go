@@ -26,6 +26,7 @@ func (s *session) auth(arg string) outcome {
 	case err != nil:
 		return syntax(err)
 	}
+	s.settle()
 	mechanism := sasl.Mechanism(strings.ToUpper(name))
 	offered := s.authOffer(limits)
 	if !slices.Contains(offered, mechanism) {
@@ -115,5 +116,9 @@ func (s *session) authFailed(m sasl.Mechanism, err error) outcome {
 // broken ends the connection because a line or content could not be read.
 func (s *session) broken(err error) outcome {
 	s.c.closing = true
-	return says(s.c.lastWord(err))
+	r := s.c.lastWord(err)
+	if s.noted = false; !r.IsZero() {
+		s.noteEnd(r)
+	}
+	return says(r)
 }

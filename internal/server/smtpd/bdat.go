@@ -69,6 +69,7 @@ func (s *session) wantChunk(chunk smtp.Chunk) (reply.Reply, bool) {
 // a recipient, or whose chunk is beyond all measure, is hung up on.
 func (s *session) unwanted(chunk smtp.Chunk, r reply.Reply) outcome {
 	hopeless := s.tried == 0
+	s.noteRefusal(r)
 	s.drop()
 	most := int64(mostUnwanted)
 	if limit := int64(s.limits().Size); limit > 0 {

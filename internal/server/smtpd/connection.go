@@ -39,6 +39,7 @@ type connection struct {
 	closing bool
 	abrupt  bool // the client did not ask for the end
 
+	said   string    // the command that is answered, as the record shows it
 	hellos int       // how often the client introduced itself
 	until  time.Time // when a client that was turned away must be gone; zero: it was not
 

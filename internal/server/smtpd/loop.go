@@ -43,12 +43,14 @@ func (c *connection) serve() {
 // step reads one command, runs it and answers.
 func (c *connection) step() error {
 	line, err := c.in.ReadLine(smtp.MaxAuth)
+	c.session.noted = false
 	if err != nil {
 		return c.unreadable(err)
 	}
 	c.lineSince = time.Time{}
 	c.commands++
 	cmd, err := smtp.ParseCommand(line)
+	c.said = shown(cmd)
 	var row *command
 	var o outcome
 	if err != nil {
@@ -60,7 +62,9 @@ func (c *connection) step() error {
 		row = &table[cmd.Verb]
 		o = c.run(row, cmd)
 	}
-	return c.answer(row, cmd.Verb, o)
+	err = c.answer(row, cmd.Verb, o)
+	c.said = ""
+	return err
 }
 
 // run checks that the command may come now and asks its handler.
@@ -96,7 +100,7 @@ func (c *connection) answer(row *command, verb smtp.Verb, o outcome) error {
 		if then == nil {
 			return nil
 		}
-		c.then, junk = nil, false
+		c.then, junk, c.session.noted = nil, false, false
 		o = then()
 	}
 	return nil
@@ -107,6 +111,12 @@ func (c *connection) deliver(verb smtp.Verb, o outcome, junk bool) error {
 	hold := c.hold
 	c.hold = 0
 	r, cost := c.penalty.weigh(c, o.Reply, junk)
+	if !o.Reply.Positive() {
+		c.session.noteRefusal(o.Reply)
+	}
+	if r.Close && !o.Reply.Close {
+		c.session.noted = false // the client hears something else
+	}
 	cost = max(cost, hold)
 	switch {
 	case cost == 0:
@@ -131,6 +141,7 @@ func (c *connection) deliver(verb smtp.Verb, o outcome, junk bool) error {
 		return err
 	}
 	for i := 0; i < len(o.more) && !c.closing; i++ {
+		c.session.noted = c.session.noted && !o.more[i].Close
 		if err := c.say(o.more[i]); err != nil {
 			return err
 		}
@@ -149,6 +160,9 @@ func (c *connection) enterDelay() bool {
 
 // say collects one reply for writing.
 func (c *connection) say(r reply.Reply) error {
+	if r.Close && r.Code != replyBye.Code {
+		c.session.noteEnd(r)
+	}
 	c.closing = c.closing || r.Close
 	c.abrupt = c.abrupt || r.Close && r.Code != replyBye.Code
 	return c.write(r)

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"time"
 
+	"posthorn/internal/base/ident"
 	"posthorn/internal/base/reply"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/policy"
@@ -14,27 +15,28 @@ import (
 // mail begins a transaction (RFC 5321 §4.1.1.2).
 func (s *session) mail(arg string) outcome {
 	c := s.c
-	if c.outOfStep {
-		return says(replyPipelining)
-	}
+	s.settle()
 	m, err := smtp.ParseMail(arg, s.offered)
+	if c.outOfStep {
+		return s.unasked(arg, m, err, replyPipelining)
+	}
 	if err != nil {
-		return syntax(err)
+		return s.unasked(arg, m, err, smtp.ReplyTo(err))
 	}
 	if r, ok := s.stillIn(); !ok {
-		return says(r)
+		return s.unasked(arg, m, nil, r)
 	}
 	now := time.Now()
 	release, err := s.release(m, now)
 	if err != nil {
-		return syntax(err)
+		return s.unasked(arg, m, nil, smtp.ReplyTo(err))
 	}
 	if c.server.Tight != nil && c.server.Tight() {
-		return says(replyTight)
+		return s.unasked(arg, m, nil, replyTight)
 	}
 	room, err := c.server.readRoom(c.work, now)
 	if err != nil {
-		return s.local(err)
+		return s.unasked(arg, m, nil, replyLocalError.Because(err))
 	}
 	if m.Sender.Domain == "" && !m.Sender.IsNull() && s.facts.Login != nil && len(s.facts.Login.Addresses) > 0 {
 		m.Sender.Domain = s.facts.Login.Addresses[0].Domain // RFC 6409 §6.1
@@ -43,18 +45,35 @@ func (s *session) mail(arg string) outcome {
 	f.Time, f.Message, f.Sender, f.Room = now, c.server.Idents.New(), m.Sender, room
 	f.DeclaredSize = unit.Size(m.Size)
 	f.Params = policy.MailParams{SMTPUTF8: m.SMTPUTF8, RequireTLS: m.RequireTLS}
-	r := replySender
 	d := s.judge(policy.Mail)
+	s.tried = 0
 	if d.Refuses() {
-		r = d.Reply
+		return s.refuseMail(arg, f.Sender.String(), true, d.Reply)
 	}
-	s.tx, s.tried = newTransaction(s, m, release), 0
-	s.traceMail(arg, r)
-	if d.Refuses() {
-		s.logRefusal(policy.Mail, "", r)
-		s.tx.refuse(r)
-		s.drop()
+	s.tx = newTransaction(s, m, release)
+	s.traceMail(arg, f.Sender.String(), true, replySender)
+	return says(replySender)
+}
+
+// unasked refuses MAIL before the rules are asked; unread is why its argument
+// could not be read, nil when it could.
+func (s *session) unasked(arg string, m smtp.Mail, unread error, r reply.Reply) outcome {
+	sender, known := m.Sender.String(), true
+	if unread != nil {
+		sender, known = pathIn(arg, "FROM:")
 	}
+	s.facts.Message, s.facts.Sender = s.c.server.Idents.New(), m.Sender
+	return s.refuseMail(arg, sender, known, r)
+}
+
+// refuseMail notes the attempt and refuses it. Its record stays open for what
+// was pipelined behind MAIL, until settle.
+func (s *session) refuseMail(arg, sender string, known bool, r reply.Reply) outcome {
+	s.traceMail(arg, sender, known, r)
+	s.logRefusal(policy.Mail, "", r)
+	_, s.refused = refusal(r)
+	s.facts.Message = ident.ID{}
+	s.facts.Rest()
 	return says(r)
 }
 

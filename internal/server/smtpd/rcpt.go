@@ -29,11 +29,15 @@ func (s *session) rcpt(arg string) outcome {
 	tx, f := s.tx, s.facts
 	s.tried++
 	if s.tried > mostRecipients {
+		s.noted = true // there are enough in the record
 		return tooMany(s.tried)
 	}
 	r, err := smtp.ParseRcpt(arg, s.offered, tx.env.SMTPUTF8)
 	if err != nil {
 		f.Refused++
+		if path, ok := pathIn(arg, "TO:"); ok {
+			arg = path
+		}
 		return s.rcptStep(arg, smtp.ReplyTo(err))
 	}
 	to, err := s.c.server.Directory.Resolve(s.c.work, r.Recipient)
@@ -96,7 +100,7 @@ func (s *session) rcptStep(addr string, r reply.Reply) outcome {
 		s.tx.refuse(r)
 	}
 	if s.tried > mostNamed {
-		s.asked = false
+		s.asked, s.noted = false, true
 		return says(r)
 	}
 	if !r.Positive() {

@@ -2,9 +2,11 @@ package smtpd
 
 import (
 	"crypto/tls"
+	"strings"
 
 	"posthorn/internal/base/reply"
 	"posthorn/internal/state/record"
+	"posthorn/internal/wire/smtp"
 )
 
 // newTrace begins the decision record of a session.
@@ -27,7 +29,7 @@ func (s *session) tlsName() string {
 // policy said about it, if it was asked.
 func (s *session) step(verb, argument string, r reply.Reply) {
 	asked := s.asked
-	s.asked = false
+	s.asked, s.noted = false, true
 	if s.trace == nil {
 		return
 	}
@@ -58,14 +60,67 @@ func (s *session) describe() {
 	}
 }
 
-// traceMail begins the record of an attempt.
-func (s *session) traceMail(arg string, r reply.Reply) {
+// traceMail begins the record of an attempt; known says that there is a sender,
+// if only the text of one.
+func (s *session) traceMail(arg, sender string, known bool, r reply.Reply) {
+	s.noted = true
 	if s.trace == nil {
 		return
 	}
 	s.trace.Open(s.facts.Message)
-	s.trace.HasSender, s.trace.Sender = true, s.facts.Sender.String()
+	s.trace.HasSender, s.trace.Sender = known, sender
 	s.step("MAIL", arg, r)
+}
+
+// settle closes the record of a MAIL that was refused: what follows belongs to
+// the session.
+func (s *session) settle() {
+	if s.tx == nil {
+		s.trace.Close(s.refused)
+	}
+}
+
+// pathIn returns the text of a path that could not be read, for the record.
+func pathIn(arg, keyword string) (path string, ok bool) {
+	if len(arg) < len(keyword) || !strings.EqualFold(arg[:len(keyword)], keyword) {
+		return "", false
+	}
+	path, ok = strings.CutPrefix(strings.TrimLeft(arg[len(keyword):], " "), "<")
+	path, _, _ = strings.Cut(path, ">")
+	return path, ok
+}
+
+// noteRefusal adds to the record a command that was refused before anybody was
+// asked about it. Replay must not take it for a step of the session.
+func (s *session) noteRefusal(r reply.Reply) {
+	if !s.noted {
+		s.step(record.Command, s.c.said, r)
+	}
+}
+
+// noteEnd adds to the record a last word of ours that answers no command.
+func (s *session) noteEnd(r reply.Reply) {
+	switch {
+	case s.noted:
+	case r.Enhanced == replyTimeout.Enhanced:
+		s.step(record.Timeout, "", r)
+	case r.Enhanced == replyStopping.Enhanced && r.Text[0] == replyStopping.Text[0]:
+		s.step(record.Stopped, "", r)
+	default:
+		s.step(record.End, "", r)
+	}
+}
+
+// shown is what a record may show of a command: not what may be a password, in
+// a line that is none of our commands or in an exchange of AUTH gone wrong.
+func shown(c smtp.Command) string {
+	switch c.Verb {
+	case smtp.Unknown:
+		return ""
+	case smtp.MAIL, smtp.RCPT, smtp.HELO, smtp.EHLO, smtp.LHLO:
+		return strings.TrimSpace(c.Verb.String() + " " + c.Arg)
+	}
+	return c.Verb.String()
 }
 
 // end closes the session's record with the session.

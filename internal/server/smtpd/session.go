@@ -28,9 +28,12 @@ type session struct {
 	tried      int // RCPT commands since the last transaction ended
 	tx         *transaction
 	trace      *record.Trace
+	// refused is how the last MAIL ended, while it is refused and its record open.
+	refused record.Outcome
 	// judged is what policy last said, until it is in the record.
 	judged policy.Decision
 	asked  bool
+	noted  bool // what is answered now is in the record
 }
 
 func newSession(c *connection) *session {
@@ -106,6 +109,7 @@ func (s *session) logRefusal(stage policy.Stage, recipient string, r reply.Reply
 
 // drop ends the transaction, if there is one.
 func (s *session) drop() {
+	s.settle()
 	s.tried = 0
 	if s.tx != nil {
 		s.trace.Close(s.tx.fate())
@@ -119,9 +123,6 @@ func (s *session) drop() {
 
 // limits are those in force for the session as it stands.
 func (s *session) limits() policy.Limits { return s.c.server.Policy.Limits(s.facts) }
-
-// local is the answer to a failure of our own; the client may try again.
-func (s *session) local(err error) outcome { return says(replyLocalError.Because(err)) }
 
 // syntax answers an error of the grammar.
 func syntax(err error) outcome { return says(smtp.ReplyTo(err)) }

@@ -66,20 +66,25 @@ func (tx *transaction) fate() record.Outcome {
 
 // begin asks policy whether content may come, and opens a place for it.
 func (tx *transaction) begin() (reply.Reply, bool) {
-	d := tx.s.judge(policy.Data)
-	tx.s.step("DATA", "", d.Reply)
-	if d.Refuses() {
-		return d.Reply, false
+	r := tx.open()
+	tx.s.step("DATA", "", r)
+	return r, r.IsZero()
+}
+
+// open is begin without the record; a zero reply says that content may come.
+func (tx *transaction) open() reply.Reply {
+	if d := tx.s.judge(policy.Data); d.Refuses() {
+		return d.Reply
 	}
 	if tx.taken == 0 {
-		return replyNoRcpt, false
+		return replyNoRcpt
 	}
 	body, err := newContent(tx)
 	if err != nil {
-		return accept.ReplyTo(err), false
+		return accept.ReplyTo(err)
 	}
 	tx.body = body
-	return reply.Reply{}, true
+	return reply.Reply{}
 }
 
 // finish judges the whole message and takes responsibility for it, or says

@@ -106,11 +106,19 @@ type Attempt struct {
 	Steps []Step        `json:"steps"`
 }
 
+// Verbs of steps that are no stage of a transaction.
+const (
+	Command = "command" // was refused before anybody was asked; Argument has it
+	End     = "end"     // a last word of ours that answers no command
+	Timeout = "timeout" // the client was silent
+	Stopped = "stop"    // the server, or a login, ended
+)
+
 // Step is one thing the client did and what it led to.
 type Step struct {
 	// After is how long after Begin the reply was decided.
 	After time.Duration `json:"after_ns"`
-	// Verb is the command ("MAIL"), "connect" or "content"; Argument what came
+	// Verb is the command ("MAIL"), "connect", "content" or one of the constants; Argument what came
 	// with it, never a password.
 	Verb     string `json:"verb"`
 	Argument string `json:"argument,omitempty"`

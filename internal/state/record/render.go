@@ -204,6 +204,10 @@ func (p *printer) verdict(a *Attempt) {
 	case Refused:
 		p.f("%s was refused; the client was told at once.\n", what(a))
 	case Aborted:
+		if a.ID == a.Session.ID {
+			p.f("The session ended before a message was begun.\n")
+			break
+		}
 		p.f("The client ended the transaction before the message was complete.\n")
 	}
 	p.decisions(a.Steps, a.Outcome != Accepted)
@@ -385,6 +389,15 @@ func said(s *Step) string {
 		verb = "The greeting"
 	case "content":
 		verb = "The content"
+	case Command:
+		if s.Argument != "" {
+			return clean(s.Argument)
+		}
+		verb = "A line that is no command"
+	case Timeout:
+		verb = "The client's silence"
+	case End, Stopped:
+		verb = "The session"
 	}
 	if s.Argument == "" {
 		return verb

@@ -178,3 +178,20 @@ func TestJSONFormUsesWords(t *testing.T) {
 		}
 	}
 }
+
+func TestSessionWithoutAMessageIsToldInWords(t *testing.T) {
+	t.Parallel()
+	a := Attempt{Outcome: Aborted, Steps: []Step{
+		{Verb: Command, Argument: "RCPT TO:<a@b.test>", Reply: "503 5.5.1 Introduce yourself first"}, {Verb: Command, Reply: "500 5.5.2 Command not recognised"},
+		{Verb: Timeout, Reply: "421 4.4.2 Timeout, closing connection"},
+	}}
+	var b strings.Builder
+	if err := (View{All: true}).Text(&b, Biography{Attempt: &a}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"The session ended before a message was begun.", "RCPT TO:<a@b.test>  ->  503", "A line that is no command  ->  500", "The client's silence  ->  421"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}

@@ -23,9 +23,12 @@ type Trace struct {
 	prefix int
 	open   bool // between Begin and End
 	// last is the newest step, kept when the others fill maxSteps.
-	last    []byte
-	refused bool // a refusal since the last record
-	spare   Step
+	last []byte
+	// told is that the session got a refusal since the last record, the heaviest;
+	// tried that there was a record.
+	told  verdict
+	tried bool
+	spare Step
 }
 
 // Trace begins the trace of a session.
@@ -69,9 +72,7 @@ func (t *Trace) Step(s *Step) {
 		return
 	}
 	s.After = time.Since(t.Begin)
-	if len(s.Reply) > 0 && s.Reply[0] >= '4' && s.Check != "" {
-		t.refused = true
-	}
+	t.told = max(t.told, s.verdict(t.tried))
 	if len(t.steps) > maxSteps {
 		if len(t.last) > 0 {
 			t.Lost++
@@ -83,6 +84,41 @@ func (t *Trace) Step(s *Step) {
 	if !t.open {
 		t.prefix = len(t.steps)
 	}
+}
+
+// verdict is what a step makes of a session that begins no transaction.
+type verdict uint8
+
+const (
+	unheard verdict = iota // nothing to record
+	silent
+	putOff
+	turnedAway
+)
+
+// outcome is the word for a session of which nothing else is to be said.
+func (v verdict) outcome() Outcome {
+	return [...]Outcome{silent: Aborted, putOff: Deferred, turnedAway: Refused}[v]
+}
+
+// verdict judges a step. A session that ends in silence is worth a record only
+// if nothing else tells of it; logins that fail are in the log.
+func (s *Step) verdict(tried bool) verdict {
+	switch {
+	case s.Reply == "" || s.Reply[0] < '4':
+	case s.Check != "":
+		return turnedAway
+	case s.Verb == Timeout || s.Verb == Stopped:
+		if !tried {
+			return silent
+		}
+	case s.Verb == Command || s.Verb == End:
+		if s.Reply[0] == '4' {
+			return putOff
+		}
+		return turnedAway
+	}
+	return unheard
 }
 
 // Open begins a transaction under its accept key.
@@ -102,14 +138,14 @@ func (t *Trace) Close(o Outcome) {
 	}
 	t.submit(o)
 	t.steps, t.last = t.steps[:t.prefix], t.last[:0]
-	t.open, t.refused = false, false
+	t.open, t.tried, t.told = false, true, unheard
 	t.ID = t.Session.ID
 	t.Sender, t.HasSender, t.Recipients, t.Size, t.Hops, t.Authors, t.Lost = "", false, t.Recipients[:0], 0, 0, nil, 0
 }
 
-// Done ends the session. An open transaction is recorded as aborted, a
-// session that was refused without one as refused. The trace must not be used
-// any more.
+// Done ends the session. An open transaction is recorded as aborted, and a
+// session that was refused anything since the last one as what it was told. The
+// trace must not be used any more.
 func (t *Trace) Done() {
 	if t == nil {
 		return
@@ -117,8 +153,8 @@ func (t *Trace) Done() {
 	switch {
 	case t.open:
 		t.Close(Aborted)
-	case t.refused:
-		t.submit(Refused)
+	case t.told != unheard:
+		t.submit(t.told.outcome())
 	}
 	r := t.r
 	t.r = nil

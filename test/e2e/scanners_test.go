@@ -113,6 +113,11 @@ func TestVirusesAreFoundByClamAV(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.do("quarantine", "list", "--json")), &held); err != nil || len(held.Items) != 1 {
 		t.Fatalf("%+v, %v", held, err)
 	}
+	set("quarantine.most=10")
+	for range 9 {
+		answers(t, s.letter(t, "", from, "\r\nPOSTHORN-TEST-VIRUS one more"), "250")
+	}
+	answers(t, s.letter(t, "", from, "\r\nPOSTHORN-TEST-VIRUS too many"), "452 4.3.1")
 	s.do("quarantine", "release", held.Items[0].ID)
 	until(t, "the release", func() bool { return strings.Contains(s.everything(t, "INBOX"), "VIRUS held") })
 	set("policy.virus.found=junk")

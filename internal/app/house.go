@@ -137,7 +137,7 @@ func logHandler(c boot.Log, w io.Writer) slog.Handler {
 }
 
 func openStore(ctx context.Context, c boot.Config, log *slog.Logger) (store.Store, error) {
-	o := sqlstore.Options{Log: log}
+	o := sqlstore.Options{Log: log, Cache: int64(c.Store.Cache)}
 	if c.Store.Engine == "postgresql" {
 		return sqlstore.OpenPostgres(ctx, c.Store.DSN, o)
 	}

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"posthorn/internal/base/unit"
 )
 
 // Config is the content of posthorn.toml, every field optional.
@@ -40,7 +42,13 @@ type Store struct {
 	Engine string `toml:"engine"`
 	// DSN is PostgreSQL's connection string, several hosts allowed.
 	DSN string `toml:"dsn"`
+	// Cache bounds the memory for pages of the SQLite database; 0 means 128 MB.
+	Cache unit.Size `toml:"cache"`
 }
+
+// minCache is the least memory for the database's pages: below it one large
+// transaction would write its pages twice.
+const minCache = 2 * unit.MB
 
 // TLS names certificate files in PEM form; without them a certificate of the
 // server's own making is used.
@@ -134,8 +142,14 @@ func (c Config) Check() error {
 		if c.Store.DSN == "" {
 			return errors.New("store.dsn is missing: give PostgreSQL's connection string")
 		}
+		if c.Store.Cache != 0 {
+			return errors.New("store.cache is for SQLite; PostgreSQL has shared_buffers in its own configuration")
+		}
 	default:
 		return fmt.Errorf("store.engine is %q; write sqlite or postgresql", c.Store.Engine)
+	}
+	if c.Store.Cache != 0 && c.Store.Cache < minCache {
+		return fmt.Errorf("store.cache is %s; give at least %s, or leave it out for 128MB", c.Store.Cache, minCache)
 	}
 	for name, addrs := range c.Listen {
 		for _, a := range addrs {

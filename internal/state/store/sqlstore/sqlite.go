@@ -30,11 +30,17 @@ type sqliteEngine struct {
 	meter                  meter
 }
 
-// cache sizes in KB, as PRAGMA cache_size takes them.
-const (
-	writerCache = 64 << 10
-	readerCache = 8 << 10
-)
+// pageMemory is what a page of 4 KB takes with its header: the allocator's next
+// class of sizes.
+const pageMemory = 8 << 10
+
+// writerPages and readerPages are the sizes of page caches. SQLite keeps all in
+// one pool of their sum, from which each takes what it uses.
+func (o Options) writerPages() int64 { return o.Cache / pageMemory * 3 / 4 }
+
+func (o Options) readerPages() int64 {
+	return max(o.Cache/pageMemory/4/int64(o.Readers+1), 16) // and the keeper of the log
+}
 
 // OpenSQLite opens the store in a folder, which is created when missing. Only
 // one process can have it open. Close ends everything it started.
@@ -66,7 +72,7 @@ func openSQLite(ctx context.Context, dir string, o Options) (*Store, error) {
 
 // start opens the parts in order of need.
 func (e *sqliteEngine) start(ctx context.Context) error {
-	conn, err := openConn(e.path(), writerCache)
+	conn, err := openConn(e.path(), e.s.o.writerPages())
 	if err != nil {
 		return err
 	}
@@ -85,8 +91,8 @@ func (e *sqliteEngine) start(ctx context.Context) error {
 
 func (e *sqliteEngine) path() string { return filepath.Join(e.dir, "posthorn.db") }
 
-// openConn opens a connection for a cache of so many KB.
-func openConn(path string, cacheKB int) (*sqlite.Conn, error) {
+// openConn opens a connection for a cache of so many pages.
+func openConn(path string, pages int64) (*sqlite.Conn, error) {
 	c, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenWAL)
 	if err != nil {
 		return nil, err
@@ -100,7 +106,7 @@ func openConn(path string, cacheKB int) (*sqlite.Conn, error) {
 		"PRAGMA synchronous="+synchronous,
 		"PRAGMA wal_autocheckpoint=0",
 		"PRAGMA temp_store=MEMORY",
-		fmt.Sprintf("PRAGMA cache_size=-%d", cacheKB),
+		fmt.Sprintf("PRAGMA cache_size=%d", pages),
 	)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -135,7 +141,7 @@ func migrateSQLite(c *sqlite.Conn, o Options) error {
 func (e *sqliteEngine) openReaders() error {
 	e.readers = make(chan *sqlite.Conn, e.s.o.Readers)
 	for range e.s.o.Readers {
-		c, err := openConn(e.path(), readerCache)
+		c, err := openConn(e.path(), e.s.o.readerPages())
 		if err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ type walKeeper struct {
 
 func (k *walKeeper) open(w *sqliteWriter) error {
 	k.w = w
-	c, err := openConn(w.e.path(), readerCache)
+	c, err := openConn(w.e.path(), w.e.s.o.readerPages())
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,8 @@ type Options struct {
 	// Readers bounds how many reads run at once; 0 means one core less than
 	// there are, at least one.
 	Readers int
+	// Cache bounds the memory that SQLite's pages take, in octets; 0 means 128 MB.
+	Cache int64
 	// KeepLog is how many change rows a mailbox keeps at least; 0 means 10,000.
 	KeepLog int
 
@@ -69,6 +71,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Readers == 0 {
 		o.Readers = max(1, runtime.GOMAXPROCS(0)-1)
+	}
+	if o.Cache == 0 {
+		o.Cache = 128 << 20
 	}
 	if o.KeepLog == 0 {
 		o.KeepLog = 10_000

@@ -181,9 +181,14 @@ func (a *attempt) introduce(c *connection, withTLS bool) *problem {
 	}
 	c.client = smtp.NewClient(conn, o)
 	if err := c.client.Greet(a.d.o.Hostname()); err != nil {
+		if _, refused := errors.AsType[*smtp.RefusedError](err); refused { // who takes nobody under its own name
+			if p := a.mirror(c, c.client.Greeting); p != nil {
+				return p
+			}
+		}
 		return a.greetProblem(c, err)
 	}
-	if p := a.mirror(c); p != nil {
+	if p := a.mirror(c, c.client.Hello); p != nil {
 		c.quit()
 		return p
 	}

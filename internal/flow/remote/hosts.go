@@ -150,12 +150,12 @@ func looping(domain string) *problem {
 	return final(554, reply.E(5, 4, 6), "mail for %s loops back to this server, which does not take it", domain).because(queue.ErrLoops)
 }
 
-// mirror is the problem with a host that answers EHLO with our own name, nil
-// with all others: behind an address translation this server has an address
+// mirror is the problem with a host whose reply, to EHLO or else its greeting,
+// begins with our own name, nil with all others: behind an address translation this server has an address
 // that it does not know. On other ports than that of SMTP there may be another
 // server of this machine.
-func (a *attempt) mirror(c *connection) *problem {
-	name, _, _ := strings.Cut(c.client.Hello.Text[0], " ")
+func (a *attempt) mirror(c *connection, said reply.Reply) *problem {
+	name, _, _ := strings.Cut(strings.Join(said.Text, " "), " ")
 	if c.key.addr.Port() != smtpPort || !strings.EqualFold(strings.TrimSuffix(name, "."), a.d.o.Hostname()) {
 		return nil
 	}

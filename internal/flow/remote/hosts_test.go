@@ -257,6 +257,11 @@ func TestAHostWithOurOwnNameIsThisServer(t *testing.T) {
 		}
 		w.wantDialled("7")
 	})
+	behind(func(w *world) { // it takes nobody who has its own name
+		w.mx["far.test"] = "5 b.test"
+		w.hosts[ours] = []string{"S: 220 me.test ESMTP\nC: EHLO me.test\nS: 550 5.7.1 not you\nC: HELO me.test\nS: 550 5.7.1 not you\n"}
+		w.want(job(text), false, "failed 554 5.4.6")
+	})
 	behind(func(w *world) { // a relay host is our own affair: its mail waits
 		j := job(text)
 		j.To = route.Destination{Key: "relay", Relay: &route.Relay{Hosts: []string{"b.test"}, Port: 25}}

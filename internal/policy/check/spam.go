@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/policy"
@@ -113,7 +115,7 @@ func (s *Spam) judge(r *policy.Spam) (fate, string) {
 }
 
 // check refuses, files or marks spam.
-func (s *Spam) check(g *Greylist) policy.CheckFunc {
+func (s *Spam) check(g *Greylist, spf *SPF) policy.CheckFunc {
 	return func(ctx context.Context, f *policy.Facts) policy.Verdict {
 		outside := fromOutside(f)
 		switch {
@@ -125,7 +127,7 @@ func (s *Spam) check(g *Greylist) policy.CheckFunc {
 		r := f.Spam(ctx)
 		switch r.Opinion {
 		case policy.Clean, policy.Suspect:
-			if v := s.later(ctx, f, g, &r); v.Action != policy.Pass {
+			if v := s.later(ctx, f, g, spf, &r); v.Action != policy.Pass {
 				return v
 			}
 			return s.verdict(&r, outside)
@@ -143,7 +145,7 @@ func (s *Spam) check(g *Greylist) policy.CheckFunc {
 
 // later puts off what rspamd wants put off. Its action greylist is only a wish:
 // our own greylist remembers who came back.
-func (s *Spam) later(ctx context.Context, f *policy.Facts, g *Greylist, r *policy.Spam) policy.Verdict {
+func (s *Spam) later(ctx context.Context, f *policy.Facts, g *Greylist, spf *SPF, r *policy.Spam) policy.Verdict {
 	switch action := scan.ScoreAction(r.Action); {
 	case action == scan.ActionSoftReject:
 		text := ascii(r.Reply, 200)
@@ -151,17 +153,30 @@ func (s *Spam) later(ctx context.Context, f *policy.Facts, g *Greylist, r *polic
 			text = "Try again later"
 		}
 		return policy.Refused(reply.New(451, reply.E(4, 7, 1), text), "rspamd puts the message off (soft reject): "+r.Reply)
-	case action == scan.ActionGreylist && s.Greylist && g.Mode == policy.Enforce && fromOutside(f):
+	case action == scan.ActionGreylist && s.Greylist && g.Mode == policy.Enforce && !spared(ctx, f, spf):
 		return greylisted(ctx, f, g).By("policy.spam.greylist")
 	}
 	return policy.Passed("")
 }
 
+// spared reports that a message is exempt from rspamd's greylisting: for
+// whatever exempts from ours, and for hosts whose mail we know.
+func spared(ctx context.Context, f *policy.Facts, spf *SPF) bool {
+	switch {
+	case !fromOutside(f), !f.Client.IsValid(), f.Client.IsLoopback():
+		return true
+	case f.Class == policy.ClassNoGreylist, f.Class == policy.ClassNoGreylistNoBan, f.Class == policy.ClassTrusted:
+		return true
+	case f.Lifted(ctx, policy.TestGreylist) != "", f.WellKnown():
+		return true
+	case len(f.Recipients) == 0, slices.ContainsFunc(f.Recipients, func(a mail.Address) bool { return strings.EqualFold(a.Local, "abuse") }):
+		return true
+	}
+	return spf.PassSkipsGreylist && spf.Mode != policy.Off && f.SPF(ctx).Result == "pass"
+}
+
 // greylisted asks the greylist for the whole message.
 func greylisted(ctx context.Context, f *policy.Facts, g *Greylist) policy.Verdict {
-	if !f.Client.IsValid() || f.Class == policy.ClassNoGreylist || f.Class == policy.ClassNoGreylistNoBan || len(f.Recipients) == 0 {
-		return policy.Passed("")
-	}
 	row, wait, err := f.Greylisted(ctx, store.GreylistRow{Key: g.KeyOf(f.Client), Sender: f.Sender.String(), Recipient: f.Recipients[0].String(), Helo: f.Helo}, g.Rules())
 	switch {
 	case err != nil:

@@ -48,6 +48,7 @@ type Authenticity struct {
 	keys     dkim.Records
 	senders  spf.Records
 	policies dmarc.Records
+	lately   lately
 }
 
 var _ policy.Authenticity = (*Authenticity)(nil)
@@ -69,14 +70,19 @@ func NewAuthenticity(o Options) *Authenticity {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
-	return &Authenticity{o: o}
+	return &Authenticity{o: o, lately: newLately()}
 }
 
 // SPF judges the client by the sender's domain, or by the HELO name where the
 // sender is null (B1G-SPF-01).
 func (a *Authenticity) SPF(ctx context.Context, f *policy.Facts) policy.SPF {
 	host := a.o.Hostname()
-	c := spf.Checker{Resolver: a.o.Resolver, Timeout: a.o.Timeout, Receiver: host, Records: &a.senders}
+	p := pair{client: f.Client, helo: f.Helo, host: host, sender: f.Sender, field: a.o.SPFField()}
+	if s, ok := a.lately.find(p); ok {
+		return s
+	}
+	h := horizon{Resolver: a.o.Resolver}
+	c := spf.Checker{Resolver: &h, Timeout: a.o.Timeout, Receiver: host, Records: &a.senders}
 	client := spf.Client{IP: f.Client, Helo: f.Helo, Now: f.Time}
 	o := c.CheckMail(ctx, client, f.Sender)
 	s := policy.SPF{Result: string(o.Result), Identity: string(o.Identity), Domain: plain(o.Domain),
@@ -84,9 +90,10 @@ func (a *Authenticity) SPF(ctx context.Context, f *policy.Facts) policy.SPF {
 	if o.Err != nil {
 		s.Problem = plain(o.Err.Error())
 	}
-	if a.o.SPFField() {
+	if p.field {
 		s.Field = o.Field(host, client)
 	}
+	a.lately.keep(p, s, h.until)
 	return s
 }
 

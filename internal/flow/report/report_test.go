@@ -184,34 +184,28 @@ func TestLargeReportsAreShortened(t *testing.T) {
 // Whoever sends large reports all day pushes out few of the old ones.
 func TestOnlySoManyRowsAreKeptADay(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &shelf{}
-		in := NewIntake(IntakeOptions{Settings: settings, Domains: s, Reports: s})
-		defer in.Close()
-		send := func(id string, rows int) {
-			in.Offer(letter(t, feedback("ours.test", id, rows)))
-			synctest.Wait()
+	s := &shelf{}
+	in := &Intake{o: IntakeOptions{Settings: settings, Domains: s, Reports: s}}
+	large, err := dmarc.ParseReport([]byte(feedback("ours.test", "", mostRows)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	today := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	send := func(id string, day time.Time) error {
+		large.ID = id
+		return in.keep(t.Context(), Letter{Time: day}, large)
+	}
+	for i := range rowsPerDay / mostRows {
+		if err := send(fmt.Sprint(i), today); err != nil {
+			t.Fatal(err)
 		}
-		for i := range 30 {
-			send(fmt.Sprint(i), mostRows)
-		}
-		send("small", 1)
-		kept := func() (reports, rows int) {
-			added, _, _ := s.now()
-			for _, r := range added {
-				rows += len(r.Rows)
-			}
-			return len(added), rows
-		}
-		if reports, rows := kept(); rows != rowsPerDay || reports != rowsPerDay/mostRows {
-			t.Errorf("%d rows of %d reports were kept", rows, reports)
-		}
-		time.Sleep(24 * time.Hour)
-		send("tomorrow", 1)
-		if _, rows := kept(); rows != rowsPerDay+1 {
-			t.Errorf("%d rows with the next day's", rows)
-		}
-	})
+	}
+	if err := send("one more", today); !errors.Is(err, errTooMany) {
+		t.Errorf("one more: %v", err)
+	}
+	if err := send("tomorrow's", today.Add(24*time.Hour)); err != nil {
+		t.Errorf("the next day: %v", err)
+	}
 }
 
 func TestMaterialIsWrittenInSteps(t *testing.T) {

@@ -56,8 +56,9 @@ func (h heardTx) query(query string, args []any, scan func(r row) error) error {
 
 // A bound must not cost more the longer the list is: SQLite has one writer.
 func TestBoundsAreKeptWithoutCountingTables(t *testing.T) {
-	onBoth(t, func(t *testing.T, s *Store) {
-		l := &listener{engine: s.engine}
+	onBoth(t, func(t *testing.T, opened *Store) {
+		l := &listener{engine: opened.engine}
+		s := newStore(opened.o)
 		s.engine = l
 		now := time.Now()
 		for i := range 5 {

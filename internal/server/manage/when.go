@@ -59,7 +59,8 @@ func weekday(word string, today time.Weekday) (back int, ok bool) {
 	return 0, false
 }
 
-// moment reads a time of day, of today where no date is given.
+// moment reads a time of day, of today where no date is given, in the time zone
+// of midnight: the server's, unless it is written with an offset.
 func moment(text string, midnight time.Time) (time.Time, bool) {
 	for _, form := range []string{"15:04", "15:04:05"} {
 		if t, err := time.Parse(form, text); err == nil {

@@ -14,7 +14,8 @@ import (
 
 // lately remembers what SPF said of a client and a sender, for clients that bring
 // much mail of one sender at a time. Nothing is kept longer than the DNS answers
-// it rests on hold, nor than keptFor; failures and faults are not kept.
+// it rests on hold, nor than keptFor, so that other name servers are heard soon;
+// failures and faults are not kept.
 type lately struct {
 	table *bounds.Table[pair, judgement]
 }

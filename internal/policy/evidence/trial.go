@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -106,7 +107,13 @@ func (n *Names) CheckList(ctx context.Context, zone string) Report {
 	return r
 }
 
-func (n *Names) try(ctx context.Context, zone string, in, out netip.Addr) Trial {
+// try tells a panic like any other failure: it runs beside the request.
+func (n *Names) try(ctx context.Context, zone string, in, out netip.Addr) (t Trial) {
+	defer func() {
+		if x := recover(); x != nil {
+			t = Trial{ListFails, fmt.Sprint("it gives no answer that can be used: ", x)}
+		}
+	}()
 	has := n.list(ctx, zone, in)
 	hasNot := n.list(ctx, zone, out)
 	switch {

@@ -134,6 +134,9 @@ func declareAll(r *setting.Registry) handles {
 	}
 }
 
+// named reports whether a name is configured.
+func (h handles) named() bool { return h.server.Get().Hostname != "" }
+
 // hostname returns the configured name or the machine's.
 func (h handles) hostname() string {
 	if name := h.server.Get().Hostname; name != "" {

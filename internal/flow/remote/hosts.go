@@ -156,7 +156,8 @@ func looping(domain string) *problem {
 // server of this machine.
 func (a *attempt) mirror(c *connection, said reply.Reply) *problem {
 	name, _, _ := strings.Cut(strings.Join(said.Text, " "), " ")
-	if c.key.addr.Port() != smtpPort || !strings.EqualFold(strings.TrimSuffix(name, "."), a.d.o.Hostname()) {
+	name = strings.TrimSuffix(name, ".")
+	if c.key.addr.Port() != smtpPort || !strings.EqualFold(name, a.d.o.Hostname()) || !a.d.named(name) {
 		return nil
 	}
 	if a.job.To.Relay != nil {
@@ -165,7 +166,14 @@ func (a *attempt) mirror(c *connection, said reply.Reply) *problem {
 		return p
 	}
 	a.looped = true
-	return looping(a.job.To.Domain)
+	return looping(a.job.To.Domain).at(c.key.hop)
+}
+
+// named reports whether a name can be that of one server alone. What a machine
+// is called without anybody's doing, others are called, too.
+func (d *Deliverer) named(name string) bool {
+	name = strings.ToLower(name)
+	return strings.Contains(name, ".") && !strings.HasSuffix(name, ".localdomain") && (d.o.Named == nil || d.o.Named())
 }
 
 // domainHops walks the hosts of a domain. Equal preferences share the load;

@@ -252,7 +252,7 @@ func TestAHostWithOurOwnNameIsThisServer(t *testing.T) {
 	behind(func(w *world) {
 		w.mx["far.test"] = "5 b.test,9 c.test"
 		results, err := w.d.Deliver(w.t.Context(), job(text))
-		if err != nil || len(results) != 1 || fate(results[0]) != "failed 554 5.4.6" || !errors.Is(results[0].Reply.Cause, queue.ErrLoops) {
+		if err != nil || len(results) != 1 || fate(results[0]) != "failed 554 5.4.6" || !errors.Is(results[0].Reply.Cause, queue.ErrLoops) || results[0].Host != "b.test [192.0.2.7]" {
 			t.Errorf("%+v, %v", results, err)
 		}
 		w.wantDialled("7")
@@ -270,4 +270,30 @@ func TestAHostWithOurOwnNameIsThisServer(t *testing.T) {
 		w.hosts["192.0.2.7:587"] = []string{"S: 220 me.test\nC: EHLO me.test\nS: 250 me.test\n" + send + bye}
 		w.want(j, false, "delivered 250 2.0.0")
 	})
+}
+
+// Machines that nobody named are called the same; mail for another of them is
+// not to come back with its first delivery.
+func TestANameThatNobodyGaveTellsNotWhoAHostIs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		named bool
+		fate  string
+	}{
+		{"localhost.localdomain", true, "delivered 250 2.0.0"},
+		{"build", true, "delivered 250 2.0.0"},
+		{"ip-10-0-0-5.internal", false, "delivered 250 2.0.0"},
+		{"ip-10-0-0-5.internal", true, "failed 554 5.4.6"},
+	} {
+		inWorld(t, func(w *world) {
+			w.d.o.Hostname, w.d.o.Named = func() string { return c.name }, func() bool { return c.named }
+			rest := send
+			if !strings.HasPrefix(c.fate, "delivered") {
+				rest = ""
+			}
+			w.one("S: 220 " + c.name + " ESMTP\nC: EHLO " + c.name + "\nS: 250 " + strings.ToUpper(c.name) + ".\n" + rest + bye)
+			w.want(job(text), false, c.fate)
+		})
+	}
 }

@@ -36,6 +36,9 @@ type Options struct {
 	Resolver Resolver
 	// Hostname is how this server introduces itself (RFC 5321 §4.1.1.1).
 	Hostname func() string
+	// Named reports whether somebody gave this server that name, so that a host
+	// with the same is this server; nil for yes.
+	Named    func() bool
 	Settings func() *Settings
 	// Own are the addresses this server takes mail at, so that it does not send
 	// mail to itself; nil for none. Loopback addresses are always its own.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -181,19 +183,27 @@ func (d *Directory) putRelayDomain(ctx context.Context, f func([]store.RelayDoma
 }
 
 // repeated makes a change that reads first, again as long as somebody else
-// changes the directory in between.
+// changes the directory in between. An import does so without end; the pauses
+// let some of it pass, and nobody is kept here for much longer than seconds.
 func (d *Directory) repeated(ctx context.Context, change func(base int64) error) error {
-	const tries = 5
+	const (
+		tries = 40
+		most  = 200 * time.Millisecond
+	)
 	for i := 1; ; i++ {
 		base, err := d.store.Version(ctx)
 		if err != nil {
 			return err
 		}
 		err = change(base)
-		if i < tries && errors.Is(err, store.ErrConflict) {
-			continue
+		if i == tries || !errors.Is(err, store.ErrConflict) {
+			return d.changed(err)
 		}
-		return d.changed(err)
+		select {
+		case <-time.After(rand.N(min(most, time.Millisecond<<min(i, 10)))):
+		case <-ctx.Done():
+			return errors.Join(err, context.Cause(ctx))
+		}
 	}
 }
 

@@ -1,9 +1,12 @@
 package directory
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"posthorn/internal/state/store"
 )
@@ -143,4 +146,43 @@ func TestRoutesAreTheSameUntilSomethingChanges(t *testing.T) {
 	if all := now().Rules; len(all) != 3 || all[1].Name != "between" || all[2].Name != "last" {
 		t.Errorf("%+v", all)
 	}
+}
+
+// crowded is a store that others change so many times between reading and
+// writing.
+type crowded struct {
+	store.Directory
+	others, tries int
+}
+
+func (c *crowded) Version(context.Context) (int64, error)                    { return int64(c.tries), nil }
+func (c *crowded) RelayDomains(context.Context) ([]store.RelayDomain, error) { return nil, nil }
+func (c *crowded) PutRelayDomain(context.Context, int64, store.RelayDomain) error {
+	if c.tries++; c.tries <= c.others {
+		return store.ErrConflict
+	}
+	return nil
+}
+
+func TestAChangeIsPatientWhileTheDirectoryIsBusy(t *testing.T) {
+	t.Parallel()
+	add := func(c *crowded, limit time.Duration) (took time.Duration, err error) {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		start := time.Now()
+		err = New(c, Options{Settings: func() *Settings { return &Settings{} }}).AddRelayDomain(ctx, store.RelayDomain{Name: "main", Domain: "main.test"})
+		return time.Since(start), err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if took, err := add(&crowded{others: 30}, time.Hour); err != nil || took == 0 {
+			t.Errorf("%v after %v", err, took)
+		}
+		busy := &crowded{others: 1 << 30}
+		if took, err := add(busy, time.Hour); !errors.Is(err, store.ErrConflict) || took > 10*time.Second || busy.tries > 100 {
+			t.Errorf("%v after %v, tried %d times", err, took, busy.tries)
+		}
+		if took, err := add(&crowded{others: 1 << 30}, 100*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || took != 100*time.Millisecond {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
 }

@@ -185,10 +185,14 @@ func (s *Service) addRelayDomain(ctx context.Context, in *RelayDomainAddInput) (
 	if waiting.Disabled == d.Disabled {
 		return relayDomainView(d), nil
 	}
-	return relayDomainView(d), s.o.Directory.ChangeRelayDomain(ctx, d.Name, func(row *store.RelayDomain) error {
+	err = s.o.Directory.ChangeRelayDomain(ctx, d.Name, func(row *store.RelayDomain) error {
 		row.Disabled = d.Disabled
 		return nil
 	})
+	if err == nil {
+		err = s.resume(ctx, d) // what came meanwhile
+	}
+	return relayDomainView(d), err
 }
 
 func (s *Service) setRelayDomain(ctx context.Context, in *RelayDomainSetInput) (None, error) {

@@ -271,6 +271,22 @@ func TestWhatWaitedForADisabledRelayDomainIsTriedAtOnce(t *testing.T) {
 	}
 }
 
+// While its list is made a new relay domain is disabled, and mail of users here
+// comes to wait for it.
+func TestWhatWaitedForANewRelayDomainsListIsTriedAtOnce(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	waits := o.queued(func(m *store.QueueMessage) { m.Recipients[0].Route = "relay domain few (disabled)" }, "a@few.test")
+	o.must("relay-domain-add", `{"Body":{"name":"off","domain":"off.test","disabled":true,"add_recipients":["a@off.test"]}}`)
+	if o.due(waits) {
+		t.Error("tried before its domain was there")
+	}
+	o.must("relay-domain-add", `{"Body":{"name":"few","domain":"few.test","add_recipients":["a@few.test"]}}`)
+	if !o.due(waits) {
+		t.Error("it still waits")
+	}
+}
+
 // due reports a queued message that is tried now.
 func (o *office) due(id ident.ID) bool {
 	o.t.Helper()

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"posthorn/internal/base/ident"
 	"posthorn/internal/state/store"
 )
 
@@ -15,8 +14,6 @@ import (
 const (
 	sweepMessages = 200
 	sweepEntries  = 1000
-	// keepKeys is how long accept keys are remembered at least.
-	keepKeys = 7 * 24 * time.Hour
 )
 
 // sweeper takes apart what operations left behind: messages nobody refers to,
@@ -24,6 +21,7 @@ const (
 // loses none of it. It runs when kicked, never by the clock.
 type sweeper struct {
 	s     *Store
+	keys  keySweep
 	wake  chan struct{}
 	ended chan struct{}
 	ctx   context.Context
@@ -32,7 +30,7 @@ type sweeper struct {
 }
 
 func (w *sweeper) start(s *Store) {
-	w.s = s
+	w.s, w.keys.s = s, s
 	w.wake, w.ended = make(chan struct{}, 1), make(chan struct{})
 	w.ctx, w.end = context.WithCancel(context.Background())
 	go w.run()
@@ -64,7 +62,8 @@ func (w *sweeper) run() {
 			return
 		case <-w.wake:
 		}
-		for _, step := range []func() (bool, error){w.garbage, w.keys, w.s.bodies.tidy} {
+		keys := func() (bool, error) { return w.keys.step(w.ctx, time.Now()) }
+		for _, step := range []func() (bool, error){w.garbage, keys, w.s.bodies.tidy} {
 			if err := w.repeat(step); err != nil {
 				w.s.o.Log.Warn("tidying up was interrupted", "error", err)
 				break
@@ -199,35 +198,6 @@ func (t *txn) discard(p piece) error {
 	return t.put(`INSERT INTO garbage (account_id, mailbox_id, message_id, refs) VALUES (?, ?, ?, ?)
 		ON CONFLICT (account_id, mailbox_id, message_id) DO UPDATE SET refs = garbage.refs + excluded.refs`,
 		p.account, p.mailbox, p.message, p.refs)
-}
-
-// oldKeys are accept keys that nobody asks for any more: older than a bound and
-// not those of queued messages. What a queued message causes has a key that
-// begins with the same eight octets, and is asked for by it as long as it is
-// there, however old it has become: in quarantine, say.
-const oldKeys = `SELECT accept_key FROM accepted WHERE accept_key < ?
-	AND substr(accept_key, 1, 8) NOT IN (SELECT substr(id, 1, 8) FROM queue WHERE id < ?) ORDER BY accept_key LIMIT ?`
-
-// keys forgets old accept keys. They are made of the time, so the old ones
-// lie together.
-func (w *sweeper) keys() (more bool, err error) {
-	var bound ident.ID
-	ms := uint64(time.Now().Add(-keepKeys).UnixMilli())
-	for i := range 6 {
-		bound[i] = byte(ms >> (40 - 8*i))
-	}
-	old := false
-	err = w.s.read(w.ctx, func(t tx) error {
-		var err error
-		old, err = one(t, oldKeys, []any{bound[:], bound[:], 1}, func(row) error { return nil })
-		return err
-	})
-	if err != nil || !old {
-		return false, err
-	}
-	return true, w.s.remove(w.ctx, func(t *txn) error {
-		return t.put(`DELETE FROM accepted WHERE accept_key IN (`+oldKeys+`)`, bound[:], bound[:], sweepEntries)
-	})
 }
 
 // openMail gives a new account its rows and special mailboxes. The account

@@ -49,22 +49,9 @@ func TestKeysAreKeptAsLongAsTheMessageTheyComeFromIsQueued(t *testing.T) {
 		}
 		sweep := func() {
 			t.Helper()
-			for range 10 {
-				more, err := s.sweeper.keys()
-				must(err)
-				if !more {
-					return
-				}
-			}
-			t.Error("the sweeper finds no end")
+			round(t, &keySweep{s: s}, time.Now())
 		}
-		known := func() (keys int) {
-			must(s.read(t.Context(), func(r tx) error {
-				_, err := one(r, `SELECT COUNT(*) FROM accepted`, nil, func(r row) error { keys = int(r.int(0)); return nil })
-				return err
-			}))
-			return keys
-		}
+		known := func() int64 { return rows(t, s, "accepted") }
 		origin, other, fresh := aged(30*24*time.Hour), aged(20*24*time.Hour), ids.New()
 		for _, key := range []ident.ID{origin, other, fresh} {
 			_, err := acceptAs(t, s, key)
@@ -94,6 +81,61 @@ func TestKeysAreKeptAsLongAsTheMessageTheyComeFromIsQueued(t *testing.T) {
 			t.Errorf("%d keys are known at the end", n)
 		}
 	})
+}
+
+// round goes through old keys once and returns in how many steps.
+func round(t testing.TB, k *keySweep, now time.Time) (steps int) {
+	t.Helper()
+	for steps = 1; steps < 100; steps++ {
+		more, err := k.step(t.Context(), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !more {
+			return steps
+		}
+	}
+	t.Fatal("the sweeper finds no end")
+	return 0
+}
+
+// The sweeper is kicked with each message that leaves. Keys that are kept cost a
+// look now and then, and each of them one.
+func TestKeptKeysAreLookedAtNowAndThenAndInStretches(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, Options{})
+	origin := aged(30 * 24 * time.Hour)
+	if _, err := acceptAs(t, s, origin); err != nil {
+		t.Fatal(err)
+	}
+	s.sweeper.stop() // its own look is over
+	err := s.write(t.Context(), func(w *txn) error {
+		for i := range 2*sweepEntries + 10 {
+			derived := origin
+			binary.BigEndian.PutUint64(derived[8:], ^uint64(i))
+			if err := w.put(insertAccepted, derived[:], []byte{}); err != nil {
+				return err
+			}
+		}
+		old := aged(29 * 24 * time.Hour)
+		return w.put(insertAccepted, old[:], []byte{})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, now := &keySweep{s: s}, time.Now()
+	if steps := round(t, k, now); steps != 3 || rows(t, s, "accepted") != 2*sweepEntries+11 {
+		t.Errorf("%d steps left %d keys", steps, rows(t, s, "accepted"))
+	}
+	if _, err := s.Queue().Remove(t.Context(), store.QueueFilter{ID: origin}); err != nil {
+		t.Fatal(err)
+	}
+	if steps := round(t, k, now.Add(keyRounds-time.Second)); steps != 1 || rows(t, s, "accepted") != 2*sweepEntries+11 {
+		t.Errorf("looked at again at once: %d steps left %d keys", steps, rows(t, s, "accepted"))
+	}
+	if steps := round(t, k, now.Add(keyRounds)); steps != 3 || rows(t, s, "accepted") != 0 {
+		t.Errorf("%d steps left %d keys", steps, rows(t, s, "accepted"))
+	}
 }
 
 // One delivery whose row is there already does not make its batch wait.

@@ -66,10 +66,20 @@ func keepMost(t *txn, kind store.BanKind, but string, excess int64) error {
 			(SELECT host FROM ban WHERE kind = ? AND until = 0 AND host <> ? ORDER BY last, host LIMIT ?)`, uint8(kind), uint8(kind), but, excess-n)
 		n += more
 	}
-	if err == nil {
-		_, err = tally(t, banTally(kind), -n)
+	if err != nil {
+		return err
 	}
+	if n < excess { // all others are gone, so counting is cheap
+		return recount(t, kind)
+	}
+	_, err = tally(t, banTally(kind), -n)
 	return err
+}
+
+// recount counts the bans of a kind that are there: a process of a version
+// before 7 that ran beside this one left some out.
+func recount(t *txn, kind store.BanKind) error {
+	return t.put(`UPDATE counter SET value = (SELECT COUNT(*) FROM ban WHERE kind = ?) WHERE name = ?`, uint8(kind), banTally(kind))
 }
 
 // unban runs a DELETE, which removes what the kinds say it returns.

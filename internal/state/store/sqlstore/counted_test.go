@@ -169,3 +169,50 @@ func countsWhatItHas(t *testing.T, s *Store, open func() (*Store, error)) {
 		t.Errorf("%d rows of reports", n)
 	}
 }
+
+// A process of an older version that ran beside this one did not count.
+func TestWhatWasCountedWrongHeals(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		counted := func(name string) (n int64) {
+			t.Helper()
+			err := s.read(t.Context(), func(t tx) (err error) { n, err = counterValue(t, name); return err })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		day := startOfDay(time.Now())
+		err := s.write(t.Context(), func(t *txn) error {
+			for name, n := range map[string]int64{banTally(store.BanDay): 500, banTally(store.BanFailures): 7, reportRows: 90} {
+				if _, err := tally(t, name, n); err != nil {
+					return err
+				}
+			}
+			return t.put(`INSERT INTO dmarc_day (day, combinations) VALUES (?, 5)`, day.Add(-48*time.Hour))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5 {
+			b := store.BanRow{Host: netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32), Kind: store.BanDay, Until: day.Add(48 * time.Hour)}
+			if err := s.Bans().Put(t.Context(), b, 4); err != nil {
+				t.Fatal(err)
+			}
+			if n := counted(banTally(store.BanDay)); n != min(int64(i)+1, 4) || n != rows(t, s, "ban") {
+				t.Errorf("%d bans, counted are %d", rows(t, s, "ban"), n)
+			}
+		}
+		if n := counted(banTally(store.BanFailures)); n != 7 {
+			t.Errorf("another kind: counted are %d", n)
+		}
+		if removed, more, err := s.Reports().SweepReports(t.Context(), day, day, 100); err != nil || removed != 0 || more {
+			t.Errorf("removed %d, %v, %v", removed, more, err)
+		}
+		if n := counted(reportRows); n != 0 {
+			t.Errorf("counted are %d rows of no report", n)
+		}
+		if n := rows(t, s, "dmarc_day"); n != 0 {
+			t.Errorf("%d days of no combination", n)
+		}
+	})
+}

@@ -35,6 +35,7 @@ type reportSweep struct {
 	removed  int   // reports and combinations
 	received time.Time
 	most     int64
+	none     bool // there is no report, nor a row of one
 }
 
 // reports removes rows of reports that are gone, then the oldest reports while
@@ -48,6 +49,9 @@ func (w *reportSweep) reports() error {
 			again, err = w.report(w.most > 0 && all > w.most)
 		}
 		all -= n
+	}
+	if w.none {
+		all = 0 // whatever a process of an older version left out
 	}
 	if err == nil && all != before {
 		_, err = tally(w.t, reportRows, all-before)
@@ -78,6 +82,7 @@ func (w *reportSweep) report(crowded bool) (removed bool, err error) {
 		id, received = r.int(0), r.int(1)
 		return nil
 	})
+	w.none = err == nil && !found
 	if err != nil || !found || !crowded && received >= toMicro(w.received) {
 		return false, err
 	}
@@ -98,8 +103,11 @@ func (w *reportSweep) seen(day time.Time) error {
 		last = []any{r.int(0), r.text(1), r.text(2)}
 		return nil
 	})
-	if err != nil || last == nil {
+	if err != nil {
 		return err
+	}
+	if last == nil { // nothing is left, whatever was counted
+		return w.t.put(`DELETE FROM dmarc_day WHERE day <= ?`, day)
 	}
 	if err := raiseCounter(w.t, seenCounter); err != nil {
 		return err

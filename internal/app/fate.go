@@ -14,7 +14,7 @@ import (
 
 // filed notes in the decision record where an accepted message went.
 func (h *House) filed(e *accept.Envelope, c *accept.Content, a *store.Acceptance, done store.Accepted) {
-	h.reporting.accepted(e, a, done)
+	h.reporting.accepted(e, c, a, done)
 	for i := range done.Filed {
 		f := &a.Filings[i]
 		h.Records.Event(record.Event{ID: e.Key, Time: e.Time, Kind: record.Filed, Recipient: filedFor(e, a.Account), Place: f.Role.Name(),

@@ -37,12 +37,12 @@ func (w *watch) Judged(f *policy.Facts, d *policy.Decision) { w.h.reporting.mate
 // accepted offers mail from outside for the address of reports to be read. The
 // copy in a mailbox is opened later. One that only the queue has is opened at
 // once, because it may leave any moment.
-func (r *reporting) accepted(e *accept.Envelope, a *store.Acceptance, done store.Accepted) {
+func (r *reporting) accepted(e *accept.Envelope, c *accept.Content, a *store.Acceptance, done store.Accepted) {
 	held := a.Queue != nil && a.Queue.Quarantine != ""
 	if e.Account != 0 || done.Repeated || held || !r.wanted(e) {
 		return
 	}
-	l := report.Letter{Message: e.Key, Time: e.Time}
+	l := report.Letter{Message: e.Key, Time: e.Time, Origin: report.Origin(c.Effects.Fields, e.Client)}
 	if len(done.Filed) > 0 {
 		account, id := r.h.Store.Account(a.Account), done.Filed[0].Message
 		l.Open = func(ctx context.Context) (store.Body, error) { return account.OpenBody(ctx, id) }

@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -21,6 +22,8 @@ const (
 	// rows: anybody can write some, and those of today push out the oldest.
 	perDay     = 5000
 	rowsPerDay = 50_000
+	// shares is how many parts that room has: nobody gets more than one of them.
+	shares = 10
 	// pause is how long the store is left alone after it failed.
 	pause   = 10 * time.Second
 	retries = 5
@@ -43,6 +46,8 @@ type IntakeOptions struct {
 type Letter struct {
 	Message ident.ID
 	Time    time.Time
+	// Origin is who sent it, as the function Origin says.
+	Origin string
 	// Open opens the whole message, once, in the background.
 	Open func(ctx context.Context) (store.Body, error)
 	// Body is the whole message where it is open already; the Intake closes it.
@@ -70,9 +75,19 @@ type Intake struct {
 	cancel  context.CancelFunc
 	ended   sync.WaitGroup
 	day     time.Time
-	kept    int // reports of that day
-	rows    int // and their rows
+	all     share            // of that day
+	origins map[string]share // of it, by the origin of what was kept
 }
+
+// share is how much was kept.
+type share struct{ reports, rows int }
+
+// over reports whether so many rows more are too much for one of so many parts.
+func (s share) over(rows, parts int) bool {
+	return s.reports >= perDay/parts || s.rows+rows > rowsPerDay/parts
+}
+
+func (s share) plus(rows int) share { return share{s.reports + 1, s.rows + rows} }
 
 // NewIntake starts an Intake. Close it before the store.
 func NewIntake(o IntakeOptions) *Intake {
@@ -156,6 +171,7 @@ func (in *Intake) read(ctx context.Context, l Letter) error {
 var (
 	errForeign = errors.New("it is about a domain that is not hosted here")
 	errTooMany = errors.New("too many reports were kept today")
+	errShare   = errors.New("too many reports of one sender were kept today")
 )
 
 // keep stores one report, unless it is there already.
@@ -169,9 +185,12 @@ func (in *Intake) keep(ctx context.Context, l Letter, r *dmarc.Report) error {
 		return errForeign
 	}
 	if day := l.Time.UTC().Truncate(24 * time.Hour); !day.Equal(in.day) {
-		in.day, in.kept, in.rows = day, 0, 0
+		in.day, in.all, in.origins = day, share{}, map[string]share{}
 	}
-	if in.kept == perDay || in.rows+len(row.Rows) > rowsPerDay {
+	switch {
+	case in.origins[l.Origin].over(len(row.Rows), shares):
+		return fmt.Errorf("%w: %s", errShare, l.Origin)
+	case in.all.over(len(row.Rows), 1):
 		return errTooMany
 	}
 	err = in.add(ctx, row)
@@ -179,8 +198,7 @@ func (in *Intake) keep(ctx context.Context, l Letter, r *dmarc.Report) error {
 		return nil
 	}
 	if err == nil {
-		in.kept++
-		in.rows += len(row.Rows)
+		in.all, in.origins[l.Origin] = in.all.plus(len(row.Rows)), in.origins[l.Origin].plus(len(row.Rows))
 		in.o.Log.Message(l.Message).Log(event.ReportRead, slog.String("domain", row.Domain), slog.String("organization", row.Organization), slog.String("report", row.ReportID))
 	}
 	return err

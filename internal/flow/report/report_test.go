@@ -181,30 +181,73 @@ func TestLargeReportsAreShortened(t *testing.T) {
 	}
 }
 
-// Whoever sends large reports all day pushes out few of the old ones.
-func TestOnlySoManyRowsAreKeptADay(t *testing.T) {
+// Whoever sends large reports all day pushes out few of the old ones, and takes
+// the room of nobody else.
+func TestOnlySoMuchIsKeptADay(t *testing.T) {
 	t.Parallel()
 	s := &shelf{}
 	in := &Intake{o: IntakeOptions{Settings: settings, Domains: s, Reports: s}}
+	today := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	sent := 0
 	large, err := dmarc.ParseReport([]byte(feedback("ours.test", "", mostRows)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	today := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-	send := func(id string, day time.Time) error {
-		large.ID = id
-		return in.keep(t.Context(), Letter{Time: day}, large)
+	send := func(origin string, rows int, day time.Time) error {
+		r := *large
+		r.ID, r.Rows = fmt.Sprint(sent), r.Rows[:rows]
+		sent++
+		return in.keep(t.Context(), Letter{Time: day, Origin: origin}, &r)
 	}
-	for i := range rowsPerDay / mostRows {
-		if err := send(fmt.Sprint(i), today); err != nil {
+	fill := func(origin string, rows, times int) {
+		t.Helper()
+		for range times {
+			if err := send(origin, rows, today); err != nil {
+				t.Fatal(origin, err)
+			}
+		}
+		if err := send(origin, rows, today); !errors.Is(err, errShare) || !strings.Contains(err.Error(), origin) {
+			t.Errorf("one more of %s: %v", origin, err)
+		}
+	}
+	fill("many.test", 1, perDay/shares)
+	each := rowsPerDay / shares / mostRows
+	for i := range shares - 1 {
+		fill(fmt.Sprint(i), mostRows, each)
+	}
+	for i := shares; in.all.rows+mostRows <= rowsPerDay; i++ {
+		if err := send(fmt.Sprint(i), mostRows, today); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := send("one more", today); !errors.Is(err, errTooMany) {
-		t.Errorf("one more: %v", err)
+	if err := send("another", mostRows, today); !errors.Is(err, errTooMany) {
+		t.Errorf("when all rows are used: %v", err)
 	}
-	if err := send("tomorrow's", today.Add(24*time.Hour)); err != nil {
-		t.Errorf("the next day: %v", err)
+	if err := send("0", mostRows, today.Add(24*time.Hour)); err != nil || len(in.origins) != 1 {
+		t.Errorf("the next day: %v, %v", err, in.origins)
+	}
+}
+
+func TestReportsAreOfTheDomainThatIsProvenOrOfTheHost(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ field, client, want string }{
+		{"", "192.0.2.1", "192.0.2.1/32"},
+		{"", "2001:db8:1:2:3::4", "2001:db8:1:2::/64"},
+		{"mx.test; spf=pass smtp.mailfrom=r@mail.far.co.uk; dkim=pass header.d=other.com; dmarc=none header.from=x.com", "192.0.2.1", "far.co.uk"},
+		{"mx.test;\r\n\tspf=pass smtp.mailfrom=r@far.com;\r\n\tdmarc=pass (p=none) header.from=Big.Example.COM", "192.0.2.1", "example.com"},
+		{"mx.test; spf=pass smtp.helo=out.far.com; dmarc=none", "192.0.2.1", "far.com"},
+		{"mx.test; spf=none smtp.mailfrom=r@far.com; dkim=fail header.d=bad.com; dkim=pass header.d=good.com header.s=s", "192.0.2.1", "good.com"},
+		{"mx.test; spf=softfail smtp.mailfrom=r@far.com; dkim=fail header.d=far.com; dmarc=fail header.from=far.com", "192.0.2.1", "192.0.2.1/32"},
+		{`mx.test; spf=pass smtp.mailfrom="a; dmarc=pass header.from=big.com"@far.com`, "192.0.2.1", "far.com"},
+		{"mx.test; (", "192.0.2.1", "192.0.2.1/32"},
+	} {
+		fields := []string{"X-Other: mx.test; dmarc=pass header.from=no.com\r\n"}
+		if c.field != "" {
+			fields = append(fields, "Authentication-Results: "+c.field+"\r\n")
+		}
+		if got := Origin(fields, c.client); got != c.want {
+			t.Errorf("%s: %s, want %s", c.field, got, c.want)
+		}
 	}
 }
 

@@ -43,6 +43,8 @@ type Mutation struct {
 	Old, New string
 	// Killer must fail.
 	Killer Test
+	// Hangs says that it fails by never ending.
+	Hangs bool
 }
 
 // Apply returns the source with the mutation.

@@ -125,6 +125,8 @@ func (b *Bench) Kill(ctx context.Context, index int) error {
 	m := b.list[index]
 	out, err := b.run(ctx, m.Killer, index+1)
 	switch {
+	case strings.Contains(out, "panic: test timed out") && !m.Hangs:
+		return fmt.Errorf("the test of the mutant did not end within %s", patience)
 	case err == nil:
 		return fmt.Errorf("the mutant lives: %s in %s passes", m.Killer.Name, m.Killer.Package)
 	case strings.Contains(out, "--- FAIL"), strings.Contains(out, "panic: "):

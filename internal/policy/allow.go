@@ -136,9 +136,6 @@ func counts(ctx context.Context, r *access.Rule, f *Facts) bool {
 // if none does. A test of the whole message is lifted for a recipient's sake
 // only if it is for every recipient.
 func (m *matches) lifted(ctx context.Context, stage Stage, t Tests, f *Facts) *access.Rule {
-	if t == 0 {
-		return nil
-	}
 	for _, list := range [...][]*access.Rule{m.client, m.sender, m.recipient} {
 		for _, r := range list {
 			if !r.Block && Skips(r.Kind)&t != 0 && counts(ctx, r, f) {

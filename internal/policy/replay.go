@@ -66,6 +66,13 @@ type Replayed struct {
 // Differs reports that the sender would be treated differently.
 func (r *Replayed) Differs() bool { return !r.Unknown && r.Before != r.After }
 
+// Concerns reports that an attempt is one that rules may treat otherwise: it
+// brought mail, or a rule sent its client away. Other sessions are in the record
+// for what they said.
+func Concerns(a *record.Attempt) bool {
+	return a.ID != a.Session.ID || slices.ContainsFunc(a.Steps, func(s record.Step) bool { return s.Check != "" })
+}
+
 // Replay judges a recorded attempt anew, step by step as the session did, by
 // the rules of the pipeline. It uses what the record has and asks nobody.
 // Delays do not count as a difference.

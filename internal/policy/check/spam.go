@@ -115,7 +115,7 @@ func (s *Spam) judge(r *policy.Spam) (fate, string) {
 }
 
 // check refuses, files or marks spam.
-func (s *Spam) check(g *Greylist, spf *SPF) policy.CheckFunc {
+func (s *Spam) check(all *Settings) policy.CheckFunc {
 	return func(ctx context.Context, f *policy.Facts) policy.Verdict {
 		outside := fromOutside(f)
 		switch {
@@ -127,7 +127,7 @@ func (s *Spam) check(g *Greylist, spf *SPF) policy.CheckFunc {
 		r := f.Spam(ctx)
 		switch r.Opinion {
 		case policy.Clean, policy.Suspect:
-			if v := s.later(ctx, f, g, spf, &r); v.Action != policy.Pass {
+			if v := s.later(ctx, f, all, &r); v.Action != policy.Pass {
 				return v
 			}
 			return s.verdict(&r, outside)
@@ -145,7 +145,7 @@ func (s *Spam) check(g *Greylist, spf *SPF) policy.CheckFunc {
 
 // later puts off what rspamd wants put off. Its action greylist is only a wish:
 // our own greylist remembers who came back.
-func (s *Spam) later(ctx context.Context, f *policy.Facts, g *Greylist, spf *SPF, r *policy.Spam) policy.Verdict {
+func (s *Spam) later(ctx context.Context, f *policy.Facts, all *Settings, r *policy.Spam) policy.Verdict {
 	switch action := scan.ScoreAction(r.Action); {
 	case action == scan.ActionSoftReject:
 		text := ascii(r.Reply, 200)
@@ -153,26 +153,27 @@ func (s *Spam) later(ctx context.Context, f *policy.Facts, g *Greylist, spf *SPF
 			text = "Try again later"
 		}
 		return policy.Refused(reply.New(451, reply.E(4, 7, 1), text), "rspamd puts the message off (soft reject): "+r.Reply)
-	case action == scan.ActionGreylist && s.Greylist && g.Mode == policy.Enforce && !spared(ctx, f, spf):
-		return greylisted(ctx, f, g).By("policy.spam.greylist")
+	case action == scan.ActionGreylist && s.Greylist && all.Greylist.Mode == policy.Enforce && !spared(ctx, f, all):
+		return greylisted(ctx, f, &all.Greylist).By("policy.spam.greylist")
 	}
 	return policy.Passed("")
 }
 
 // spared reports that a message is exempt from rspamd's greylisting: for
-// whatever exempts from ours, and for hosts whose mail we know.
-func spared(ctx context.Context, f *policy.Facts, spf *SPF) bool {
+// whatever exempts from ours, and for hosts whose mail we know, if those do not
+// wait at the door.
+func spared(ctx context.Context, f *policy.Facts, all *Settings) bool {
 	switch {
 	case !fromOutside(f), !f.Client.IsValid(), f.Client.IsLoopback():
 		return true
 	case f.Class == policy.ClassNoGreylist, f.Class == policy.ClassNoGreylistNoBan, f.Class == policy.ClassTrusted:
 		return true
-	case f.Lifted(ctx, policy.TestGreylist) != "", f.WellKnown():
+	case f.Lifted(ctx, policy.TestGreylist) != "", all.Door.WellKnown && f.WellKnown():
 		return true
-	case len(f.Recipients) == 0, slices.ContainsFunc(f.Recipients, func(a mail.Address) bool { return strings.EqualFold(a.Local, "abuse") }):
-		return true
+	case !slices.ContainsFunc(f.Recipients, func(a mail.Address) bool { return !strings.EqualFold(a.Local, "abuse") }):
+		return true // all are
 	}
-	return spf.PassSkipsGreylist && spf.Mode != policy.Off && f.SPF(ctx).Result == "pass"
+	return all.SPF.PassSkipsGreylist && all.SPF.Mode != policy.Off && f.SPF(ctx).Result == "pass"
 }
 
 // greylisted asks the greylist for the whole message.

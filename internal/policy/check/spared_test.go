@@ -51,16 +51,22 @@ func TestGreylistingOfRspamdKnowsOurExemptions(t *testing.T) {
 		"SPF that skips nothing": {func(s *Settings, f *policy.Facts) {
 			f.Authenticity, s.SPF.PassSkipsGreylist = acquainted{}, false
 		}, false},
-		"abuse": {func(_ *Settings, f *policy.Facts) { f.Recipients[0].Local = "Abuse" }, true},
+		"a well-known host that waits at the door, too": {func(s *Settings, f *policy.Facts) { f.Regulars, s.Door.WellKnown = acquainted{}, false }, false},
+		"abuse": {func(_ *Settings, f *policy.Facts) {
+			f.Recipients = []mail.Address{{Local: "Abuse", Domain: "here.test"}}
+		}, true},
+		"abuse and ann": {func(_ *Settings, f *policy.Facts) {
+			f.Recipients = []mail.Address{{Local: "abuse", Domain: "here.test"}, {Local: "ann", Domain: "here.test"}}
+		}, false},
 	} {
 		var s Settings
 		s.Spam = Spam{URL: "http://filter.test", By: "score", Greylist: true}
-		s.Greylist.Mode, s.SPF = policy.Enforce, SPF{PassSkipsGreylist: true}
+		s.Greylist.Mode, s.SPF, s.Door.WellKnown = policy.Enforce, SPF{PassSkipsGreylist: true}, true
 		f := &policy.Facts{Client: netip.MustParseAddr("192.0.2.1"), Recipients: []mail.Address{{Local: "ann", Domain: "here.test"}},
 			Sources: policy.Sources{Greylist: acquainted{}, Scanners: &scanned{spam: policy.Spam{Opinion: policy.Suspect, Action: "greylist"}}}}
 		c.change(&s, f)
 		var v policy.Verdict
-		check := s.Spam.check(&s.Greylist, &s.SPF)
+		check := s.Spam.check(&s)
 		p := policy.NewPipeline(policy.Rules{Classify: func(*policy.Facts) {}, Table: []policy.Entry{{Stage: policy.Content, Name: "spam",
 			Check: policy.CheckFunc(func(ctx context.Context, f *policy.Facts) policy.Verdict { v = check(ctx, f); return v })}}})
 		p.Judge(t.Context(), policy.Connect, f) // looks the rules up

@@ -248,7 +248,7 @@ func Table(s *Settings) []policy.Entry {
 		},
 		{
 			Stage: policy.Content, Name: "spam", Setting: "policy.spam.refuse_from", Worst: policy.Reject, Exempt: policies, Mode: s.Spam.Mode, Test: policy.TestSpam, Costly: true,
-			IDs: []string{"M-SEC-BW-10"}, Check: s.Spam.check(&s.Greylist, &s.SPF), Replies: []string{"554 5.7.1", "451 4.7.1", "451 4.3.0"},
+			IDs: []string{"M-SEC-BW-10"}, Check: s.Spam.check(s), Replies: []string{"554 5.7.1", "451 4.7.1", "451 4.3.0"},
 			Doc: "rspamd says how much a message looks like spam: it is refused, filed in Junk or marked.",
 		},
 		{

@@ -114,7 +114,9 @@ func (s *Service) replayPolicy(ctx context.Context, in *PolicyReplayInput) (Poli
 	}
 	c := replayCount{rows: map[replayKey]*ReplayedSender{}, counts: map[string]int{}}
 	err = s.o.Records.Each(ctx, q, func(a *record.Attempt) bool {
-		c.add(a, policy.Replay(p, a))
+		if policy.Concerns(a) {
+			c.add(a, policy.Replay(p, a))
+		}
 		return true
 	})
 	if err != nil {

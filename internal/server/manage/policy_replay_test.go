@@ -84,6 +84,14 @@ func (o *office) calls(client, from string, size unit.Size) {
 	t.Done()
 }
 
+// scans records the session of a client that brings nothing but a bad command.
+func (o *office) scans(client string) {
+	t := o.o.Records.Trace(record.Session{ID: o.ids.New(), Begin: time.Now(), Listener: "smtp", Client: netip.MustParseAddr(client)})
+	t.Step(&record.Step{Verb: "connect"})
+	t.Step(&record.Step{Verb: record.Command, Reply: "500 5.5.2 Error"})
+	t.Done()
+}
+
 type empty struct{}
 
 func (empty) Usage(context.Context, store.AccountID) (store.Usage, error) { return store.Usage{}, nil }
@@ -104,6 +112,7 @@ func TestReplayListsWhoWouldBeTreatedDifferently(t *testing.T) {
 	o.calls("192.0.2.2", "", 3*unit.MB)
 	o.calls("192.0.2.3", "small@away.test", 2000)
 	o.calls("192.0.2.4", "huge@else.test", 100*unit.MB) // refused already
+	o.scans("192.0.2.5")                                // nobody's mail
 	got, err := replay(o, func(*PolicyReplayInput) {})
 	if err != nil || got.Attempts != 7 || got.Counts["same"] != 2 || got.Counts["refused"] != 5 || len(got.Senders) != 2 || len(got.Unknown) != 0 || len(got.Settings) != 1 {
 		t.Fatalf("%+v, %v", got, err)

@@ -31,14 +31,20 @@ func (s *session) bdat(arg string) outcome {
 	}
 	switch {
 	case tx.body.over && !chunk.Last:
-		tx.refuse(replyTooBig)
-		s.drop()
-		s.tried = 1 // further chunks are swallowed
-		return says(replyTooBig)
+		return s.outgrown()
 	case chunk.Last:
 		return tx.finish(tx.body.ends.BareCR() || tx.body.ends.BareLF())
 	}
 	return says(reply.New(250, reply.E(2, 0, 0), strconv.FormatInt(chunk.Size, 10)+" octets received"))
+}
+
+// outgrown refuses a message that is too big already, and all that follows of it.
+func (s *session) outgrown() outcome {
+	s.tx.spoil(replyTooBig)
+	s.noteRefusal(replyTooBig)
+	s.drop()
+	s.tried = 1 // further chunks are swallowed
+	return says(replyTooBig)
 }
 
 // wantChunk says why a chunk cannot become part of a message.
@@ -60,6 +66,7 @@ func (s *session) wantChunk(chunk smtp.Chunk) (reply.Reply, bool) {
 		tx.chunked, tx.body.chunks = true, true
 	}
 	if b := tx.body; b.most > 0 && chunk.Size > b.most-b.size {
+		tx.spoil(replyTooBig)
 		return replyTooBig, false
 	}
 	return reply.Reply{}, true
@@ -69,6 +76,9 @@ func (s *session) wantChunk(chunk smtp.Chunk) (reply.Reply, bool) {
 // a recipient, or whose chunk is beyond all measure, is hung up on.
 func (s *session) unwanted(chunk smtp.Chunk, r reply.Reply) outcome {
 	hopeless := s.tried == 0
+	if s.tx == nil && !hopeless && !s.trace.Recording() {
+		s.noted = true // the rest of a message whose refusal is in the record
+	}
 	s.noteRefusal(r)
 	s.drop()
 	most := int64(mostUnwanted)

@@ -61,6 +61,7 @@ func (c *connection) greeting() string {
 // awaitSilence is the greeting delay. Input before the greeting is noted
 // (B1G-LIM-01) and ends the wait; it stays unread.
 func (c *connection) awaitSilence(d time.Duration) error {
+	c.session.noted = false // a last word now answers nothing that was noted
 	if !c.enterDelay() {
 		return c.end(replyBusy)
 	}

@@ -132,6 +132,7 @@ func (c *connection) deliver(verb smtp.Verb, o outcome, junk bool) error {
 	case r.Code == replyOK.Code && (verb == smtp.DATA || verb == smtp.BDAT):
 		// The message is ours: the client must hear it, or it sends it again.
 	default:
+		c.session.noted = false
 		return c.end(replyBusy)
 	}
 	if c.log.Enabled(event.SessionCommand) {

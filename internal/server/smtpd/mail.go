@@ -32,11 +32,11 @@ func (s *session) mail(arg string) outcome {
 		return s.unasked(arg, m, nil, smtp.ReplyTo(err))
 	}
 	if c.server.Tight != nil && c.server.Tight() {
-		return s.unasked(arg, m, nil, replyTight)
+		return s.putOff(arg, m, replyTight)
 	}
 	room, err := c.server.readRoom(c.work, now)
 	if err != nil {
-		return s.unasked(arg, m, nil, replyLocalError.Because(err))
+		return s.putOff(arg, m, replyLocalError.Because(err))
 	}
 	if m.Sender.Domain == "" && !m.Sender.IsNull() && s.facts.Login != nil && len(s.facts.Login.Addresses) > 0 {
 		m.Sender.Domain = s.facts.Login.Addresses[0].Domain // RFC 6409 §6.1
@@ -64,6 +64,17 @@ func (s *session) unasked(arg string, m smtp.Mail, unread error, r reply.Reply) 
 	}
 	s.facts.Message, s.facts.Sender = s.c.server.Idents.New(), m.Sender
 	return s.refuseMail(arg, sender, known, r)
+}
+
+// putOff is unasked for want of something of ours. It is noted once a session:
+// where memory is short, records must not take more of it.
+func (s *session) putOff(arg string, m smtp.Mail, r reply.Reply) outcome {
+	if s.short {
+		s.noted = true
+		return says(r)
+	}
+	s.short = true
+	return s.unasked(arg, m, nil, r)
 }
 
 // refuseMail notes the attempt and refuses it. Its record stays open for what

@@ -31,6 +31,7 @@ func told(a *record.Attempt) string {
 func TestEveryAttemptIsInTheRecordWithItsReply(t *testing.T) {
 	t.Parallel()
 	const hello = "connect 192.0.2.1 smtp\nS: 220 …\nC: EHLO client.example\nS* 250 STARTTLS\n"
+	const big = "! set policy.size.inbound 1000\n" + hello + "C: MAIL FROM:<a@remote.example>\nS: 250 …\nC: RCPT TO:<bob@example.test>\nS: 250 …\n"
 	for name, c := range map[string]struct {
 		dialogue string
 		want     []string
@@ -58,6 +59,14 @@ func TestEveryAttemptIsInTheRecordWithItsReply(t *testing.T) {
 			"aborted <a@remote.example> to <bob@example.test>; timeout [] 421 4.4.2"}},
 		"silence in a chunk": {hello + "C: MAIL FROM:<a@remote.example>\nS: 250 …\nC: RCPT TO:<bob@example.test>\nS: 250 …\nC: BDAT 10\nC: x\nS: 421 4.4.2 …\neof", []string{
 			"aborted <a@remote.example> to <bob@example.test>; timeout [] 421 4.4.2"}},
+		"chunks too big together": {big + "C- BDAT 600\\r\\n\nC* 600 x\nS: 250 …\nC- BDAT 600\\r\\n\nC* 600 x\nS: 552 …\nC- BDAT 6 LAST\\r\\nNOOP\\r\\n\nS: 503 …\nC: QUIT\nS: 221 …", []string{
+			"refused <a@remote.example> to <bob@example.test>; command [BDAT] 552 5.3.4"}},
+		"a chunk too big": {big + "C- BDAT 600\\r\\n\nC* 600 x\nS: 250 …\nC- BDAT 401\\r\\n\nC* 401 x\nS: 552 …\nC: QUIT\nS: 221 …", []string{
+			"refused <a@remote.example> to <bob@example.test>; command [BDAT] 552 5.3.4"}},
+		"chunks behind a refused recipient": {hello + "C- MAIL FROM:<a@remote.example>\\r\\nRCPT TO:<bob@@example.test>\\r\\nBDAT 6\\r\\nNOOP\\r\\nBDAT 6 LAST\\r\\nNOOP\\r\\n\nS: 250 …\nS: 501 …\nS: 503 …\nS: 503 …\nC: QUIT\nS: 221 …", []string{
+			"refused <a@remote.example> to <bob@@example.test>; RCPT [<bob@@example.test>] 501 5.1.3; command [BDAT] 503 5.5.1"}},
+		"memory is short for long": {hello + "! tight on\nC: MAIL FROM:<a@remote.example>\nS: 452 …\nC: MAIL FROM:<b@remote.example>\nS: 452 …\nC: QUIT\nS: 221 …", []string{
+			"deferred <a@remote.example>; MAIL [FROM:<a@remote.example>] 452 4.3.1"}},
 		"nothing wrong":        {hello + "C: NOOP\nS: 250 …\nC: QUIT\nS: 221 …", nil},
 		"a line too long":      {hello + "C- " + strings.Repeat("x", 20_000) + "\\r\\n\nS: 500 5.5.2 …\neof", []string{"refused; end [] 500 5.5.2"}},
 		"a browser":            {"connect 192.0.2.1 smtp\nS: 220 …\nC: GET / HTTP/1.1\nS: 421 …\neof", []string{"deferred; command [(http)] 421 4.7.0"}},

@@ -34,6 +34,7 @@ type session struct {
 	judged policy.Decision
 	asked  bool
 	noted  bool // what is answered now is in the record
+	short  bool // MAIL was put off for want of memory or disk, which is noted once
 }
 
 func newSession(c *connection) *session {

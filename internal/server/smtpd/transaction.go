@@ -25,6 +25,7 @@ type transaction struct {
 	chunked bool // BDAT has begun
 	body    *content
 	refusal reply.Reply // the last one, zero when there was none
+	spoiled bool        // it ends all
 }
 
 func newTransaction(s *session, m smtp.Mail, release time.Time) *transaction {
@@ -55,9 +56,12 @@ func (tx *transaction) discard() {
 // better follow.
 func (tx *transaction) refuse(r reply.Reply) { tx.refusal = r }
 
+// spoil refuses the attempt for good, whatever was taken of it.
+func (tx *transaction) spoil(r reply.Reply) { tx.refusal, tx.spoiled = r, true }
+
 // fate is how the attempt ends when no content was judged.
 func (tx *transaction) fate() record.Outcome {
-	if tx.taken > 0 && tx.body != nil || tx.refusal.IsZero() {
+	if tx.taken > 0 && tx.body != nil && !tx.spoiled || tx.refusal.IsZero() {
 		return record.Aborted
 	}
 	_, o := refusal(tx.refusal)

@@ -10,6 +10,11 @@ import (
 // on and on keeps its first and its last words.
 const maxSteps = 32 << 10
 
+// maxSaid bounds what refused commands outside a transaction add to all later
+// attempts of their session. Beyond it only the newest is kept: none of them
+// decided about mail.
+const maxSaid = 4 << 10
+
 // Trace gathers the attempts of one session. Everything before the first MAIL
 // belongs to every attempt of the session. It belongs to one goroutine; a nil
 // Trace gathers nothing.
@@ -73,13 +78,17 @@ func (t *Trace) Step(s *Step) {
 	}
 	s.After = time.Since(t.Begin)
 	t.told = max(t.told, s.verdict(t.tried))
+	if !t.open && s.Verb == Command && len(t.steps) > maxSaid {
+		t.last = appendStep(t.last[:0], s)
+		return
+	}
 	if len(t.steps) > maxSteps {
 		if len(t.last) > 0 {
 			t.Lost++
 		}
 		t.last = appendStep(t.last[:0], s)
 	} else {
-		t.steps = appendStep(t.steps, s)
+		t.steps, t.last = appendStep(t.steps, s), t.last[:0]
 	}
 	if !t.open {
 		t.prefix = len(t.steps)
@@ -126,9 +135,12 @@ func (t *Trace) Open(id ident.ID) {
 	if t == nil {
 		return
 	}
-	t.prefix = len(t.steps)
+	t.prefix, t.last = len(t.steps), t.last[:0]
 	t.open, t.ID = true, id
 }
+
+// Recording reports that a transaction is open.
+func (t *Trace) Recording() bool { return t != nil && t.open }
 
 // Close ends the transaction and hands its record in. What it added to the
 // attempt is forgotten; the session's own part stays.

@@ -17,12 +17,12 @@ type reading struct {
 	err    error
 }
 
-// maxKept is how many terms a record has that is kept.
+// maxKept is how many terms and macros a record has that is kept.
 const maxKept = 40
 
 // parse is parseRecord, from memory where it can be. r may be nil.
 func (r *Records) parse(domain, text string) (*record, error) {
-	if r == nil || strings.Count(text, " ") > maxKept {
+	if r == nil || strings.Count(text, " ")+strings.Count(text, "%") > maxKept {
 		return parseRecord(domain, text)
 	}
 	got := r.read.Read(text, func(text string) reading {

@@ -23,6 +23,9 @@ func TestARecordIsReadOnceForAllDomainsThatPublishIt(t *testing.T) {
 	if _, err := kept.parse("a.test", "v=spf1"+strings.Repeat(" a", maxKept+1)); err != nil || kept.read.Len() != 2 {
 		t.Errorf("%v, %d are kept", err, kept.read.Len())
 	}
+	if _, err := kept.parse("a.test", "v=spf1 a:"+strings.Repeat("%%", maxKept)+".%{d}"); err != nil || kept.read.Len() != 2 {
+		t.Errorf("%v, %d are kept with many macros", err, kept.read.Len())
+	}
 	if r, err := (*Records)(nil).parse("a.test", text); err != nil || r.domain != "a.test" {
 		t.Errorf("%+v, %v", r, err)
 	}

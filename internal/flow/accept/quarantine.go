@@ -42,10 +42,13 @@ type Quarantine struct {
 	Log     *event.Logger
 
 	mu       sync.Mutex
-	used     load      // at the time of read, and taken since
-	underWay load      // taken, but perhaps not committed
-	read     time.Time // of the store
-	told     time.Time // that it is full
+	used     load          // at the time of read, and taken since
+	underWay load          // taken, but perhaps not committed
+	read     time.Time     // of the store
+	took     time.Duration // reading
+	counting chan struct{} // closed when somebody has read, nil when nobody reads
+	ended    load          // were under way since somebody reads
+	told     time.Time     // that it is full
 }
 
 // load is some messages.
@@ -63,9 +66,11 @@ const (
 	looking   = 10 * time.Minute
 	sweepPage = 100
 	// believed is how long is believed what the store said was there, which
-	// other nodes add to; believedFull the same when it leaves no room.
-	believed     = 5 * time.Second
-	believedFull = time.Second
+	// other nodes add to; believedFull the same when it leaves no room. It is
+	// longer where counting is work: at least so many times as long as that took.
+	believed      = 5 * time.Second
+	believedFull  = time.Second
+	believedTimes = 10
 	// tellAgain is how often is said that quarantine is full.
 	tellAgain = 10 * time.Minute
 )
@@ -76,12 +81,8 @@ func (q *Quarantine) take(ctx context.Context, octets int64) (done func(), err e
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s, one := q.Settings(), load{1, octets}
-	if age := time.Since(q.read); age >= believed || age >= believedFull && !q.used.plus(one).fits(s) {
-		messages, octets, err := q.Queue.Quarantine(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("quarantine: %w", err)
-		}
-		q.used, q.read = q.underWay.plus(load{messages, octets}), time.Now()
+	if err := q.look(ctx, one, s); err != nil {
+		return nil, fmt.Errorf("quarantine: %w", err)
 	}
 	if !q.used.plus(one).fits(s) {
 		q.full(s)
@@ -91,8 +92,56 @@ func (q *Quarantine) take(ctx context.Context, octets int64) (done func(), err e
 	return func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		q.underWay = q.underWay.plus(load{-1, -octets})
+		q.underWay, q.ended = q.underWay.plus(load{-1, -octets}), q.ended.plus(one)
 	}, nil
+}
+
+// look sees that used is young enough for one more. Nobody counts twice at
+// once: while somebody does, the last result will do, if there is one. It is
+// called with mu held, which it gives away meanwhile.
+func (q *Quarantine) look(ctx context.Context, one load, s *QuarantineSettings) error {
+	for {
+		bound := believed
+		if !q.used.plus(one).fits(s) {
+			bound = believedFull
+		}
+		switch {
+		case time.Since(q.read) < max(bound, believedTimes*q.took):
+			return nil
+		case q.counting == nil:
+			return q.count(ctx)
+		case !q.read.IsZero():
+			return nil
+		}
+		counted := q.counting
+		q.mu.Unlock()
+		select {
+		case <-counted:
+		case <-ctx.Done():
+		}
+		q.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// count asks the store. What ends meanwhile may be in the answer or not, and
+// counts.
+func (q *Quarantine) count(ctx context.Context) error {
+	q.counting, q.ended = make(chan struct{}), load{}
+	start := time.Now()
+	q.mu.Unlock()
+	messages, octets, err := q.Queue.Quarantine(ctx)
+	q.mu.Lock()
+	close(q.counting)
+	q.counting = nil
+	if err != nil {
+		return err
+	}
+	q.read, q.took = time.Now(), time.Since(start)
+	q.used = load{messages, octets}.plus(q.underWay).plus(q.ended)
+	return nil
 }
 
 // full tells that there is no room, now and then.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +22,8 @@ type shed struct {
 	door             *Door
 	messages, octets int64 // in the store
 	asked            int
-	fails            error // of both
+	slow             time.Duration // counting
+	fails            error         // of both
 	log              bytes.Buffer
 	during           func() // a commit
 }
@@ -36,7 +38,9 @@ func newShed(t *testing.T, most int) *shed {
 
 func (s *shed) Quarantine(context.Context) (messages, octets int64, err error) {
 	s.asked++
-	return s.messages, s.octets, s.fails
+	messages, octets = s.messages, s.octets
+	time.Sleep(s.slow)
+	return messages, octets, s.fails
 }
 
 func (s *shed) Accept(_ context.Context, a *store.Acceptance) (store.Accepted, error) {
@@ -136,6 +140,83 @@ func TestMailUnderWayIntoQuarantineCounts(t *testing.T) {
 		if depth != 2 {
 			t.Errorf("%d commits", depth)
 		}
+	})
+}
+
+// Counting a large quarantine takes long; mail neither queues up behind it nor
+// makes it the store's main work.
+func TestALargeQuarantineIsCountedNowAndThen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShed(t, 3)
+		s.slow, s.messages = 3*time.Second, 3
+		var first sync.WaitGroup
+		for range 5 { // wait for the first result
+			first.Go(func() { s.offers(1, 452, "at first") })
+		}
+		first.Wait()
+		if s.asked != 1 {
+			t.Errorf("counted %d times at once", s.asked)
+		}
+		time.Sleep(believedTimes*s.slow - time.Millisecond)
+		s.offers(10, 452, "still full")
+		if s.asked != 1 {
+			t.Errorf("counted again at once: %d", s.asked)
+		}
+		s.messages = 0
+		time.Sleep(time.Millisecond)
+		first.Go(func() { s.offers(1, 250, "who counts") })
+		synctest.Wait()
+		start := time.Now()
+		s.offers(5, 452, "the last result")
+		if took := time.Since(start); took != 0 || s.asked != 2 {
+			t.Errorf("waited %v, counted %d times", took, s.asked)
+		}
+		first.Wait()
+	})
+}
+
+// What ends while somebody counts is perhaps not in the result.
+func TestMailThatEndsDuringACountCounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShed(t, 2)
+		s.offers(1, 250, "the first")
+		time.Sleep(believed)
+		s.slow = time.Second
+		var counting sync.WaitGroup
+		counting.Go(func() { s.offers(1, 452, "there are two") })
+		synctest.Wait()
+		s.offers(1, 250, "the second")
+		counting.Wait()
+		if s.messages != 2 {
+			t.Errorf("%d messages are there", s.messages)
+		}
+	})
+}
+
+// Whoever waits for the first result asks itself when there is none.
+func TestAFirstCountThatFailsIsRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShed(t, 100)
+		s.slow, s.fails = time.Second, errors.New("no store")
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() { s.offers(1, 451, "no store") })
+		}
+		all.Wait()
+		if s.asked != 3 {
+			t.Errorf("asked %d times", s.asked)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		all.Go(func() { s.offers(1, 451, "no store yet") })
+		synctest.Wait()
+		if _, err := s.door.o.Quarantine.take(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("who cannot wait: %v", err)
+		}
+		all.Wait()
 	})
 }
 

@@ -124,6 +124,10 @@ func startNames(zone string) *nameServer {
 	return &nameServer{a, a.Listen(""), s.end}
 }
 
+// nowhere is a name server for all who measure something else: nothing exists,
+// and the machine's own servers are not asked.
+var nowhere = sync.OnceValue(func() string { return startNames("").addr })
+
 // asked is how many questions it was asked so far.
 func (n *nameServer) asked() int { return n.Queries("*", mdns.TypeANY) }
 

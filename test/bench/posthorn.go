@@ -52,6 +52,7 @@ func (s *server) start(ctx context.Context) error {
 	if s.serve {
 		args = []string{"serve", "--allow-root", "--data", s.dir, "--json", "--listen", "smtp=127.0.0.1:0", "--listen", "imap=127.0.0.1:0", "--listen", "submission=127.0.0.1:0", "--listen", "pop3=127.0.0.1:0"}
 	}
+	args = append(args, "--dns", nowhere())
 	if s.config != "" {
 		args = []string{"serve", "--allow-root", "--config", s.config, "--json"}
 	}

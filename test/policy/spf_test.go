@@ -133,7 +133,7 @@ func quoted(text string) string {
 // unspeakable are tests whose names SMTP itself does not let pass, with what the
 // client is told instead. SPF is never asked then: nothing comes in.
 var unspeakable = map[string]string{
-	"nolocalpart":         "501 5.1.3 Bad source route",          // <@example.net>: a route without an address
+	"nolocalpart":         "501 5.1.7 Bad source route",          // <@example.net>: a route without an address
 	"toolonglabel":        "501 5.1.7 Bad sender address syntax", // a label of 64 octets (RFC 1035 §2.3.4)
 	"emptylabel":          "501 5.1.7 Bad sender address syntax", // two dots in a domain
 	"invalid-hello-macro": "501 5.5.4 Not a host name",           // EHLO JUMPIN' JUPITER

@@ -50,11 +50,15 @@ func NewNames(o NameOptions) *Names {
 
 // Reverse looks up the client's name and whether it leads back (B1G-GEN-05).
 // When several do, it is always the same one, however DNS turns its answers. A
-// client without an address is Unknown.
+// client without an address is Unknown; of this machine's own nobody is asked
+// (RFC 6303 §4.2), so that it need not wait where name servers do not answer.
 func (n *Names) Reverse(ctx context.Context, client netip.Addr) policy.Reverse {
 	client = client.Unmap().WithZone("")
 	if !client.IsValid() {
 		return policy.Reverse{}
+	}
+	if client.IsLoopback() {
+		return policy.Reverse{Finding: policy.Found, Name: "localhost"}
 	}
 	ctx, cancel := dns.Within(ctx, n.o.Patience)
 	defer cancel()

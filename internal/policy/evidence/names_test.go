@@ -66,6 +66,8 @@ func TestReverseNamesMustLeadBack(t *testing.T) {
 		"name fails":             {v4, pointer(v4, "mx.example.org"), "mx.example.org", "failed mx.example.org"},
 		"one fails, one is fine": {v4, pointer(v4, "a.example.org") + pointer(v4, "b.example.org") + "b.example.org. A 192.0.2.1", "a.example.org", "found b.example.org"},
 		"PTR is no host name":    {v4, pointer(v4, `a\032b`), "", "failed"},
+		"this machine, no DNS":   {netip.MustParseAddr("127.0.0.1"), "", "1.0.0.127.in-addr.arpa", "found localhost"},
+		"this machine by IPv6":   {netip.IPv6Loopback(), "", "", "found localhost"},
 		"no address":             {netip.Addr{}, "", "", "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"posthorn/internal/testkit/authority"
 )
 
 // Password is what quickstart's accounts get unless Options say otherwise.
@@ -36,7 +38,8 @@ type Options struct {
 	// Listen names the listeners; nil for smtp, submission, imap, pop3, http.
 	// A name with "=" is passed as it stands, others get a free port.
 	Listen []string
-	// Args are added at the end, for example --plaintext-login.
+	// Args are added at the end, for example --plaintext-login. Without --dns
+	// there is one in which nothing exists: no test asks the machine's.
 	Args []string
 	// Env is added to the environment.
 	Env []string
@@ -129,6 +132,9 @@ func (o Options) complete(t testing.TB) Options {
 	}
 	if o.Patience == 0 {
 		o.Patience = 30 * time.Second
+	}
+	if !slices.Contains(o.Args, "--dns") {
+		o.Args = append(slices.Clip(o.Args), "--dns", authority.New(t).Listen(""))
 	}
 	return o
 }

@@ -70,7 +70,7 @@ func (s *site) restartWithCache(size string) {
 		s.t.Fatal(err)
 	}
 	config := filepath.Join(s.t.TempDir(), "posthorn.toml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "[store]\ncache = %q\n", size), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, "[store]\ncache = %q\n[log]\nlevel = \"warn\"\n", size), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 	s.d = daemon.Start(s.t, daemon.Options{

@@ -125,7 +125,7 @@ func (f *file) connect() (err error) {
 			err = errors.Join(err, f.disconnect())
 		}
 	}()
-	if f.write.conn, err = openConn(f.path, "PRAGMA cache_size = -4096", "PRAGMA journal_size_limit = 16777216"); err != nil {
+	if f.write.conn, err = openConn(f.path, "PRAGMA cache_size = -1024", "PRAGMA journal_size_limit = 16777216"); err != nil {
 		return err
 	}
 	if err = sqlitex.ExecuteScript(f.write.conn, schema, nil); err != nil {
@@ -134,7 +134,7 @@ func (f *file) connect() (err error) {
 	if err = f.checkMark(); err != nil {
 		return err
 	}
-	f.read.conn, err = openConn(f.path, "PRAGMA cache_size = -1024", "PRAGMA query_only = ON")
+	f.read.conn, err = openConn(f.path, "PRAGMA cache_size = -512", "PRAGMA query_only = ON")
 	return err
 }
 

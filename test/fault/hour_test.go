@@ -79,9 +79,27 @@ func (s *site) restartWithCache(size string) {
 	s.publish()
 }
 
-// fillCaches makes the database larger than its caches, and reads it: what they
-// take up to their bounds is no leak.
+// fillCaches makes the database larger than its caches: what they take up to
+// their bounds is no leak. Who reads takes pages that are given back with the
+// next change, so they are filled again afterwards.
 func (s *site) fillCaches(account string, messages int) {
+	s.t.Helper()
+	s.deliverMany(account, messages)
+	c, err := connect(s.d.Addr("imap"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.c.Close()
+	for _, command := range []string{"LOGIN " + account + ` "` + daemon.Password + `"`, "SELECT INBOX", "FETCH 1:* (FLAGS)", "SEARCH TEXT nothing", "LOGOUT"} {
+		if _, err := c.try(command); err != nil {
+			s.t.Fatalf("%.30s: %v", command, err)
+		}
+	}
+	s.deliverMany(account, messages)
+}
+
+// deliverMany delivers so many messages by several connections.
+func (s *site) deliverMany(account string, messages int) {
 	s.t.Helper()
 	const senders = 8
 	var all sync.WaitGroup
@@ -103,16 +121,6 @@ func (s *site) fillCaches(account string, messages int) {
 		})
 	}
 	all.Wait()
-	c, err := connect(s.d.Addr("imap"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer c.c.Close()
-	for _, command := range []string{"LOGIN " + account + ` "` + daemon.Password + `"`, "SELECT INBOX", "FETCH 1:* (FLAGS)", "SEARCH TEXT nothing", "LOGOUT"} {
-		if _, err := c.try(command); err != nil {
-			s.t.Fatalf("%.30s: %v", command, err)
-		}
-	}
 }
 
 // mixed delivers to an account and elsewhere, and reads and clears the mailbox

@@ -20,8 +20,10 @@ var Strangers = []Mutation{
 	swap("a class lifts no ban", "door.go", "banned", " && f.Class != policy.ClassNoGreylistNoBan", "", "bans"),
 	swap("day blocks are nothing", "door.go", "banned", "k == store.BanDay || ", "", "bans"),
 	swap("users wait for the greeting", "door.go", "Door.greeting", `f.Kind != policy.MX || f.Listener != "smtp"`, "false", "door"),
+	swap("this machine waits", "door.go", "Door.greeting", "d.WellKnown && f.Client.Unmap().IsLoopback()", "false", "door"),
+	swap("this machine never waits", "door.go", "Door.greeting", "d.WellKnown && f.Client.Unmap().IsLoopback()", "f.Client.Unmap().IsLoopback()", "door"),
 	swap("well-known hosts wait", "door.go", "Door.greeting", "d.WellKnown && f.WellKnown()", "false", "door"),
-	swap("well-known hosts always go first", "door.go", "Door.greeting", "d.WellKnown && ", "", "door"),
+	swap("well-known hosts always go first", "door.go", "Door.greeting", "d.WellKnown && f.WellKnown()", "f.WellKnown()", "door"),
 	swap("whoever speaks first is heard", "door.go", "Door.greeting", "case f.SpokeFirst:", "case false:", "door"),
 	swap("the greeting does not wait", "door.go", "Door.greeting", "v.Delay = d.GreetingDelay", "v.Delay = 0", "door"),
 

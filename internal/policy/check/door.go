@@ -16,8 +16,8 @@ type Door struct {
 	// (B1G-LIM-01). 0 is no delay and no test. Trusted clients, users' ports and
 	// clients with an allow rule by address or network do not wait.
 	GreetingDelay time.Duration `default:"5s" trial:"0s" min:"0s" max:"60s"`
-	// WellKnown lets hosts whose mail was accepted within the last 30 days in
-	// without a delay.
+	// WellKnown lets hosts whose mail was accepted within the last 30 days, and
+	// this machine, in without a delay.
 	WellKnown bool `default:"true" factory:"false"`
 	// Mode is how the verdict on clients that speak too early counts. When it
 	// is off, nobody waits.
@@ -82,6 +82,8 @@ func (d *Door) greeting(_ context.Context, f *policy.Facts) policy.Verdict {
 	case f.SpokeFirst:
 		return policy.Refused(reply.New(554, reply.E(5, 5, 1), "Synchronization error, you spoke before the greeting").Closing(),
 			"the client sent commands before it was greeted")
+	case d.WellKnown && f.Client.Unmap().IsLoopback():
+		return policy.Passed("the client is this machine")
 	case d.WellKnown && f.WellKnown():
 		return policy.Passed("the host's mail was accepted within the last 30 days")
 	}

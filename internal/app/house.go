@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"posthorn/internal/app/boot"
 	"posthorn/internal/base/dns"
@@ -177,36 +178,25 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	return nil
 }
 
-// follow keeps settings and rules current until Close.
+// follow keeps settings and rules current until Close. Rules are in force when
+// the change that made them is answered (M-GEN-13).
 func (h *House) follow() {
+	var mu sync.Mutex
+	rules := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		h.Pipeline.Replace(h.handles.policy.Get().Rules(h.networks...))
+	}
+	h.Settings.Registry().OnChange(rules)
+	rules()
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop, h.ended = stop, make(chan struct{})
 	go func() {
 		defer close(h.ended)
-		followed := make(chan struct{})
-		go func() {
-			defer close(followed)
-			h.followRules(ctx)
-		}()
 		if err := h.Settings.Run(ctx); err != nil && ctx.Err() == nil {
 			h.Log.Log(event.StoreFailed, event.Err(err))
 		}
-		<-followed
 	}()
-}
-
-// followRules puts changed policy settings into force.
-func (h *House) followRules(ctx context.Context) {
-	registry := h.Settings.Registry()
-	for {
-		changed := registry.Changed()
-		h.Pipeline.Replace(h.handles.policy.Get().Rules(h.networks...))
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // Close ends everything, the store last.

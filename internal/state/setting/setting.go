@@ -66,6 +66,7 @@ type Registry struct {
 	docs   map[string]string
 	now    atomic.Pointer[snapshot]
 	base   *Handle[Base]
+	follow []func() // see OnChange
 }
 
 // group is one registered struct.
@@ -194,8 +195,16 @@ func (r *Registry) Changed() <-chan struct{} { return r.now.Load().changed }
 // swap puts new values into force.
 func (r *Registry) swap(version int64, values []any) {
 	old := r.now.Swap(&snapshot{version: version, values: values, changed: make(chan struct{})})
+	for _, f := range r.follow {
+		f()
+	}
 	close(old.changed)
 }
+
+// OnChange has f called with every change, before whoever made it is told that
+// it is in force. It may run in several goroutines at once, and must be quick.
+// Call it before anything changes.
+func (r *Registry) OnChange(f func()) { r.follow = append(r.follow, f) }
 
 // find returns the declaration, or an error that names the nearest one.
 func (r *Registry) find(name string) (*field, error) {

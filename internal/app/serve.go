@@ -146,7 +146,7 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 
 // openCerts loads the configured certificate or makes one of our own.
 func (h *House) openCerts() (*cert.Store, error) {
-	o := cert.Options{Log: h.Log, Trial: &cert.Trial{Dir: filepath.Join(h.Config.Data, "tls"), Host: h.handles.hostname()}}
+	o := cert.Options{Log: h.Log, Trial: &cert.Trial{Dir: filepath.Join(h.Config.Data, "tls"), Host: h.handles.hostname}}
 	if t := h.Config.TLS; t.Certificate != "" {
 		o.Pairs = []cert.Pair{{Cert: t.Certificate, Key: t.Key}}
 	}

@@ -19,7 +19,7 @@ import (
 // certificates returns a trial's store and what a client needs to trust it.
 func certificates(t *testing.T) (*cert.Store, *tls.Config) {
 	t.Helper()
-	trial := &cert.Trial{Dir: t.TempDir(), Host: "mx.example.test"}
+	trial := &cert.Trial{Dir: t.TempDir(), Host: func() string { return "mx.example.test" }}
 	store, err := cert.Open(cert.Options{Trial: trial})
 	if err != nil {
 		t.Fatal(err)

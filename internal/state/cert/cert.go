@@ -61,7 +61,8 @@ type Store struct {
 	trial  *Trial
 
 	current atomic.Pointer[[]*loaded]
-	checked atomic.Int64 // Unix nanoseconds of the last look at the files
+	checked atomic.Int64           // Unix nanoseconds of the last look at the files
+	named   atomic.Pointer[string] // the name the trial's certificate was last made for
 
 	mu      sync.Mutex       // guards what follows: one goroutine reloads
 	failed  map[Pair]version // files that could not be used, not to be tried again
@@ -76,6 +77,8 @@ func Open(o Options) (*Store, error) {
 	s := &Store{source: o.Source, log: o.Log, trial: o.Trial, failed: map[Pair]version{}}
 	pairs := slices.Clone(o.Pairs)
 	if s.trial != nil {
+		host := s.trial.Host()
+		s.named.Store(&host)
 		if _, err := s.trial.ensure(time.Now()); err != nil {
 			return nil, err
 		}
@@ -145,6 +148,7 @@ func supportsKey(hello *tls.ClientHelloInfo, l *loaded) bool {
 // refresh reloads changed files, at most every checkEvery and by one
 // handshake; the others go on with what is there.
 func (s *Store) refresh() {
+	s.rename()
 	now := time.Now()
 	last := s.checked.Load()
 	if since := now.UnixNano() - last; since >= 0 && since < int64(checkEvery) {
@@ -158,16 +162,34 @@ func (s *Store) refresh() {
 	s.reload(now)
 }
 
+// rename has the trial's certificate carry the server's name of now. Handshakes
+// wait for it: a name is in force once its change was answered (M-GEN-13).
+func (s *Store) rename() {
+	if s.trial == nil || s.trial.Host() == *s.named.Load() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	host := s.trial.Host()
+	if host == *s.named.Load() {
+		return
+	}
+	s.ensured = time.Time{}
+	s.reload(time.Now())
+	s.named.Store(&host)
+}
+
 // reload looks at the files; mu is held.
 func (s *Store) reload(now time.Time) {
+	old := *s.current.Load()
 	if s.trial != nil && s.due(now) {
 		if renewed, err := s.trial.ensure(now); err != nil {
 			s.log.Log(event.CertificateFailed, slog.String("what", "trial"), event.Err(err))
 		} else if renewed {
 			s.log.Log(event.CertificateRenewed, slog.String("file", s.trial.pair().Cert))
+			old = s.outdated(old)
 		}
 	}
-	old := *s.current.Load()
 	set := slices.Clone(old)
 	for i, l := range old {
 		if fresh := s.again(l); fresh != nil {
@@ -176,6 +198,18 @@ func (s *Store) reload(now time.Time) {
 	}
 	s.current.Store(&set)
 	s.warn(now, set)
+}
+
+// outdated has the trial's certificate loaded whatever its file looks like: two
+// made in one tick of the clock may be of one size.
+func (s *Store) outdated(set []*loaded) []*loaded {
+	set = slices.Clone(set)
+	for i, l := range set {
+		if l.pair == s.trial.pair() {
+			set[i] = &loaded{pair: l.pair, cert: l.cert}
+		}
+	}
+	return set
 }
 
 // due reports, once an hour of the wall clock, forwards or backwards, that the

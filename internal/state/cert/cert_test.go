@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +22,7 @@ import (
 
 func openTrial(t *testing.T, dir, host string) *Store {
 	t.Helper()
-	s, err := Open(Options{Trial: &Trial{Dir: dir, Host: host}})
+	s, err := Open(Options{Trial: &Trial{Dir: dir, Host: func() string { return host }}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +109,45 @@ func TestTrialIsTakenUpAgain(t *testing.T) {
 	}
 	if now, err := os.ReadFile(filepath.Join(dir, "ca.pem")); err != nil || !bytes.Equal(now, ca) {
 		t.Errorf("the authority changed (%v)", err)
+	}
+}
+
+// A changed name reaches the trial's certificate with the next handshake, and
+// leaves a given one alone.
+func TestTrialFollowsTheServersName(t *testing.T) {
+	t.Parallel()
+	var host atomic.Pointer[string]
+	name := func(to string) { host.Store(&to) }
+	name("a.example.test")
+	dir := t.TempDir()
+	given := files(t, "given.example.test")
+	trial := &Trial{Dir: dir, Host: func() string { return *host.Load() }}
+	s, err := Open(Options{Pairs: []Pair{given}, Trial: trial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(given.Cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"b.example.test", "c.example.test", "a.example.test"} {
+		name(to)
+		var all sync.WaitGroup
+		for range 4 { // at once: none may be shown the old name
+			all.Go(func() {
+				client := &tls.Config{RootCAs: roots(t, dir), ServerName: to}
+				if _, err := shake(t, s.TLS(SMTP), client); err != nil {
+					t.Errorf("%s: %v", to, err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if state, err := shake(t, s.TLS(SMTP), &tls.Config{InsecureSkipVerify: true}); err != nil || state.PeerCertificates[0].Subject.CommonName != "given.example.test" {
+		t.Errorf("the given certificate is not the default any more: %v", err)
+	}
+	if after, err := os.ReadFile(given.Cert); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the given certificate was touched (%v)", err)
 	}
 }
 
@@ -217,7 +258,7 @@ func TestSessionsAreResumed(t *testing.T) {
 // files makes a certificate of a throw-away authority in two files.
 func files(t *testing.T, host string) Pair {
 	t.Helper()
-	trial := &Trial{Dir: t.TempDir(), Host: host}
+	trial := &Trial{Dir: t.TempDir(), Host: func() string { return host }}
 	if _, err := trial.ensure(time.Now()); err != nil {
 		t.Fatal(err)
 	}

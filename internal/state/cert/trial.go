@@ -25,9 +25,10 @@ import (
 type Trial struct {
 	// Dir is the folder, usually DIR/tls; made with mode 0700 when missing.
 	Dir string
-	// Host is the server's name; localhost and the loopback addresses are
+	// Host returns the server's name, asked at every handshake: when it changes
+	// the certificate is made anew. localhost and the loopback addresses are
 	// always covered too.
-	Host string
+	Host func() string
 }
 
 // Lifetimes. Clients of Apple refuse server certificates beyond 398 days.
@@ -78,7 +79,7 @@ func (t *Trial) authority(now time.Time) (*tls.Certificate, error) {
 		return &ca, t.publish(&ca)
 	}
 	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: "posthorn trial authority of " + t.Host, Organization: []string{"posthorn"}},
+		Subject:               pkix.Name{CommonName: "posthorn trial authority of " + t.Host(), Organization: []string{"posthorn"}},
 		NotBefore:             now.Add(-backdate),
 		NotAfter:              now.Add(caLife),
 		IsCA:                  true,
@@ -130,8 +131,8 @@ func usable(c *x509.Certificate, now time.Time, long time.Duration) bool {
 
 func (t *Trial) hosts() []string {
 	hosts := []string{"localhost", "127.0.0.1", "::1"}
-	if t.Host != "" && t.Host != "localhost" {
-		hosts = append([]string{t.Host}, hosts...)
+	if host := t.Host(); host != "" && host != "localhost" {
+		hosts = append([]string{host}, hosts...)
 	}
 	return hosts
 }

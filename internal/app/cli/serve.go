@@ -72,7 +72,7 @@ func (c *serveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if c.User == "" {
 		c.User = config.User
 	}
-	if _, err := (listen.Identity{User: c.User, Data: config.Data, AllowRoot: c.AllowRoot}).Assume(); err != nil {
+	if _, err := (listen.Identity{User: c.User, Data: config.Data, AllowRoot: c.AllowRoot, Sockets: sockets}).Assume(); err != nil {
 		if errors.Is(err, listen.ErrRoot) {
 			err = fmt.Errorf(`%w; the same in posthorn.toml: user = "posthorn"`, err)
 		}

@@ -31,6 +31,8 @@ func runChild(kind string) int {
 		err = childDescriptors()
 	case "identity":
 		err = childIdentity()
+	case "unix":
+		err = childUnix()
 	case "bind":
 		_, err = Open(context.Background(), []Spec{{"smtp", "127.0.0.1:25"}})
 	case "inherit":
@@ -284,6 +286,42 @@ func TestRootIsGivenUpForGood(t *testing.T) {
 		if !strings.HasPrefix(got, c.want) || strings.HasSuffix(got, "true") {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// childUnix opens a Unix socket as root, becomes somebody, and tries whether
+// that user reaches the socket.
+func childUnix() error {
+	path := os.Getenv("TEST_SOCKET")
+	sockets, err := Open(context.Background(), []Spec{{"lmtp", path}})
+	if err != nil {
+		return err
+	}
+	if _, err := (Identity{User: "nobody", Sockets: sockets}).Assume(); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		err = c.Close()
+	}
+	fmt.Println(stat.Uid == uint32(os.Getuid()), stat.Gid == uint32(os.Getgid()), info.Mode().Perm(), err)
+	return nil
+}
+
+func TestUnixSocketIsGivenToTheServersUserAndGroup(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		need.Missing(t, "needs root")
+	}
+	path := filepath.Join(folder(t, 0, 0o755), "lmtp")
+	out, _ := child(t, "unix", func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "TEST_SOCKET="+path) })
+	if got, want := line(t, out), "true true -rw-rw---- <nil>"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -81,6 +81,20 @@ func family(ip netip.Addr) string {
 type Socket struct {
 	net.Listener
 	Name Name
+
+	file string // the file of a Unix socket that Open made
+}
+
+// give lets the server's user and group reach a Unix socket that root opened.
+// What systemd handed over stays as its unit says.
+func (s *Socket) give(uid, gid int) error {
+	if s.file == "" {
+		return nil
+	}
+	if err := os.Lchown(s.file, uid, gid); err != nil {
+		return fmt.Errorf("listen: %s: give the socket to the server's user: %w", s.Name.Name, err)
+	}
+	return nil
 }
 
 // Address returns where the socket listens in fact: with the port the system
@@ -122,15 +136,17 @@ func openOne(ctx context.Context, spec Spec) (*Socket, error) {
 	if err != nil {
 		return nil, explain(spec, addr, err)
 	}
+	name, _ := Lookup(spec.Name)
+	open := &Socket{Listener: l, Name: name}
 	if network == "unix" {
+		open.file = addr
 		// Owner and group may deliver, others not.
 		if err := os.Chmod(addr, 0o660); err != nil {
 			_ = l.Close()
 			return nil, fmt.Errorf("listen: %s: %w", spec.Name, err)
 		}
 	}
-	name, _ := Lookup(spec.Name)
-	return &Socket{Listener: l, Name: name}, nil
+	return open, nil
 }
 
 // explain says what an administrator can do about the two usual causes.

@@ -17,6 +17,9 @@ type Identity struct {
 	Data string
 	// AllowRoot lets the server stay root, as some containers want.
 	AllowRoot bool
+	// Sockets are what Open opened: those with a file are given to the user
+	// and the group that the server changes to.
+	Sockets []*Socket
 }
 
 // Errors of Assume.
@@ -50,6 +53,11 @@ func (i Identity) Assume() (changed bool, err error) {
 	}
 	if err := checkOwner(i.Data, uid); err != nil {
 		return false, err
+	}
+	for _, s := range i.Sockets {
+		if err := s.give(uid, gid); err != nil {
+			return false, err
+		}
 	}
 	return true, become(uid, gid, groups)
 }

@@ -17,8 +17,8 @@ type Account interface {
 	FindMailbox(ctx context.Context, name string) (Mailbox, error)
 	// CreateMailbox makes it and its missing parents; ErrExists, ErrLimit. A
 	// role moves here from the mailbox that had it, but for INBOX's
-	// (ErrInvalid). The
-	// UIDVALIDITY is one that no mailbox of the account ever had.
+	// (ErrInvalid). The UIDVALIDITY is one that no mailbox of any account ever
+	// had: addresses go from account to account.
 	CreateMailbox(ctx context.Context, name string, role Role) (Mailbox, error)
 	// RenameMailbox renames with all children. INBOX: its messages move to the
 	// new mailbox, INBOX stays (RFC 3501 §6.3.5).

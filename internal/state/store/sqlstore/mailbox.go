@@ -211,7 +211,11 @@ func (t *txn) addMailbox(st *accountState, name string, role store.Role) (*boxSt
 			old.Role = store.RoleNone
 		}
 	}
-	b := &boxState{Mailbox: store.Mailbox{ID: store.MailboxID(id), Name: name, Role: role, UIDNext: 1, UIDValidity: st.newUIDValidity()}}
+	validity, err := t.newUIDValidity(st)
+	if err != nil {
+		return nil, err
+	}
+	b := &boxState{Mailbox: store.Mailbox{ID: store.MailboxID(id), Name: name, Role: role, UIDNext: 1, UIDValidity: validity}}
 	b.logFloor = st.step(b)
 	err = t.put(`INSERT INTO mailbox (account_id, id, name, role, uid_validity, uid_next, mod_seq, messages, unseen, deleted, size, recent, log_floor, log_rows)
 		VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 1, ?, 0)`, st.id, b.ID, name, role, b.UIDValidity, b.UIDNext, b.HighestModSeq, b.logFloor)

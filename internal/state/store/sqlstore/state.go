@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"posthorn/internal/state/store"
 )
@@ -14,7 +13,7 @@ import (
 type accountState struct {
 	id                        store.AccountID
 	modSeq                    store.ModSeq
-	uidValidity               uint32 // the last one given out
+	uidValidity               uint32 // the last one this account was given
 	bytes, messages           int64
 	limitBytes, limitMessages int64
 	boxes                     map[store.MailboxID]*boxState
@@ -168,14 +167,6 @@ func (st *accountState) step(b *boxState) store.ModSeq {
 	b.HighestModSeq = st.modSeq
 	st.dirty, b.dirty = true, true
 	return st.modSeq
-}
-
-// newUIDValidity returns a UIDVALIDITY that no mailbox of this account had, nor
-// one of an account that had its name before (hence the clock).
-func (st *accountState) newUIDValidity() uint32 {
-	st.uidValidity = max(st.uidValidity+1, uint32(min(time.Now().Unix(), 1<<32-1)))
-	st.dirty = true
-	return st.uidValidity
 }
 
 // count adds a message with these flags to the counts (sign 1), or takes it

@@ -14,7 +14,6 @@ var mailboxTests = []test{
 	{name: "RenameIsAllOrNothing", run: renameRefused},
 	{name: "RenameOfInboxMovesItsMessages", run: renameInbox},
 	{name: "DeleteRemovesMessagesAndKeepsChildren", run: deleteMailbox},
-	{name: "UIDValidityNeverComesBack", run: uidValidity},
 	{name: "SubscriptionsOutliveMailboxes", run: subscriptions},
 	{name: "CountsEqualARecount", run: countsAfterEverything},
 	{name: "ManyAreMadeTogether", run: mailboxesTogether},
@@ -211,40 +210,6 @@ func deleteMailbox(e *env) {
 	if text := e.octets(a, kept.Message); text != body {
 		e.t.Error("a copy elsewhere lost its body later")
 	}
-	e.verify(a)
-}
-
-func uidValidity(e *env) {
-	a := e.account()
-	had := map[uint32]bool{}
-	note := func(b store.Mailbox) {
-		e.t.Helper()
-		if had[b.UIDValidity] || b.UIDValidity == 0 {
-			e.t.Fatalf("UIDVALIDITY %d of %s was there before", b.UIDValidity, b.Name)
-		}
-		had[b.UIDValidity] = true
-	}
-	list, err := a.Mailboxes(e.ctx)
-	e.must(err)
-	for _, b := range list {
-		note(b)
-	}
-	ids := map[store.MailboxID]bool{}
-	for range 20 {
-		b := e.create(a, "Again")
-		note(b)
-		if ids[b.ID] {
-			e.t.Fatalf("mailbox id %d was there before", b.ID)
-		}
-		ids[b.ID] = true
-		f := e.file(a, "x", into(b.ID))
-		if f.UID != 1 || f.UIDValidity != b.UIDValidity {
-			e.t.Fatalf("filed %+v into %+v", f, b)
-		}
-		e.must(a.DeleteMailbox(e.ctx, b.ID))
-	}
-	e.must(a.RenameMailbox(e.ctx, e.box(a, "INBOX").ID, "Again"))
-	note(e.box(a, "Again"))
 	e.verify(a)
 }
 

@@ -15,7 +15,6 @@ type modelAccount struct {
 	boxes                     []*modelBox
 	subscribed                map[string]bool
 	limitBytes, limitMessages int64
-	validities                map[uint32]bool // ever seen
 }
 
 type modelBox struct {

@@ -22,6 +22,7 @@ type machine struct {
 	rt       *rapid.T
 	accounts []*modelAccount
 	accepted []remembered
+	had      validities
 	count    int // messages made
 }
 
@@ -54,9 +55,9 @@ func randomOperations(e *env) {
 }
 
 func newMachine(e *env, rt *rapid.T) *machine {
-	m := &machine{e: e, rt: rt}
+	m := &machine{e: e, rt: rt, had: validities{}}
 	for range 2 {
-		a := &modelAccount{handle: e.account(), subscribed: map[string]bool{}, validities: map[uint32]bool{}}
+		a := &modelAccount{handle: e.account(), subscribed: map[string]bool{}}
 		list, err := a.handle.Mailboxes(e.ctx)
 		e.must(err)
 		for _, b := range list {
@@ -70,10 +71,7 @@ func newMachine(e *env, rt *rapid.T) *machine {
 
 // adopt takes a mailbox into the model that has just been made.
 func (m *machine) adopt(a *modelAccount, b store.Mailbox) *modelBox {
-	if a.validities[b.UIDValidity] {
-		m.e.t.Fatalf("UIDVALIDITY %d of %s was there before", b.UIDValidity, b.Name)
-	}
-	a.validities[b.UIDValidity] = true
+	m.had.note(m.e, b)
 	x := m.e.index(a.handle, b.ID)
 	box := &modelBox{id: b.ID, name: b.Name, role: b.Role, validity: b.UIDValidity, next: 1, recent: 1, old: mirrorOf(x)}
 	if b.Role != store.RoleNone {

@@ -54,6 +54,7 @@ var groups = []group{
 	{"Append", appendTests},
 	{"Mailbox", mailboxTests},
 	{"MailboxNames", mailboxNameTests},
+	{"UIDValidity", validityTests},
 	{"Flags", flagTests},
 	{"Transfer", transferTests},
 	{"Expunge", expungeTests},

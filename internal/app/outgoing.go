@@ -36,7 +36,7 @@ func (h *House) newQueues(door *accept.Door, idents *ident.Source) queues {
 	horizon := &relay.Horizon{Resolver: h.Resolver, Hostname: h.handles.hostname, Own: ownAddresses}
 	sender := remote.New(remote.Options{Resolver: relay.Inside{Resolver: h.Resolver, Horizon: horizon}, Hostname: h.handles.hostname,
 		Named: h.handles.named, Settings: h.handles.delivery.Get, Own: ownAddresses, Log: h.Log})
-	o := queue.Options{Queue: h.Store.Queue(), Notices: notices, Settings: h.handles.queue.Get, Done: h.settled, Log: h.Log}
+	o := queue.Options{Queue: h.Store.Queue(), Notices: notices, Settings: h.handles.queue.Get, Changed: h.Settings.Registry().Changed, Done: h.settled, Log: h.Log}
 	here, elsewhere := o, o
 	here.Local, here.Owner = true, h.node+"/local"
 	here.Deliverer = &local.Deliverer{Accounts: h.Store.Directory(), Usage: h, Filter: h.sifter}

@@ -54,7 +54,7 @@ var Sending = []Mutation{
 		Killer: Test{names, "TestAbsenceIsToldFromFailure"},
 	},
 	{
-		Name: "a paused queue sends", File: queue + "/queue.go", Func: "Runner.step", Old: "!r.o.Local && r.o.Settings().Paused", New: "false",
+		Name: "a paused queue sends", File: queue + "/queue.go", Func: "Runner.paused", Old: "!r.o.Local && r.o.Settings().Paused", New: "false",
 		Killer: Test{queue, "TestAPausedQueueKeepsMailAndGoesOn"},
 	},
 }

@@ -50,6 +50,9 @@ type Options struct {
 	Notices Notices
 	// Settings returns the settings in force; nil: the defaults.
 	Settings func() *Settings
+	// Changed returns a channel that is closed when other settings come into
+	// force; nil: they are noticed within seconds.
+	Changed func() <-chan struct{}
 	// Owner names this process in claims. No other process may use it at the
 	// same time, and this one uses it again after a restart.
 	Owner string
@@ -93,8 +96,14 @@ func New(o Options) *Runner {
 	if o.Local {
 		size = localWindow
 	}
+	if o.Changed == nil {
+		o.Changed = func() <-chan struct{} { return nil }
+	}
 	return &Runner{o: o, lanes: newLanes(size, o.Route != nil), freed: make(chan struct{}, 1)}
 }
+
+// paused reports whether no attempt may begin.
+func (r *Runner) paused() bool { return !r.o.Local && r.o.Settings().Paused }
 
 func (r *Runner) workers() int {
 	switch {
@@ -160,18 +169,19 @@ func (r *Runner) abandon(ctx context.Context) {
 
 // step claims once and waits if there was nothing more.
 func (r *Runner) step(c contexts) {
-	now := time.Now()
+	now, changed := time.Now(), r.o.Changed() // taken before the settings are read
 	r.lanes.sweep(now)
-	if !r.o.Local && r.o.Settings().Paused {
+	if r.paused() {
 		r.giveBack(c, r.lanes.drain(now.Add(2*r.o.Lease)), 0)
-		r.sleep(c.run, idle, nil)
+		r.sleep(c.run, idle, nil, changed)
 		return
 	}
+	r.start(c) // what waited through a pause too short to give it back
 	// What waits for long goes back before its lease ends.
 	r.giveBack(c, r.lanes.drain(now.Add(r.o.Lease/2)), untriedPause)
 	room := r.lanes.room()
 	if room < batch/2 { // a few at a time would cost a transaction each
-		r.sleep(c.run, idle, r.freed)
+		r.sleep(c.run, idle, r.freed, changed)
 		return
 	}
 	limit := min(batch, room)
@@ -181,14 +191,14 @@ func (r *Runner) step(c contexts) {
 		if c.run.Err() == nil {
 			r.o.Log.Log(event.QueueError, event.Err(err))
 		}
-		r.sleep(c.run, idle, nil) // what is due stays due: asking at once would spin
+		r.sleep(c.run, idle, nil, changed) // what is due stays due: asking at once would spin
 		return
 	case c.run.Err() != nil:
 		return // Run gives the claims back
 	}
 	r.sort(c, claims)
 	if recipients(claims) < limit {
-		r.wait(c.run)
+		r.wait(c.run, changed)
 	}
 }
 
@@ -218,9 +228,9 @@ func (r *Runner) sort(c contexts, claims []store.Claim) {
 	each(away)
 }
 
-// start starts what may start.
+// start starts what may start: nothing while the queue is paused.
 func (r *Runner) start(c contexts) {
-	for c.run.Err() == nil {
+	for c.run.Err() == nil && !r.paused() {
 		j := r.lanes.next(r.workers(), r.o.Settings().PerDestination)
 		if j == nil {
 			return
@@ -280,21 +290,22 @@ const (
 )
 
 // wait sleeps until something is due or was added.
-func (r *Runner) wait(ctx context.Context) {
+func (r *Runner) wait(ctx context.Context, changed <-chan struct{}) {
 	pause := idle
 	if due, ok, err := r.o.Queue.NextDue(ctx, r.o.Local); err == nil && ok {
 		pause = min(max(time.Until(due), breath), idle)
 	}
-	r.sleep(ctx, pause, r.o.Queue.Wake(r.o.Local))
+	r.sleep(ctx, pause, r.o.Queue.Wake(r.o.Local), changed)
 }
 
-// sleep sleeps until the time is over, the signal comes or ctx ends.
-func (r *Runner) sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+// sleep sleeps until the time is over, a signal comes or ctx ends.
+func (r *Runner) sleep(ctx context.Context, d time.Duration, wake, changed <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
 	case <-wake:
+	case <-changed:
 	}
 }

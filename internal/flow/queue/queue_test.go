@@ -261,59 +261,6 @@ func TestRecipientsOfADestinationTravelTogether(t *testing.T) {
 	})
 }
 
-func TestAPausedQueueKeepsMailAndGoesOn(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(_ context.Context, j Job) ([]Result, error) { return delivered(j), nil })
-		w.s.Paused = true
-		w.shelf.add(nil, "a@far.test")
-		stop := w.start()
-		defer stop()
-		rest(time.Minute)
-		if r := w.shelf.rows[0]; r.gone || r.owner != "" {
-			t.Errorf("paused: %+v", r)
-		}
-		w.mu.Lock()
-		w.s.Paused = false
-		w.mu.Unlock()
-		rest(idle + time.Second)
-		if !w.shelf.rows[0].gone {
-			t.Error("not delivered after the pause")
-		}
-	})
-}
-
-func TestAPauseGivesBackWhatWaits(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(_ context.Context, j Job) ([]Result, error) {
-			time.Sleep(time.Minute)
-			return delivered(j), nil
-		})
-		for i := range 10 {
-			w.shelf.add(nil, fmt.Sprintf("u%d@far.test", i))
-		}
-		stop := w.start()
-		defer stop()
-		rest(time.Second)
-		w.mu.Lock()
-		w.s.Paused = true
-		w.mu.Unlock()
-		rest(5 * time.Minute)
-		gone := 0
-		for _, r := range w.shelf.rows {
-			if r.gone {
-				gone++
-			} else if r.owner != "" || r.rcpt.Attempts != 0 {
-				t.Errorf("not given back: %+v", r)
-			}
-		}
-		if gone != firstLimit {
-			t.Errorf("%d were delivered, of %d under way", gone, firstLimit)
-		}
-	})
-}
-
 // A stop lets deliveries end for a while, keeps what they know, and gives the
 // rest back uncounted.
 func TestAStopHandsBack(t *testing.T) {

@@ -295,6 +295,7 @@ type world struct {
 	log     *lockedBuffer
 	mu      sync.Mutex
 	endings []Ending
+	changed chan struct{} // closed by the next change
 }
 
 type lockedBuffer struct {
@@ -315,18 +316,31 @@ func (l *lockedBuffer) String() string {
 }
 
 func newWorld(t *testing.T, d deliverer) *world {
-	w := &world{t: t, shelf: newShelf(), s: setting.Defaults[Settings](setting.Recommended), log: &lockedBuffer{}}
+	w := &world{t: t, changed: make(chan struct{}), shelf: newShelf(), s: setting.Defaults[Settings](setting.Recommended), log: &lockedBuffer{}}
 	w.o = Options{Queue: w.shelf, Deliverer: d, Owner: "node", Route: byDomain, Settings: func() *Settings {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		s := w.s
 		return &s
+	}, Changed: func() <-chan struct{} {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.changed
 	}, Log: event.New(event.Handler(w.log, event.Options{})), Done: func(_ Job, list []Ending, _ ident.ID) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.endings = append(w.endings, list...)
 	}}
 	return w
+}
+
+// pause changes the setting, and says so.
+func (w *world) pause(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.s.Paused = on
+	close(w.changed)
+	w.changed = make(chan struct{})
 }
 
 // start runs a Runner until the function returned is called, which waits for

@@ -32,6 +32,7 @@ var siblings = map[string]string{
 	"state/access -> state/store":    "rules are rows like everything else",
 	"state/ban -> state/store":       "bans outlive a restart and reach other nodes as rows",
 	"state/greylist -> state/store":  "who came back is kept in rows",
+	"state/regular -> state/store":   "hosts that did well outlive a restart as rows",
 	"state/directory -> state/store": "names are resolved against stored accounts and aliases",
 	"state/mailbox -> state/store":   "a selected mailbox is a copy of the store's rows, kept fresh by its changes",
 	"state/setting -> state/store":   "versions of settings are rows like everything else",

@@ -30,6 +30,7 @@ import (
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/greylist"
 	"posthorn/internal/state/record"
+	"posthorn/internal/state/regular"
 	"posthorn/internal/state/setting"
 	"posthorn/internal/state/store"
 	"posthorn/internal/state/store/sqlstore"
@@ -58,6 +59,7 @@ type House struct {
 	sources   policy.Sources
 	access    *access.Lists
 	bans      *ban.Book
+	regulars  *regular.Book
 	greylist  *greylist.List
 	watch     *watch
 	sifter    *sifter

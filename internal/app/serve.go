@@ -112,7 +112,7 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 		return nil, err
 	}
 	who := auth.New(auth.Options{Directory: h.Directory, Accounts: h.Store.Directory(), Passwords: h.passwords, Settings: h.handles.login.Get,
-		Secret: secret, Accountant: accountant{auth.NewLimiter(h.handles.login.Get), h.bans}, DefaultDomain: func() string { return h.handles.directory.Get().DefaultDomain }, Log: h.Log})
+		Secret: secret, Accountant: h.newAccountant(), DefaultDomain: func() string { return h.handles.directory.Get().DefaultDomain }, Log: h.Log})
 	memory := limit.NewHeap(func() unit.Size { return h.handles.server.Get().Memory })
 	idents := ident.NewSource()
 	d.group = listen.NewGroup(listen.Options{Log: h.Log, Sessions: idents, Limits: h.limits,

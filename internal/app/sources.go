@@ -11,20 +11,24 @@ import (
 	"posthorn/internal/state/access"
 	"posthorn/internal/state/ban"
 	"posthorn/internal/state/greylist"
+	"posthorn/internal/state/regular"
 	"posthorn/internal/state/store"
 )
 
-// openMemory opens what the house remembers of strangers: lists, bans and
-// greylist.
+// openMemory opens what the house remembers of strangers: lists, hosts that did
+// well, bans and greylist.
 func (h *House) openMemory(ctx context.Context) (err error) {
 	if h.access, err = access.Open(ctx, h.Store.Access(), h.Log); err != nil {
+		return err
+	}
+	if h.regulars, err = regular.Open(ctx, h.Store.Regulars(), h.Log); err != nil {
 		return err
 	}
 	if h.bans, err = ban.Open(ctx, h.Store.Bans(), ban.Options{Settings: h.handles.ban.Get, Exempt: h.spared, Log: h.Log}); err != nil {
 		return err
 	}
 	h.greylist = greylist.Open(h.Store.Greylist(), greylist.Options{Rules: func() store.GreylistRules { return h.handles.policy.Get().Greylist.Rules() }, Log: h.Log})
-	h.watch = newWatch(h, h.bans)
+	h.watch = newWatch(h)
 	if h.sifter, err = h.openSifter(); err != nil {
 		return err
 	}
@@ -46,6 +50,9 @@ func (h *House) closeMemory() error {
 	}
 	if h.bans != nil {
 		errs = append(errs, h.bans.Close())
+	}
+	if h.regulars != nil {
+		errs = append(errs, h.regulars.Close())
 	}
 	if h.greylist != nil {
 		errs = append(errs, h.greylist.Close())

@@ -9,13 +9,8 @@ import (
 	"posthorn/internal/policy"
 	"posthorn/internal/server/auth"
 	"posthorn/internal/state/ban"
+	"posthorn/internal/state/regular"
 	"posthorn/internal/state/store"
-)
-
-// Bounds of what is remembered of strangers in memory.
-const (
-	regularHosts = 100_000
-	regularFor   = 30 * 24 * time.Hour
 )
 
 // watch connects what doors see with who is let in: it counts failures over
@@ -25,24 +20,21 @@ type watch struct {
 	h        *House
 	bans     *ban.Book
 	unknown  *limit.Distinct
-	regulars *limit.Table[netip.Prefix, struct{}]
+	regulars *regular.Book
 }
 
-func newWatch(h *House, bans *ban.Book) *watch {
-	return &watch{h: h, bans: bans, unknown: limit.NewDistinct(limit.DistinctOptions{}), regulars: limit.NewTable[netip.Prefix, struct{}](regularHosts, regularFor)}
+func newWatch(h *House) *watch {
+	return &watch{h: h, bans: h.bans, unknown: limit.NewDistinct(limit.DistinctOptions{}), regulars: h.regulars}
 }
 
 // WellKnown implements policy.Regulars.
 func (w *watch) WellKnown(client netip.Addr) bool {
-	_, ok := w.regulars.Get(limit.Host(client))
-	return ok
+	return w.regulars.Knows(store.RegularMail, client)
 }
 
 // Accepted implements smtpd.Watch.
 func (w *watch) Accepted(f *policy.Facts) {
-	if f.Client.IsValid() {
-		w.regulars.Set(limit.Host(f.Client), struct{}{})
-	}
+	w.regulars.Note(store.RegularMail, f.Client)
 }
 
 // UnknownRecipient implements smtpd.Watch.
@@ -89,6 +81,9 @@ func (w *watch) allowed(client netip.Addr) bool {
 
 // spared says why the server never bans a client, "" when it may (B1G-BAN-02).
 func (h *House) spared(client netip.Addr, kind store.BanKind) string {
+	if h.regulars.Knows(store.RegularAdministrator, client) {
+		return "an administrator logged in from there"
+	}
 	f := &policy.Facts{Listener: "smtp", Client: client}
 	h.Pipeline.Classify(f)
 	switch {
@@ -120,7 +115,12 @@ func (h *House) spared(client netip.Addr, kind store.BanKind) string {
 // that do not ask the rules: IMAP, POP3 and HTTP.
 type accountant struct {
 	*auth.Limiter
-	bans *ban.Book
+	bans     *ban.Book
+	regulars *regular.Book
+}
+
+func (h *House) newAccountant() accountant {
+	return accountant{auth.NewLimiter(h.handles.login.Get), h.bans, h.regulars}
 }
 
 // Admit implements auth.Accountant.
@@ -145,7 +145,7 @@ func (a accountant) Failed(f auth.Failure) time.Duration {
 // Succeeded implements auth.Accountant.
 func (a accountant) Succeeded(client netip.Addr, name string, administrator bool) {
 	if administrator {
-		a.bans.AdministratorFrom(client)
+		a.regulars.Note(store.RegularAdministrator, client)
 	}
 	a.Limiter.Succeeded(client, name, administrator)
 }

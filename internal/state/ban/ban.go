@@ -71,10 +71,6 @@ const (
 	// maxHosts is how many hosts' failures are counted at once; with the factory's
 	// settings an entry takes some 250 octets.
 	maxHosts = 1 << 16
-	// administratorFor is how long a host is spared after an administrator's
-	// login, and maxAdministrators how many such hosts are known (B1G-BAN-02).
-	administratorFor  = 24 * time.Hour
-	maxAdministrators = 1000
 	// maxPending is how many bans wait for a store that does not answer.
 	maxPending = 10_000
 	// maxReason is how many octets of a reason are kept.
@@ -88,8 +84,8 @@ type Options struct {
 	Settings func() *Settings
 	// Exempt says why a client is never banned by the server, "" when it may be
 	// (B1G-BAN-02): an address of our own, a listed proxy, a trusted client, one
-	// of class no-greylisting-no-ban or on the allow list. Loopback and hosts of
-	// administrators need no telling. nil exempts nobody else.
+	// of class no-greylisting-no-ban or on the allow list, or one from which an
+	// administrator logged in. Loopback needs no telling. nil exempts nobody else.
 	Exempt func(client netip.Addr, kind store.BanKind) string
 	// Log is told of bans; nil is silent.
 	Log *event.Logger
@@ -101,7 +97,6 @@ type Book struct {
 	store store.Bans
 	o     Options
 	marks *limit.Sliding // failures
-	admin *limit.Table[netip.Prefix, struct{}]
 
 	mu      sync.RWMutex
 	table   *table
@@ -116,7 +111,6 @@ type Book struct {
 // Open reads the bans in force and keeps them current until Close.
 func Open(ctx context.Context, s store.Bans, o Options) (*Book, error) {
 	b := &Book{store: s, o: o, marks: limit.NewSliding(maxHosts),
-		admin: limit.NewTable[netip.Prefix, struct{}](maxAdministrators, administratorFor),
 		table: newTable(nil), pending: map[key]store.BanRow{}, written: make(chan struct{}, 1)}
 	version, err := b.load(ctx)
 	if err != nil {
@@ -159,21 +153,10 @@ func (b *Book) exempt(client netip.Addr, kind store.BanKind) string {
 	if client.IsLoopback() {
 		return "this machine"
 	}
-	if _, ok := b.admin.Get(limit.Host(client)); ok {
-		return "an administrator logged in from there"
-	}
 	if b.o.Exempt == nil {
 		return ""
 	}
 	return b.o.Exempt(client, kind)
-}
-
-// AdministratorFrom spares the client's host for a day: an administrator has
-// logged in from there (B1G-BAN-02).
-func (b *Book) AdministratorFrom(client netip.Addr) {
-	if client.IsValid() {
-		b.admin.Set(limit.Host(client), struct{}{})
-	}
 }
 
 // Day bans a host until the end of the day, as M-SEC-ADV-04 has it. host is what

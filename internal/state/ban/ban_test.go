@@ -211,18 +211,15 @@ func TestEachKindOfFailureCanBeSwitchedOff(t *testing.T) {
 func TestSomeAreNeverBannedByTheServer(t *testing.T) {
 	run(t, func(w *world) {
 		w.exempt[netip.MustParseAddr("192.0.2.1")] = "on the trusted list"
-		w.AdministratorFrom(netip.MustParseAddr("192.0.2.2"))
+		w.exempt[netip.MustParseAddr("192.0.2.2")] = "an administrator logged in from there"
 		for _, client := range []string{"127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1", "192.0.2.1", "192.0.2.2"} {
 			w.fail(client, 50, ban.WrongLogin)
 			w.Day(netip.PrefixFrom(netip.MustParseAddr(client).Unmap(), netip.MustParseAddr(client).Unmap().BitLen()), "x", time.Now().Add(time.Hour))
 			w.expect("exempt", client, false)
 		}
-		if err := w.Book.Close(); err != nil { // a day of polls takes long even in virtual time
-			w.t.Error(err)
-		}
-		time.Sleep(24*time.Hour + time.Second)
+		delete(w.exempt, netip.MustParseAddr("192.0.2.2"))
 		w.fail("192.0.2.2", 15, ban.WrongLogin)
-		w.expect("a day after the administrator", "192.0.2.2", true)
+		w.expect("not exempt any more", "192.0.2.2", true)
 		w.exempt[netip.MustParseAddr("192.0.2.2")] = "on the allow list"
 		w.expect("exempt by now", "192.0.2.2", false)
 	})

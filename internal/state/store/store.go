@@ -82,6 +82,7 @@ type Store interface {
 	Access() Access
 	Greylist() Greylist
 	Bans() Bans
+	Regulars() Regulars
 	Reports() Reports
 	// Purge removes for good some of the messages whose time Account.Retire
 	// set has come, in one commit, and reports whether there may be more. The

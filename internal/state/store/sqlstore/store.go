@@ -170,6 +170,9 @@ func (s *Store) Greylist() store.Greylist { return s.greylist }
 // Bans implements store.Store.
 func (s *Store) Bans() store.Bans { return s.bans }
 
+// Regulars implements store.Store.
+func (s *Store) Regulars() store.Regulars { return &regulars{s} }
+
 // Reports implements store.Store.
 func (s *Store) Reports() store.Reports { return &reports{s} }
 

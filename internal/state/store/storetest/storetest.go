@@ -68,6 +68,7 @@ var groups = []group{
 	{"Tokens", tokenTests},
 	{"Access", accessTests},
 	{"Bans", banTests},
+	{"Regulars", regularTests},
 	{"Greylist", greylistTests},
 	{"GreylistLists", greylistListTests},
 	{"Reports", reportTests},

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync"
 
 	"posthorn/internal/base/event"
 	"posthorn/internal/flow/accept"
@@ -25,10 +26,12 @@ func (h *House) openReporting() *reporting {
 		material: report.NewMaterial(report.MaterialOptions{Settings: settings, Reports: h.Store.Reports(), Log: h.Log})}
 }
 
-// Close writes down what is not yet.
+// Close reads and writes down what is not yet, for two seconds at most.
 func (r *reporting) Close() {
-	r.intake.Close()
-	r.material.Close()
+	var both sync.WaitGroup
+	both.Go(r.intake.Close)
+	both.Go(r.material.Close)
+	both.Wait()
 }
 
 // Judged implements smtpd.Watch.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"sync"
 	"time"
@@ -27,6 +28,8 @@ const (
 	// pause is how long the store is left alone after it failed.
 	pause   = 10 * time.Second
 	retries = 5
+	// lastRead bounds the reading of what waits when it closes.
+	lastRead = 2 * time.Second
 )
 
 // Domains knows which domains are ours; a directory.Directory does.
@@ -72,6 +75,7 @@ func (l *Letter) drop() {
 type Intake struct {
 	o       IntakeOptions
 	letters chan Letter
+	closing chan struct{} // closed at the beginning of Close
 	cancel  context.CancelFunc
 	ended   sync.WaitGroup
 	day     time.Time
@@ -92,21 +96,37 @@ func (s share) plus(rows int) share { return share{s.reports + 1, s.rows + rows}
 // NewIntake starts an Intake. Close it before the store.
 func NewIntake(o IntakeOptions) *Intake {
 	ctx, cancel := context.WithCancel(context.Background())
-	in := &Intake{o: o, letters: make(chan Letter, waiting), cancel: cancel}
+	in := &Intake{o: o, letters: make(chan Letter, waiting), closing: make(chan struct{}), cancel: cancel}
 	in.ended.Go(func() { in.serve(ctx) })
 	return in
 }
 
-// Close ends it. What waits is not read.
+// Close reads what waits, as far as it comes within two seconds, and ends. No
+// Offer may follow.
 func (in *Intake) Close() {
-	in.cancel()
+	close(in.closing)
+	late := time.AfterFunc(lastRead, in.cancel)
 	in.ended.Wait()
-	for {
-		select {
-		case l := <-in.letters:
-			l.drop()
-		default:
-			return
+	late.Stop()
+	in.cancel()
+	for l := range in.rest() {
+		l.drop()
+		in.refused(l, errStopped)
+	}
+}
+
+// rest yields the letters that wait by now.
+func (in *Intake) rest() iter.Seq[Letter] {
+	return func(yield func(Letter) bool) {
+		for {
+			select {
+			case l := <-in.letters:
+				if !yield(l) {
+					return
+				}
+			default:
+				return
+			}
 		}
 	}
 }
@@ -128,12 +148,25 @@ func (in *Intake) serve(ctx context.Context) {
 	for {
 		select {
 		case l := <-in.letters:
-			if err := in.read(ctx, l); err != nil && ctx.Err() == nil {
-				in.refused(l, err)
+			in.take(ctx, l)
+		case <-in.closing:
+			for l := range in.rest() {
+				if in.take(ctx, l); ctx.Err() != nil {
+					return
+				}
 			}
-		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+func (in *Intake) take(ctx context.Context, l Letter) {
+	err := in.read(ctx, l)
+	if err != nil && ctx.Err() != nil {
+		err = errStopped
+	}
+	if err != nil {
+		in.refused(l, err)
 	}
 }
 
@@ -141,8 +174,11 @@ func (in *Intake) refused(l Letter, err error) {
 	in.o.Log.Message(l.Message).Log(event.ReportRefused, event.Err(err))
 }
 
-// errNoReport is what is said of mail that holds no report.
-var errNoReport = errors.New("no part of it is an aggregate report")
+// What is said of mail of which nothing is kept.
+var (
+	errNoReport = errors.New("no part of it is an aggregate report")
+	errStopped  = errors.New("the server stopped before it was read")
+)
 
 // read keeps the reports of a letter.
 func (in *Intake) read(ctx context.Context, l Letter) error {
@@ -204,7 +240,7 @@ func (in *Intake) keep(ctx context.Context, l Letter, r *dmarc.Report) error {
 	return err
 }
 
-// add is patient with a store that does not answer.
+// add is patient with a store that does not answer, but not at the end.
 func (in *Intake) add(ctx context.Context, row store.DMARCReport) error {
 	for try := 1; ; try++ {
 		_, err := in.o.Reports.AddDMARC(ctx, row)
@@ -214,9 +250,9 @@ func (in *Intake) add(ctx context.Context, row store.DMARCReport) error {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-ctx.Done():
+		case <-in.closing:
 			timer.Stop()
-			return err
+			try = retries - 1
 		}
 	}
 }

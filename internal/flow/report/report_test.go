@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/base/mail"
 	"posthorn/internal/policy"
 	"posthorn/internal/state/setting"
@@ -164,6 +165,52 @@ func TestReportsInMailAreKeptOnce(t *testing.T) {
 	})
 }
 
+// The mail is in a mailbox by then, and nobody would look at it again.
+func TestWhatWaitsAtAStopIsRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{fails: 1}
+		in := NewIntake(IntakeOptions{Settings: settings, Domains: s, Reports: s})
+		for i := range 20 {
+			in.Offer(letter(t, feedback("ours.test", fmt.Sprint(i), 3)))
+		}
+		synctest.Wait() // the first waits for the store to come back
+		began := time.Now()
+		in.Close()
+		if added, _, _ := s.now(); len(added) != 20 {
+			t.Errorf("%d of 20 reports are kept", len(added))
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// A stop takes its time whatever waits, and says what was not read.
+func TestAStopWaitsForNoReportLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		in := NewIntake(IntakeOptions{Settings: settings, Log: event.New(event.Handler(&log, event.Options{}))})
+		closed := 0
+		for range 3 {
+			in.Offer(Letter{Open: func(ctx context.Context) (store.Body, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}})
+		}
+		in.Offer(Letter{Body: &counted{stored{strings.NewReader(""), ""}, &closed}})
+		began := time.Now()
+		in.Close()
+		if took := time.Since(began); took != lastRead || closed != 1 {
+			t.Errorf("it took %v, %d of 1 are closed", took, closed)
+		}
+		if n := strings.Count(log.String(), errStopped.Error()); n != 4 {
+			t.Errorf("%d of 4 are told:\n%s", n, log.String())
+		}
+	})
+}
+
 func TestLargeReportsAreShortened(t *testing.T) {
 	t.Parallel()
 	r, err := dmarc.ParseReport([]byte(feedback("ours.test", "1", mostRows+50)))
@@ -278,7 +325,7 @@ func TestASweepGoesOnToItsEnd(t *testing.T) {
 
 func TestOnlySoManyLettersWait(t *testing.T) {
 	t.Parallel()
-	in := &Intake{o: IntakeOptions{Settings: settings}, letters: make(chan Letter, 1), cancel: func() {}}
+	in := &Intake{o: IntakeOptions{Settings: settings}, letters: make(chan Letter, 1), closing: make(chan struct{}), cancel: func() {}}
 	closed := 0
 	body := func() store.Body { return &counted{stored{strings.NewReader(""), ""}, &closed} }
 	for range 3 {

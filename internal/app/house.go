@@ -174,7 +174,7 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	h.Service = manage.New(manage.Options{Store: h.Store, Settings: h.Settings, Directory: h.Directory, Records: h.Records,
 		Pipeline: h.Pipeline, Rehearse: h.rehearsed, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Sources: h.looking(), Advise: h.advise, Seal: h.box.Seal,
 		GreylistKey: func(ip netip.Addr) string { return h.handles.policy.Get().Greylist.KeyOf(ip) },
-		Access:      h.handles.access.Get, Bans: h.handles.ban.Get, Greylist: h.greylist, Log: h.Log, Version: o.Version,
+		Access:      h.handles.access.Get, Bans: h.handles.ban.Get, Greylist: h.greylist, Log: h.Log, Version: o.Version, Node: h.node,
 		Quarantine: h.handles.quarantine.Get, Forget: h.sifter.forget})
 	h.follow()
 	return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +77,9 @@ func (c *queueListCmd) foot(s *Streams, p manage.QueuePage, paused bool) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s%s for %s in the queue.\n", shown, plural(p.Messages, "message"), plural(p.Recipients, "recipient"))
+	for _, n := range claims(p) {
+		fmt.Fprintf(&b, "Claimed by node %s, to be delivered now: %s of these.\n", n.node, plural(n.recipients, "recipient"))
+	}
 	if p.Next != "" {
 		fmt.Fprintf(&b, "There are more of these: --limit %d (at most 1000), or ask for less with --from, --to, --destination, --state.\n", 10*c.Limit)
 	}
@@ -84,6 +89,28 @@ func (c *queueListCmd) foot(s *Streams, p manage.QueuePage, paused bool) error {
 	b.WriteString("One of them in full: posthorn queue show ID. What happened to it so far: posthorn trace ID\n")
 	_, err := io.WriteString(s.Out, b.String())
 	return err
+}
+
+// nodeClaims is how many recipients a node has claimed.
+type nodeClaims struct {
+	node       string
+	recipients int64
+}
+
+// claims counts by node, in the order of their names.
+func claims(p manage.QueuePage) (list []nodeClaims) {
+	by := map[string]int64{}
+	for _, m := range p.Items {
+		for _, r := range m.Recipients {
+			if r.ClaimedBy != "" {
+				by[r.ClaimedBy]++
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		list = append(list, nodeClaims{name, by[name]})
+	}
+	return list
 }
 
 // pausedNote says how a paused queue goes on.
@@ -130,6 +157,8 @@ func brief(d time.Duration) string {
 
 func next(r manage.QueueRecipient, paused bool) string {
 	switch d := time.Until(r.NextTry); {
+	case r.ClaimedBy != "":
+		return "now (claimed)"
 	case r.State == "held":
 		return "when released"
 	case paused && !r.Local:
@@ -159,8 +188,10 @@ func why(r manage.QueueRecipient, paused bool) string {
 		return r.LastError
 	case r.State == "held":
 		return "held by an administrator"
+	case r.Attempts == 0 && r.ClaimedBy != "":
+		return "the first attempt is under way, or next in turn"
 	case r.Attempts == 0 && !(paused && !r.Local) && !r.NextTry.After(time.Now()):
-		return "the first attempt is due or under way"
+		return "the first attempt is due"
 	case r.Attempts == 0:
 		return "not tried yet"
 	}
@@ -216,6 +247,9 @@ func envelope(m manage.QueueItem) string {
 
 func recipientFacts(r manage.QueueRecipient, paused bool) []string {
 	list := []string{"To", r.Address, "State", r.State, "Attempts", fmt.Sprint(r.Attempts), "Next try", next(r, paused), "Via", via(r)}
+	if r.ClaimedBy != "" {
+		list = append(list, "Claimed by", "node "+r.ClaimedBy)
+	}
 	if r.Route != "" {
 		list = append(list, "Route", r.Route)
 	}

@@ -2,8 +2,12 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
+	"time"
+
+	"posthorn/internal/server/manage"
 )
 
 // say runs a command on the house with this on its standard input.
@@ -68,6 +72,26 @@ func TestAPausedQueueIsNoRiddle(t *testing.T) {
 		b.want(0, "", line, "posthorn setting set queue.paused=false")
 	}
 	b.want(0, "", "queue list", " paused ")
+}
+
+// What is being delivered is told apart from what waits for its turn, and
+// whose node is at work.
+func TestWhatIsUnderWayIsSeenInTheQueue(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.message()
+	b.want(0, "", "queue list", " now ", "the first attempt is due")
+	if _, err := b.h.Store.Queue().Claim(t.Context(), "node1/remote", false, 1, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	b.want(0, "", "queue list", " now (claimed) ", "the first attempt is under way", "Claimed by node node1, to be delivered now: 1 recipient of these.")
+	b.want(0, "", "queue show "+id, "node node1")
+	b.want(0, "", "queue list --json", `"claimed_by": "node1"`)
+	_, said := b.say("", "status --json")
+	var status manage.Status
+	if err := json.Unmarshal([]byte(said), &status); err != nil || len(status.Node) != 26 {
+		t.Errorf("status says no node: %v %s", err, said)
+	}
 }
 
 func TestNothingIsDoneToWhatIsNotSelected(t *testing.T) {

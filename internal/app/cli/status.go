@@ -17,7 +17,7 @@ func (c *statusCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if x.Running {
 			state = "running since " + when(x.Since)
 		}
-		pairs := []string{"Server", x.Hostname + " (posthorn " + x.Version + ")", "State", state}
+		pairs := []string{"Server", x.Hostname + " (posthorn " + x.Version + ")", "Node", x.Node, "State", state}
 		for _, l := range x.Listeners {
 			pairs = append(pairs, "  "+l.Listener, l.Addr)
 		}

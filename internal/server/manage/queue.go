@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"posthorn/internal/base/ident"
@@ -44,6 +45,7 @@ type QueueRecipient struct {
 	LastError string    `json:"last_error" doc:"What was answered"`
 	Route     string    `json:"route" doc:"Where the last attempt went: a domain or a relay host"`
 	Notified  bool      `json:"notified" doc:"The sender was told of the delay"`
+	ClaimedBy string    `json:"claimed_by" doc:"Node that has taken it, to deliver it now or as soon as its destination has room; empty: none"`
 }
 
 // QueuePage is a part of the queue.
@@ -149,9 +151,15 @@ func queueView(e store.QueueEntry) QueueItem {
 	}
 	for _, r := range e.Recipients {
 		v.Recipients = append(v.Recipients, QueueRecipient{Address: r.Address.String(), Original: r.Original, Notify: notifyWords(r.Notify), State: r.State.String(),
-			Local: r.Local != 0, Attempts: r.Attempts, NextTry: r.NextTry, LastTry: r.LastTry, LastHost: r.LastHost, LastError: r.LastError, Route: r.Route, Notified: r.Notified})
+			Local: r.Local != 0, Attempts: r.Attempts, NextTry: r.NextTry, LastTry: r.LastTry, LastHost: r.LastHost, LastError: r.LastError, Route: r.Route, Notified: r.Notified, ClaimedBy: node(r.Claimed)})
 	}
 	return v
+}
+
+// node is the one that claims under the name: each has several (NODE/local).
+func node(owner string) string {
+	name, _, _ := strings.Cut(owner, "/")
+	return name
 }
 
 // notifyWords is NOTIFY as it was given.

@@ -127,6 +127,28 @@ func TestTheQueueShowsTheWholeEnvelope(t *testing.T) {
 	}
 }
 
+func TestTheQueueSaysWhichNodeHasClaimedWhat(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	id := o.queued(func(m *store.QueueMessage) { m.Recipients[0].NextTry = m.Accepted }, "a@far.test", "b@far.test")
+	if _, err := o.o.Store.Queue().Claim(t.Context(), "node1/remote", false, 10, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	m, err := do[QueueItem](o, "queue-show", QueueShowInput{ID: id.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := do[QueuePage](o, "queue-list", QueueListInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range append(p.Items, m) {
+		if len(m.Recipients) != 2 || m.Recipients[0].ClaimedBy != "node1" || m.Recipients[1].ClaimedBy != "" {
+			t.Errorf("%+v", m.Recipients)
+		}
+	}
+}
+
 func TestOneRecipientIsHeldRedirectedAndRemoved(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

@@ -52,6 +52,8 @@ type Options struct {
 	Resolver  Resolver
 	Addresses func() []netip.Addr
 	Version   string
+	// Node is the name that claims of the queue carry.
+	Node string
 }
 
 // Service runs operations. It may be used by many goroutines.

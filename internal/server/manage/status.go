@@ -23,6 +23,7 @@ type doors struct {
 type Status struct {
 	Version    string     `json:"version"`
 	Hostname   string     `json:"hostname"`
+	Node       string     `json:"node" doc:"Name of this data folder among all nodes, as claimed_by of the queue tells it"`
 	Running    bool       `json:"running" doc:"A server runs; otherwise the answer comes from its data folder alone"`
 	Since      time.Time  `json:"since"`
 	Listeners  []Listener `json:"listeners"`
@@ -64,7 +65,7 @@ func (s *Service) Opened(listeners []Listener, sessions func() int) {
 }
 
 func (s *Service) status(ctx context.Context, _ *None) (Status, error) {
-	st := Status{Version: s.o.Version, Hostname: s.o.Hostname(), Since: s.began.UTC(), Listeners: []Listener{}}
+	st := Status{Version: s.o.Version, Hostname: s.o.Hostname(), Node: s.o.Node, Since: s.began.UTC(), Listeners: []Listener{}}
 	s.doors.mu.Lock()
 	if s.doors.sessions != nil {
 		st.Running, st.Listeners, st.Sessions = true, s.doors.listeners, s.doors.sessions()

@@ -91,6 +91,8 @@ type QueueRecipient struct {
 	// Asked: an administrator wants it tried now, whatever is known of its
 	// destination (M-REL-06). The next attempt takes it back.
 	Asked bool
+	// Claimed names who has claimed it now, as given to Claim; "" nobody.
+	Claimed string
 }
 
 // QueueEntry is a queued message with those of its recipients that matched.

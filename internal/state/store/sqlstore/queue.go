@@ -108,9 +108,10 @@ const (
 		substr(b.content, 1, CAST(b.head AS INTEGER)), q.junk, q.quarantine`
 	withBody         = ` JOIN body b ON b.id = q.body_id `
 	recipientColumns = `r.id, r.address, r.original, r.notify, r.local_account, r.state, r.next_try, r.attempts, r.last_error,
-		r.notified, r.asked, r.last_try, r.last_host, r.route, r.due`
+		r.notified, r.asked, r.last_try, r.last_host, r.route, r.due, r.owner`
 	recipientDue   = 14 // where due stands in recipientColumns
-	recipientWidth = 15
+	recipientOwner = 15
+	recipientWidth = 16
 )
 
 func scanMessage(r row, at moment) (store.QueueMessage, int64, error) {
@@ -135,7 +136,16 @@ func scanRecipient(r row, i int, at moment) (store.QueueRecipient, error) {
 		Local: store.AccountID(r.int(i + 4)), State: store.QueueState(r.int(i + 5)), NextTry: at.time(r.int(i + 6)),
 		Attempts: int(r.int(i + 7)), LastError: r.text(i + 8), Notified: boolAt(r, i+9), Asked: boolAt(r, i+10),
 		LastTry: at.time(r.int(i + 11)), LastHost: r.text(i + 12), Route: r.text(i + 13),
+		Claimed: claimed(r, i, at),
 	}, err
+}
+
+// claimed is whose lease of a recipient has not ended.
+func claimed(r row, i int, at moment) string {
+	if r.int(i+recipientDue) <= at.steady() {
+		return ""
+	}
+	return r.text(i + recipientOwner)
 }
 
 // parseStored reads an address that String wrote; it may be null or bare.

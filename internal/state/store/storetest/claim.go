@@ -14,6 +14,7 @@ var claimTests = []test{
 	{name: "DueRecipientsOfOneMessageComeTogether", run: claimTogether},
 	{name: "LocalAndElsewhereAreApart", run: claimKinds},
 	{name: "AClaimIsLeasedUntilItsEnd", run: claimLease},
+	{name: "AClaimIsSeenWhileItLasts", run: claimSeen},
 	{name: "LostClaimsConflict", run: claimLost},
 	{name: "FinishedOnceOnly", run: finishOnce},
 	{name: "DeferredRecipientsComeBack", run: finishDefers},
@@ -55,6 +56,51 @@ func done(c store.Claim) []store.Outcome {
 		list = append(list, store.Outcome{Recipient: r.ID, Done: true})
 	}
 	return list
+}
+
+// claimSeen: administrators see who has claimed what, and no ended claim.
+func claimSeen(e *env) {
+	now, q := time.Now(), e.s.Queue()
+	id := e.enqueue("content", nil, rcpt("a", now), rcpt("later", now.Add(time.Hour)))
+	see := func(when string, want ...string) {
+		e.t.Helper()
+		x, err := q.Get(e.ctx, id)
+		e.must(err)
+		var got []string
+		for _, r := range x.Recipients {
+			got = append(got, r.Address.Local+":"+r.Claimed)
+		}
+		if !slices.Equal(got, want) {
+			e.t.Errorf("%s: %q, want %q", when, got, want)
+		}
+	}
+	take := func(owner string, lease time.Duration) store.Claim {
+		e.t.Helper()
+		list, err := q.Claim(e.ctx, owner, false, 1, lease)
+		e.must(err)
+		if len(list) != 1 {
+			e.t.Fatalf("%d claims", len(list))
+		}
+		return list[0]
+	}
+	see("before", "a:", "later:")
+	c := take("node/remote", time.Hour)
+	see("claimed", "a:node/remote", "later:")
+	_, err := q.Hold(e.ctx, store.QueueFilter{ID: id})
+	e.must(err)
+	see("held, the attempt goes on", "a:node/remote", "later:")
+	_, err = q.Release(e.ctx, store.QueueFilter{ID: id})
+	e.must(err)
+	e.must(q.Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, NextTry: now}}, nil))
+	see("deferred", "a:", "later:")
+	take("node/remote", e.lease())
+	e.pass(e.lease() + time.Second)
+	see("the lease has ended", "a:", "later:")
+	take("other/remote", 30*time.Minute)
+	see("claimed by another", "a:other/remote", "later:")
+	_, err = q.Abandon(e.ctx, "other/remote")
+	e.must(err)
+	see("abandoned", "a:", "later:")
 }
 
 func claimTogether(e *env) {

@@ -6,8 +6,8 @@ import (
 	"posthorn/internal/wire/pop3"
 )
 
-// list tells sizes (RFC 1939 §5): the octets as they are stored, which is what
-// RETR sends before dot-stuffing if every line ends in CRLF.
+// list tells sizes (RFC 1939 §5, §11): the octets RETR sends before
+// dot-stuffing, every line of them ending in CRLF.
 func (c *connection) list(cmd pop3.Command) outcome {
 	if cmd.Message != 0 {
 		m, err := c.drop.find(cmd.Message)

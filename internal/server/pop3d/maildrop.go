@@ -1,10 +1,12 @@
 package pop3d
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"posthorn/internal/state/store"
@@ -27,7 +29,7 @@ type maildrop struct {
 // message takes 24 octets, so that 100,000 take 2.4 MB.
 type message struct {
 	id     store.MessageID
-	size   int64
+	size   int64 // as RETR sends it, before dots are stuffed
 	uid    store.UID
 	marked bool // deleted by DELE
 }
@@ -45,11 +47,25 @@ func openMaildrop(ctx context.Context, account store.Account) (*maildrop, error)
 		return nil, fmt.Errorf("pop3d: maildrop: %w", err)
 	}
 	d := &maildrop{account: account, mailbox: box.ID, validity: index.Mailbox.UIDValidity, messages: make([]message, len(index.Entries))}
+	uneven, err := account.Uneven(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("pop3d: maildrop: %w", err)
+	}
 	for i, e := range index.Entries {
-		d.messages[i] = message{id: e.Message, size: e.Size, uid: e.UID}
+		d.messages[i] = message{id: e.Message, size: e.Size + growth(uneven, e.Message), uid: e.UID}
 	}
 	d.reset()
 	return d, nil
+}
+
+// growth is how many octets RETR sends beyond those that are stored, because
+// some lines end in other than CRLF (RFC 1939 §11).
+func growth(uneven []store.Uneven, id store.MessageID) int64 {
+	i, found := slices.BinarySearchFunc(uneven, id, func(u store.Uneven, id store.MessageID) int { return cmp.Compare(u.Message, id) })
+	if !found {
+		return 0
+	}
+	return uneven[i].More
 }
 
 // Witness may be what Store.Account returns: it hears of messages that RETR has

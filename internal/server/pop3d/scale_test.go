@@ -195,6 +195,8 @@ func (h *huge) Index(context.Context, store.MailboxID) (store.Index, error) {
 	return x, nil
 }
 
+func (h *huge) Uneven(context.Context) ([]store.Uneven, error) { return nil, nil }
+
 func (h *huge) Expunge(_ context.Context, _ store.MailboxID, uids []store.UIDRange, _ bool) ([]store.UID, store.ModSeq, error) {
 	h.expunged = uids
 	return nil, 0, nil

@@ -31,6 +31,7 @@ type Draft struct {
 	class    int
 	spill    Spill
 	size     int64
+	ends     ends
 	expected int64
 	sealed   bool
 	taken    bool
@@ -70,6 +71,7 @@ func (d *Draft) Write(p []byte) (int, error) {
 		d.grow(len(d.mem) + n)
 		d.mem = append(d.mem, p[:n]...)
 		d.size += int64(n)
+		d.ends.note(p[:n])
 		p = p[n:]
 	}
 	return total, nil
@@ -104,6 +106,9 @@ func (d *Draft) flush() error {
 
 // Size returns the number of octets written.
 func (d *Draft) Size() int64 { return d.size }
+
+// Uneven is that of what was written (see the function).
+func (d *Draft) Uneven() int64 { return d.ends.uneven() }
 
 // Seal ends writing. It is called before the content is read or stored, and
 // may be called again.

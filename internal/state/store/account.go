@@ -78,6 +78,9 @@ type Account interface {
 	// as they are, so ask for few. Each is closed by the caller; on error none
 	// is open.
 	OpenBodies(ctx context.Context, ids []MessageID) ([]Body, error)
+	// Uneven lists the messages of the account, in ascending order of their
+	// ids, some of whose lines end in other than CRLF; mostly there are none.
+	Uneven(ctx context.Context) ([]Uneven, error)
 	// Usage returns what counts for the quota.
 	Usage(ctx context.Context) (Usage, error)
 }
@@ -167,6 +170,14 @@ type Entry struct {
 	Size     int64
 	Internal int64 // INTERNALDATE, UTC microseconds
 	Message  MessageID
+}
+
+// Uneven is a message that grows by More octets once every line of it ends in
+// CRLF: one for a CR or an LF without the other, two for a last line without
+// an end.
+type Uneven struct {
+	Message MessageID
+	More    int64
 }
 
 // SaveDate is when a message came into its mailbox.

@@ -140,7 +140,8 @@ type Filing struct {
 	Role     Role
 	Flags    Flags
 	Keywords []string
-	// Head is put before the body (Return-Path, Delivered-To, Received).
+	// Head is put before the body (Return-Path, Delivered-To, Received): whole
+	// lines that end in CRLF.
 	Head []byte
 	// Meta is the structure of Head and body together (wire/mime), opaque here.
 	Meta []byte

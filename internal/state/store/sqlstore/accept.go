@@ -25,7 +25,7 @@ type delivery struct {
 // The rows a delivery writes.
 const (
 	insertAccepted = `INSERT INTO accepted (accept_key, filed) VALUES (?, ?)`
-	insertMessage  = `INSERT INTO message (id, account_id, refs, size, meta) VALUES (?, ?, ?, ?, ?)`
+	insertMessage  = `INSERT INTO message (id, account_id, refs, size, uneven, meta) VALUES (?, ?, ?, ?, ?, ?)`
 	insertBody     = `INSERT INTO body (id, blob_id, head, content) VALUES (?, ?, ?, ?)`
 	insertEntry    = `INSERT INTO entry (account_id, mailbox_id, uid, mod_seq, flags, size, internal, saved, message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
@@ -245,7 +245,7 @@ func (t *txn) addMessage(st *accountState, id store.MessageID, head, meta []byte
 	if meta == nil {
 		meta = []byte{}
 	}
-	err := t.put(insertMessage, id, st.id, 1, size, meta)
+	err := t.put(insertMessage, id, st.id, 1, size, c.uneven, meta)
 	if err != nil {
 		return err
 	}

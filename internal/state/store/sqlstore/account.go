@@ -142,6 +142,21 @@ func (a *account) MetasIn(ctx context.Context, mailbox store.MailboxID, span sto
 	return nil
 }
 
+// Uneven implements store.Account.
+func (a *account) Uneven(ctx context.Context) (list []store.Uneven, err error) {
+	err = a.s.read(ctx, func(t tx) error {
+		list = nil
+		if err := a.exists(t); err != nil {
+			return err
+		}
+		return t.query(`SELECT id, uneven FROM message WHERE account_id = ? AND uneven > 0 ORDER BY id`, []any{a.id}, func(r row) error {
+			list = append(list, store.Uneven{Message: store.MessageID(r.int(0)), More: r.int(1)})
+			return nil
+		})
+	})
+	return list, err
+}
+
 // bodyOfMessage finds the octets of a message of one account.
 const bodyOfMessage = `SELECT ` + bodyColumns + `
 	FROM ` + bodyTables + ` JOIN message m ON m.id = b.id JOIN account_mail a ON a.account_id = m.account_id

@@ -100,14 +100,17 @@ type content struct {
 	inline []byte
 	blob   int64
 	size   int64
+	uneven int64 // blob.Uneven
 	// counted: the blob counts this use already.
 	counted bool
 }
 
+const insertBlob = `INSERT INTO blob (id, refs, size, uneven, segment, start, length) VALUES (?, ?, ?, ?, ?, ?, ?)`
+
 // place makes a sealed draft the content of several uses, each with a head of
 // at most the given length.
 func (t *txn) place(d *draft, head, uses int) (content, error) {
-	c := content{size: d.Size(), counted: true}
+	c := content{size: d.Size(), uneven: d.Uneven(), counted: true}
 	mem, ok := d.Memory()
 	if ok && int64(head)+c.size <= t.s.bodies.inline(t.lone) {
 		c.inline = mem
@@ -139,12 +142,12 @@ func (t *txn) addBody(id int64, head []byte, c content) error {
 // it once more; ErrNotFound.
 func (t *txn) loadContent(bodyID int64) (content, error) {
 	var c content
-	found, err := one(t, `SELECT b.blob_id, b.head, b.content, COALESCE(l.size, 0) FROM body b LEFT JOIN blob l ON l.id = b.blob_id WHERE b.id = ?`,
+	found, err := one(t, `SELECT b.blob_id, b.head, b.content, COALESCE(l.size, 0), COALESCE(l.uneven, 0) FROM body b LEFT JOIN blob l ON l.id = b.blob_id WHERE b.id = ?`,
 		[]any{bodyID}, func(r row) error {
-			c.blob, c.size = r.int(0), r.int(3)
+			c.blob, c.size, c.uneven = r.int(0), r.int(3), r.int(4)
 			if c.blob == 0 {
 				c.inline = r.bytes(2)[r.int(1):]
-				c.size = int64(len(c.inline))
+				c.size, c.uneven = int64(len(c.inline)), blob.Uneven(c.inline)
 			}
 			return nil
 		})

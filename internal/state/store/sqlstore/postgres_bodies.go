@@ -55,10 +55,8 @@ func (b *chunkBodies) add(t *txn, d *draft, refs int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return w.id, t.put(insertBlob, w.id, refs, d.Size(), 0, 0, d.Size())
+	return w.id, t.put(insertBlob, w.id, refs, d.Size(), d.Uneven(), 0, 0, d.Size())
 }
-
-const insertBlob = `INSERT INTO blob (id, refs, size, segment, start, length) VALUES (?, ?, ?, ?, ?, ?)`
 
 // adopt stores a draft from memory whose heads are too large to go inline.
 func (b *chunkBodies) adopt(t *txn, d *draft, refs int) (int64, error) {
@@ -70,7 +68,7 @@ func (b *chunkBodies) adopt(t *txn, d *draft, refs int) (int64, error) {
 	if err := t.put(`INSERT INTO blob_chunk (blob_id, chunk, data) VALUES (?, 0, ?)`, id, mem); err != nil {
 		return 0, err
 	}
-	return id, t.put(insertBlob, id, refs, d.Size(), 0, 0, d.Size())
+	return id, t.put(insertBlob, id, refs, d.Size(), d.Uneven(), 0, 0, d.Size())
 }
 
 func (b *chunkBodies) free(t *txn, id int64) error {

@@ -218,7 +218,7 @@ func (r *pgRow) null(i int) bool    { return r.values[i] == nil }
 // b bytea.
 var bulkInserts = map[string]struct{ table, columns, kinds string }{
 	insertAccepted: {"accepted", "accept_key, filed", "bb"},
-	insertMessage:  {"message", "id, account_id, refs, size, meta", "iiiib"},
+	insertMessage:  {"message", "id, account_id, refs, size, uneven, meta", "iiiiib"},
 	insertBody:     {"body", "id, blob_id, head, content", "iiib"},
 	insertEntry:    {"entry", "account_id, mailbox_id, uid, mod_seq, flags, size, internal, saved, message_id", "iiiiiiiii"},
 }

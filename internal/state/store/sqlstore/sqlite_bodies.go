@@ -132,8 +132,7 @@ func (b *segmentBodies) add(t *txn, d *draft, refs int) (int64, error) {
 		return 0, err
 	}
 	first := d.places[0]
-	err = t.put(`INSERT INTO blob (id, refs, size, segment, start, length) VALUES (?, ?, ?, ?, ?, ?)`,
-		id, refs, d.Size(), first.Segment, first.Start, first.Length)
+	err = t.put(insertBlob, id, refs, d.Size(), d.Uneven(), first.Segment, first.Start, first.Length)
 	for i, p := range d.places {
 		b.live[p.Segment] += p.Length
 		if err == nil && i > 0 {

@@ -127,7 +127,7 @@ var attempts = []attempt{
 
 // harmless methods take no ids: they speak of the account of the handle only.
 var harmless = map[string]bool{
-	"ID": true, "Mailboxes": true, "FindMailbox": true, "CreateMailbox": true, "SetSubscribed": true, "Subscriptions": true, "Usage": true,
+	"ID": true, "Mailboxes": true, "FindMailbox": true, "CreateMailbox": true, "SetSubscribed": true, "Subscriptions": true, "Usage": true, "Uneven": true,
 }
 
 // everyMethodTried fails when the contract gets a method this file does not know.
@@ -193,6 +193,8 @@ func removedAccount(e *env) {
 	e.wants(a.SetSubscribed(e.ctx, "X", true), store.ErrNotFound, "SetSubscribed of a removed account")
 	_, err = a.Usage(e.ctx)
 	e.wants(err, store.ErrNotFound, "Usage of a removed account")
+	_, err = a.Uneven(e.ctx)
+	e.wants(err, store.ErrNotFound, "Uneven of a removed account")
 	_, err = e.accept(e.acceptance(a, []byte("x"), inbox()))
 	e.wants(err, store.ErrNotFound, "accept for a removed account")
 	e.unchanged(neighbour, before)

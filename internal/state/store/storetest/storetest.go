@@ -52,6 +52,7 @@ var groups = []group{
 	{"AcceptTogether", acceptTogetherTests},
 	{"Body", bodyTests},
 	{"Append", appendTests},
+	{"Uneven", unevenTests},
 	{"Mailbox", mailboxTests},
 	{"MailboxNames", mailboxNameTests},
 	{"UIDValidity", validityTests},

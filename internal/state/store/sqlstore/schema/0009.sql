@@ -1,12 +1,5 @@
--- Version 9: client hosts that did well, and what for (0: mail, 1: an
--- administrator's login). version is the value of the counter regular that the
--- note had; regular.mail and regular.administrator count along.
-CREATE TABLE regular (
-	kind INTEGER NOT NULL,
-	host TEXT NOT NULL,
-	last INTEGER NOT NULL,
-	version INTEGER NOT NULL,
-	PRIMARY KEY (kind, host)
-) WITHOUT ROWID;
-CREATE INDEX regular_last ON regular (kind, last);
-CREATE INDEX regular_version ON regular (version);
+-- Version 9: how many octets a body, and a message, grows by once every line of
+-- it ends in CRLF (blob.Uneven). Of what was stored before nobody counted.
+ALTER TABLE blob ADD COLUMN uneven INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN uneven INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX message_uneven ON message (account_id, id, uneven) WHERE uneven > 0;

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"posthorn/internal/app/boot"
 	"posthorn/internal/base/dns"
@@ -55,6 +56,7 @@ type House struct {
 	passwords *passwd.Verifier
 	networks  []netip.Prefix
 	node      string // the name of this data folder among all nodes
+	local     *time.Location
 	box       *seal.Box
 	sources   policy.Sources
 	access    *access.Lists
@@ -94,7 +96,7 @@ const (
 func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
 	handler := logHandler(c.Log, o.Log)
 	counted := newCounts(handler)
-	h := &House{Config: c, Log: event.New(counted), Version: o.Version, slog: slog.New(handler), counts: counted}
+	h := &House{Config: c, local: machineZone(), Log: event.New(counted), Version: o.Version, slog: slog.New(handler), counts: counted}
 	fresh, err := prepareFolder(c, o.MustExist)
 	if err != nil {
 		return nil, err
@@ -174,7 +176,7 @@ func (h *House) furnish(ctx context.Context, o OpenOptions) (err error) {
 	h.Service = manage.New(manage.Options{Store: h.Store, Settings: h.Settings, Directory: h.Directory, Records: h.Records,
 		Pipeline: h.Pipeline, Rehearse: h.rehearsed, Hostname: h.handles.hostname, Resolver: h.Resolver, Addresses: machineAddresses, Sources: h.looking(), Advise: h.advise, Seal: h.box.Seal,
 		GreylistKey: func(ip netip.Addr) string { return h.handles.policy.Get().Greylist.KeyOf(ip) },
-		Access:      h.handles.access.Get, Bans: h.handles.ban.Get, Greylist: h.greylist, Log: h.Log, Version: o.Version, Node: h.node,
+		Access:      h.handles.access.Get, Bans: h.handles.ban.Get, Greylist: h.greylist, Log: h.Log, Version: o.Version, Node: h.node, Zone: h.zone,
 		Quarantine: h.handles.quarantine.Get, Forget: h.sifter.forget})
 	h.follow()
 	return nil

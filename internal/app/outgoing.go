@@ -166,13 +166,3 @@ func ownAddresses() []netip.Addr {
 	}
 	return own
 }
-
-// zone is the one that times are shown in.
-func (h *House) zone() *time.Location {
-	if name := h.handles.server.Get().TimeZone; name != "" {
-		if z, err := time.LoadLocation(name); err == nil {
-			return z
-		}
-	}
-	return time.Local
-}

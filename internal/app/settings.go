@@ -35,8 +35,8 @@ type Server struct {
 	// must lead to the server's address in DNS, and the address back to it.
 	// Empty takes the machine's name.
 	Hostname string `default:"" kind:"domain"`
-	// TimeZone decides when a day begins for limits, and how times are shown;
-	// a name such as Europe/Berlin. Empty is the machine's.
+	// TimeZone decides when a day begins for limits and traces, and how times are
+	// shown; a name such as Europe/Berlin. Empty is the machine's.
 	TimeZone string `default:""`
 	// Memory is how much memory the server may have in use. From seven eighths
 	// of it on, new connections and transactions are put off (421, 452).

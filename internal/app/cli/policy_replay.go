@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"posthorn/internal/policy"
 	"posthorn/internal/server/manage"
@@ -26,10 +27,34 @@ type period struct {
 	Since string `help:"From when: how long ago (24h, 7d), a day (yesterday, tuesday, 2026-03-01) or a time." placeholder:"WHEN"`
 	Until string `help:"Up to when, in the same words; a day counts whole." placeholder:"WHEN"`
 	On    string `help:"One day: today, yesterday, tuesday, 2026-03-01." placeholder:"DAY"`
+	Zone  string `help:"Time zone of these and of the times shown: a name (Europe/Berlin) or an offset (+02:00). Without it, the server's (server.time_zone)." placeholder:"ZONE"`
 }
 
 func (p period) input() manage.Period {
-	return manage.Period{Since: p.Since, Until: p.Until, On: p.On}
+	return manage.Period{Since: p.Since, Until: p.Until, On: p.On, Zone: p.Zone}
+}
+
+// zoneOf is the time zone an answer names, in which its times are shown. A
+// server of another version may know more zones.
+func zoneOf(u manage.Understood) *time.Location {
+	if zone, err := manage.ParseZone(u.Zone); err == nil {
+		return zone
+	}
+	return time.Local
+}
+
+// span says which time an answer is about, and in whose days; "" is all.
+func span(u manage.Understood) string {
+	in := func(t time.Time) string { return t.In(zoneOf(u)).Format(time.DateTime) }
+	switch {
+	case u.Since.IsZero() && u.Until.IsZero():
+		return ""
+	case u.Until.IsZero():
+		return "since " + in(u.Since) + " (" + u.Zone + ")"
+	case u.Since.IsZero():
+		return "before " + in(u.Until) + " (" + u.Zone + ")"
+	}
+	return "between " + in(u.Since) + " and " + in(u.Until) + " (" + u.Zone + ")"
 }
 
 // tried reads the settings to try.
@@ -73,7 +98,7 @@ var replayWords = []struct{ key, words string }{
 
 func writeReplay(w io.Writer, p manage.PolicyReplay) error {
 	b := &strings.Builder{}
-	fmt.Fprintf(b, "%d attempts between %s and %s, judged anew by ", p.Attempts, when(p.Since), when(p.Until))
+	fmt.Fprintf(b, "%d attempts %s, judged anew by ", p.Attempts, span(p.Understood))
 	if len(p.Settings) == 0 {
 		b.WriteString("the settings in force:\n")
 	} else {
@@ -88,8 +113,8 @@ func writeReplay(w io.Writer, p manage.PolicyReplay) error {
 			fmt.Fprintf(b, "  %7d  %s\n", n, o.words)
 		}
 	}
-	writeReplayed(b, "Who would be treated differently", p.Senders)
-	writeReplayed(b, "Of whom nobody can say it", p.Unknown)
+	writeReplayed(b, "Who would be treated differently", p.Senders, zoneOf(p.Understood))
+	writeReplayed(b, "Of whom nobody can say it", p.Unknown, zoneOf(p.Understood))
 	if p.Left > 0 {
 		fmt.Fprintf(b, "\n%d more are not listed; --limit lists more, --from and --client look closer.\n", p.Left)
 	}
@@ -100,7 +125,7 @@ func writeReplay(w io.Writer, p manage.PolicyReplay) error {
 	return err
 }
 
-func writeReplayed(b *strings.Builder, title string, rows []manage.ReplayedSender) {
+func writeReplayed(b *strings.Builder, title string, rows []manage.ReplayedSender, zone *time.Location) {
 	if len(rows) == 0 {
 		return
 	}
@@ -115,7 +140,7 @@ func writeReplayed(b *strings.Builder, title string, rows []manage.ReplayedSende
 		if why := clean(whyReplayed(r)); why != "" {
 			fmt.Fprintf(b, "%s\n", wrap(why, 100, "      "))
 		}
-		fmt.Fprintf(b, "      last %s, such as %s\n", when(r.Last), r.Examples[0])
+		fmt.Fprintf(b, "      last %s, such as %s\n", r.Last.In(zone).Format(time.DateTime), r.Examples[0])
 	}
 }
 

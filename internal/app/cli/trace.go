@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"posthorn/internal/server/manage"
 	"posthorn/internal/state/record"
@@ -22,7 +21,7 @@ type traceCmd struct {
 }
 
 // nothing says what to do when no record is found.
-func (c *traceCmd) nothing() string {
+func (c *traceCmd) nothing(u manage.Understood) string {
 	const kept = "Records are kept for a while only (posthorn setting explain record.max_age)."
 	switch {
 	case c.ID != "":
@@ -30,16 +29,20 @@ func (c *traceCmd) nothing() string {
 	case c.From+c.To+c.Client+c.Since+c.Until+c.On+c.Outcome == "":
 		return "No mail has been offered yet. " + kept
 	}
-	return "No record matches. " + kept + "\nAsk for less: without --since, or a domain instead of an address."
+	where := "No record matches"
+	if about := span(u); about != "" {
+		where += " " + about
+	}
+	return where + ". " + kept + "\nAsk for less: without --since, or a domain instead of an address."
 }
 
 func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	in := manage.TraceInput{ID: c.ID, From: c.From, To: c.To, Client: c.Client, Period: c.input(), Outcome: c.Outcome, Paging: manage.Paging{Limit: c.Limit}}
-	return show(ctx, w, s, "trace", in, func(p manage.Page[record.Biography]) error {
+	return show(ctx, w, s, "trace", in, func(p manage.Traced) error {
 		found := p.Items
-		v := record.View{All: c.All, Zone: time.Local}
+		v := record.View{All: c.All, Zone: zoneOf(p.Understood)}
 		if len(found) == 0 {
-			_, err := fmt.Fprintln(s.Out, c.nothing())
+			_, err := fmt.Fprintln(s.Out, c.nothing(p.Understood))
 			return err
 		}
 		if len(found) == 1 || c.Long || c.ID != "" {
@@ -63,7 +66,7 @@ func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 				return err
 			}
 		}
-		_, err := fmt.Fprintln(s.Out, "\nOne of them in full: posthorn trace ID. All of them: add --long")
+		_, err := fmt.Fprintf(s.Out, "\nTimes are those of %s. One of them in full: posthorn trace ID. All of them: add --long\n", clean(p.Zone))
 		return err
 	})
 }

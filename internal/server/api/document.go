@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -71,7 +72,7 @@ func parameters(b *bytes.Buffer, op *huma.Operation) {
 	}
 	b.WriteString("\n| Parameter | In | Type | Meaning |\n|---|---|---|---|\n")
 	for _, p := range op.Parameters {
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", p.Name, p.In, kind(p.Schema), cell(p.Description+p.Schema.Description))
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", p.Name, p.In, kind(p.Schema), cell(cmp.Or(p.Description, p.Schema.Description)))
 	}
 }
 

@@ -36,8 +36,7 @@ type PolicyReplayInput struct {
 
 // PolicyReplay is what other settings would have made of recorded attempts.
 type PolicyReplay struct {
-	Since time.Time `json:"since"`
-	Until time.Time `json:"until"`
+	Understood
 	// Settings are the changes that were tried; none stands for the live rules.
 	Settings []setting.Difference `json:"settings"`
 	Attempts int                  `json:"attempts" doc:"How many were judged anew"`
@@ -97,17 +96,18 @@ func (s *Service) rehearse(ctx context.Context, r Rehearsal) (*policy.Pipeline, 
 func (s *Service) replayPolicy(ctx context.Context, in *PolicyReplayInput) (PolicyReplay, error) {
 	b := &in.Body
 	t := TraceInput{From: b.From, To: b.To, Client: b.Client, Outcome: b.Outcome, Period: b.Period}
-	q, err := t.query()
+	now := time.Now().In(s.zone())
+	q, u, err := t.query(now)
 	if err != nil {
 		return PolicyReplay{}, err
 	}
-	now := time.Now()
-	if q.Since.IsZero() {
-		q.Since = now.Add(-replaySpan)
+	if u.Since.IsZero() {
+		u.Since = now.Add(-replaySpan)
 	}
-	if q.Until.IsZero() {
-		q.Until = now
+	if u.Until.IsZero() {
+		u.Until = now
 	}
+	q.Since, q.Until = u.Since, u.Until
 	p, changes, err := s.rehearse(ctx, b.Rehearsal)
 	if err != nil {
 		return PolicyReplay{}, err
@@ -122,7 +122,7 @@ func (s *Service) replayPolicy(ctx context.Context, in *PolicyReplayInput) (Poli
 	if err != nil {
 		return PolicyReplay{}, err
 	}
-	out := PolicyReplay{Since: q.Since, Until: q.Until, Settings: changes, Attempts: c.attempts, Counts: c.counts}
+	out := PolicyReplay{Understood: u, Settings: changes, Attempts: c.attempts, Counts: c.counts}
 	out.Senders, out.Unknown, out.Left = c.lists(cmp.Or(b.Limit, usualPage))
 	return out, nil
 }

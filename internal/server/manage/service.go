@@ -54,6 +54,8 @@ type Options struct {
 	Version   string
 	// Node is the name that claims of the queue carry.
 	Node string
+	// Zone is the time zone of the server; nil is that of the process.
+	Zone func() *time.Location
 }
 
 // Service runs operations. It may be used by many goroutines.

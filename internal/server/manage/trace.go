@@ -27,14 +27,20 @@ func traceOperations() []Operation {
 	return []Operation{declare("trace", get, "/trace", reader, "What happened to messages, accepted or refused, and why", (*Service).trace)}
 }
 
-func (s *Service) trace(ctx context.Context, in *TraceInput) (Page[record.Biography], error) {
-	q, err := in.query()
-	if err != nil || in.ID != "" && q.ID.IsZero() { // nobody has it, and to Search it means all
-		return Page[record.Biography]{Items: []record.Biography{}}, err
+// Traced is what trace found.
+type Traced struct {
+	Page[record.Biography]
+	Understood
+}
+
+func (s *Service) trace(ctx context.Context, in *TraceInput) (Traced, error) {
+	p := Traced{Page: Page[record.Biography]{Items: []record.Biography{}}}
+	q, u, err := in.query(time.Now().In(s.zone()))
+	if p.Understood = u; err != nil || in.ID != "" && q.ID.IsZero() { // nobody has it, and to Search it means all
+		return p, err
 	}
 	found, err := s.o.Records.Search(ctx, q)
-	p := Page[record.Biography]{Items: found}
-	if found == nil {
+	if p.Items = found; found == nil {
 		p.Items = []record.Biography{}
 	}
 	if n := len(found); n == q.Limit && found[n-1].Attempt != nil {
@@ -43,25 +49,26 @@ func (s *Service) trace(ctx context.Context, in *TraceInput) (Page[record.Biogra
 	return p, err
 }
 
-// query checks what is looked for.
-func (in *TraceInput) query() (q record.Query, err error) {
+// query checks what is looked for, by the clock and the zone of now.
+func (in *TraceInput) query(now time.Time) (q record.Query, u Understood, err error) {
 	q = record.Query{From: addressOrDomain(in.From), To: addressOrDomain(in.To), Limit: in.limit()}
-	if q.Since, q.Until, err = in.bounds(time.Now()); err != nil {
-		return q, err
+	if u, err = in.read(now); err != nil {
+		return q, u, err
 	}
+	q.Since, q.Until = u.Since, u.Until
 	if in.After != "" {
 		if q.Until, err = time.Parse(time.RFC3339Nano, in.After); err != nil {
-			return q, inField("after", fmt.Errorf("%q is no time; take next of the page before", in.After))
+			return q, u, inField("after", fmt.Errorf("%q is no time; take next of the page before", in.After))
 		}
 	}
 	if in.ID != "" {
 		if q.ID, err = ident.Parse(in.ID); err != nil {
-			return q, inField("id", errors.New(notIdentifier(in.ID)))
+			return q, u, inField("id", errors.New(notIdentifier(in.ID)))
 		}
 	}
 	if in.Client != "" {
 		if q.Client, err = setting.ParseNetwork(in.Client); err != nil {
-			return q, inField("client", err)
+			return q, u, inField("client", err)
 		}
 	}
 	for word := range strings.SplitSeq(in.Outcome, ",") {
@@ -70,11 +77,11 @@ func (in *TraceInput) query() (q record.Query, err error) {
 		}
 		o, ok := record.ParseOutcome(strings.TrimSpace(word))
 		if !ok {
-			return q, inField("outcome", fmt.Errorf("%q; write accepted, refused, deferred, discarded or aborted", word))
+			return q, u, inField("outcome", fmt.Errorf("%q; write accepted, refused, deferred, discarded or aborted", word))
 		}
 		q.Outcomes = append(q.Outcomes, o)
 	}
-	return q, nil
+	return q, u, nil
 }
 
 // addressOrDomain writes a bare domain as records are searched by.

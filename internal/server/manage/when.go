@@ -60,7 +60,7 @@ func weekday(word string, today time.Weekday) (back int, ok bool) {
 }
 
 // moment reads a time of day, of today where no date is given, in the time zone
-// of midnight: the server's, unless it is written with an offset.
+// of midnight, unless it is written with an offset.
 func moment(text string, midnight time.Time) (time.Time, bool) {
 	for _, form := range []string{"15:04", "15:04:05"} {
 		if t, err := time.Parse(form, text); err == nil {
@@ -80,9 +80,10 @@ type Period struct {
 	Since string `json:"since,omitempty" query:"since" doc:"From when: how long ago (24h, 7d), a day (yesterday, tuesday, 2026-03-01) or a time"`
 	Until string `json:"until,omitempty" query:"until" doc:"Up to when, in the same words; a day counts whole"`
 	On    string `json:"on,omitempty" query:"on" doc:"One day: today, yesterday, tuesday, 2026-03-01; in place of since and until"`
+	Zone  string `json:"zone,omitempty" query:"zone" doc:"Time zone of days and of times without an offset: a name (Europe/Berlin) or an offset (+02:00); empty: the server's (server.time_zone)"`
 }
 
-// bounds are the period's ends; zero for none.
+// bounds are the period's ends by the clock and the zone of now; zero for none.
 func (p Period) bounds(now time.Time) (since, until time.Time, err error) {
 	if p.On != "" {
 		s, err := parseWhen(p.On, now)

@@ -120,15 +120,18 @@ func New(s Store, o Options) *Door {
 }
 
 // Patience with a commit whose outcome is unknown: repeating it under the same
-// key finds out. The client waits ten minutes for the reply (RFC 5321
-// §4.5.3.2.6).
+// key finds out, as soon as the database answers again. The client waits ten
+// minutes for the reply (RFC 5321 §4.5.3.2.6), of which the checks of the
+// content may have taken six. A restart or a fail-over ends well before.
 const (
-	tries     = 8
 	firstWait = 100 * time.Millisecond
+	mostWait  = 5 * time.Second
+	patience  = 3 * time.Minute
 )
 
-// Accept makes everything the message causes durable, or nothing. ReplyTo
-// turns its errors into replies.
+// Accept makes everything the message causes durable, or nothing, except after
+// store.ErrUnknownOutcome, which comes only when minutes of asking or ctx have
+// ended. ReplyTo turns its errors into replies.
 func (d *Door) Accept(ctx context.Context, e *Envelope, c *Content) error {
 	a, err := d.Plan(e, c)
 	if err != nil {
@@ -141,23 +144,46 @@ func (d *Door) Accept(ctx context.Context, e *Envelope, c *Content) error {
 		}
 		defer done()
 	}
-	wait := firstWait
-	for try := 1; ; try++ {
-		done, err := d.store.Accept(ctx, a)
-		switch {
-		case err == nil:
-			if d.o.Filed != nil {
-				d.o.Filed(e, c, a, done)
-			}
-			return nil
-		case !errors.Is(err, store.ErrUnknownOutcome) || try == tries:
-			return fmt.Errorf("accept: %s: %w", e.Key, err)
-		}
-		if !sleep(ctx, wait) {
-			return fmt.Errorf("accept: %s: %w", e.Key, err)
-		}
-		wait *= 2
+	done, err := d.commit(ctx, a)
+	if err != nil {
+		return fmt.Errorf("accept: %s: %w", e.Key, err)
 	}
+	if d.o.Filed != nil {
+		d.o.Filed(e, c, a, done)
+	}
+	return nil
+}
+
+// commit gives the acceptance to the store. Once the outcome was unknown, a
+// store that is not there is asked again too: refusing what it had made durable
+// would double the message. When patience or ctx ends, the doubt is returned,
+// and the client sends again: two copies are better than none.
+func (d *Door) commit(ctx context.Context, a *store.Acceptance) (store.Accepted, error) {
+	done, err := d.store.Accept(ctx, a)
+	doubt := err
+	if !errors.Is(doubt, store.ErrUnknownOutcome) {
+		return done, err
+	}
+	end := time.Now().Add(patience)
+	for wait := firstWait; unsettled(err); wait = min(2*wait, mostWait) {
+		if time.Now().After(end) || !sleep(ctx, wait) {
+			return store.Accepted{}, fmt.Errorf("%w; asked again: %w", doubt, err)
+		}
+		done, err = d.store.Accept(ctx, a)
+	}
+	done.Repeated = false // what was found is this very commit
+	return done, err
+}
+
+// unsettled reports an error that may come before the store has looked for the
+// key: it does not say that an earlier commit did not happen.
+func unsettled(err error) bool {
+	for _, e := range []error{store.ErrUnknownOutcome, store.ErrUnavailable, store.ErrFull, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // sleep reports whether the time passed before the context was done.

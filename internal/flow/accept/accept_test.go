@@ -225,18 +225,75 @@ func TestUnknownOutcomeIsAskedAgainUnderTheSameKey(t *testing.T) {
 		if err := New(s, Options{}).Accept(t.Context(), e, c); err != nil || len(s.got) != 3 || s.got[2].Key != e.Key {
 			t.Fatal(err, len(s.got))
 		}
-		s = &commits{errs: make([]error, 100)}
-		for i := range s.errs {
-			s.errs[i] = store.ErrUnknownOutcome
-		}
-		err := New(s, Options{}).Accept(t.Context(), e, c)
-		if r := ReplyTo(err); r.Code != 451 || len(s.got) != tries {
-			t.Fatal(err, len(s.got))
-		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := New(&commits{errs: []error{store.ErrUnknownOutcome}}, Options{}).Accept(ctx, e, c); !errors.Is(err, store.ErrUnknownOutcome) {
 			t.Fatal(err)
+		}
+	})
+}
+
+// outage is a store whose commit was made and not confirmed, and which is
+// away afterwards for a time.
+type outage struct {
+	lasts time.Duration
+	then  error
+	began time.Time
+}
+
+func (o *outage) Accept(context.Context, *store.Acceptance) (store.Accepted, error) {
+	switch {
+	case o.began.IsZero():
+		o.began = time.Now()
+		return store.Accepted{}, store.ErrUnknownOutcome
+	case time.Since(o.began) < o.lasts:
+		return store.Accepted{}, fmt.Errorf("starting up: %w", store.ErrUnavailable)
+	}
+	return store.Accepted{Repeated: true}, o.then
+}
+
+func TestDoubtIsNotForgottenWhileTheStoreIsAway(t *testing.T) {
+	for lasts, settled := range map[time.Duration]bool{time.Second: true, time.Minute: true, 150 * time.Second: true, 24 * time.Hour: false} {
+		synctest.Test(t, func(t *testing.T) {
+			e, c := message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}})
+			begin := time.Now()
+			var filed []store.Accepted
+			told := func(_ *Envelope, _ *Content, _ *store.Acceptance, done store.Accepted) { filed = append(filed, done) }
+			err := New(&outage{lasts: lasts}, Options{Filed: told}).Accept(t.Context(), e, c)
+			took := time.Since(begin)
+			switch {
+			case settled && (len(filed) != 1 || filed[0].Repeated), !settled && len(filed) > 0:
+				t.Errorf("away for %v: told of %+v", lasts, filed)
+			case settled && (err != nil || took > lasts+mostWait):
+				t.Errorf("away for %v: %v after %v", lasts, err, took)
+			case !settled && (!errors.Is(err, store.ErrUnknownOutcome) || ReplyTo(err).Code != 451):
+				t.Errorf("away for %v: %v", lasts, err)
+			case took > 4*time.Minute: // with the checks of the content that is all a client waits
+				t.Errorf("away for %v: the client waited %v", lasts, took)
+			}
+		})
+	}
+}
+
+func TestAnAnswerOfTheStoreEndsTheDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, c := message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}})
+		s := &outage{lasts: time.Second, then: store.ErrOverQuota}
+		err := New(s, Options{}).Accept(t.Context(), e, c)
+		if took := time.Since(s.began); ReplyTo(err).Code != 452 || errors.Is(err, store.ErrUnknownOutcome) || took > 10*time.Second {
+			t.Error(err, took)
+		}
+	})
+}
+
+func TestAStoreThatIsAwayWithoutDoubtIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, c := message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}})
+		s := &commits{errs: []error{store.ErrUnavailable}}
+		begin := time.Now()
+		err := New(s, Options{}).Accept(t.Context(), e, c)
+		if ReplyTo(err).Code != 451 || len(s.got) != 1 || time.Since(begin) != 0 {
+			t.Error(err, len(s.got), time.Since(begin))
 		}
 	})
 }

@@ -78,6 +78,21 @@ func newConnection(ctx context.Context, s *Server, n *listen.Conn) *connection {
 	return c
 }
 
+// stopTime is how long a commit may take to begin, and what is in doubt is
+// asked for, after the session was told to end: less than the grace of a stop,
+// so that the client still gets its reply.
+const stopTime = 5 * time.Second
+
+// finishing is work that ends soon after the session was told to end.
+func (c *connection) finishing() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(c.work)
+	stop := context.AfterFunc(c.ctx, func() { time.AfterFunc(stopTime, cancel) })
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
 // close gives everything back. The socket is closed by the listener.
 func (c *connection) close() {
 	c.session.end()

@@ -159,7 +159,9 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 		end = record.Accepted
 		c := &accept.Content{Body: b.draft, Structure: structure, Trace: tx.head(&d.Effects), Complete: s.facts.Kind == policy.Submission,
 			Host: s.c.server.Hostname(), Effects: d.Effects}
-		if err := s.c.server.Door.Accept(s.c.work, &tx.env, c); err != nil {
+		work, done := s.c.finishing()
+		defer done()
+		if err := s.c.server.Door.Accept(work, &tx.env, c); err != nil {
 			return refusal(accept.ReplyTo(err))
 		}
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 // Killing the server breaks connections in the middle of commits. Every
-// acceptance is repeated until it is answered, as a sending host does, and
-// each must be there once.
+// acceptance is repeated under its key until it is answered, as accept.Door
+// does with one in doubt, and each must be there once.
 func TestServerCrashLosesAndDoublesNothing(t *testing.T) {
 	var own pgtest.Cluster
 	t.Cleanup(func() {

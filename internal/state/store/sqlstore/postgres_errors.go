@@ -56,10 +56,11 @@ func classifyPG(err error) error {
 	switch refused.Code {
 	case "53100": // disk_full
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
-	case "25006", "53200", "53300", "57P01", "57P02", "57P03", "58030", "40001", "40P01":
+	case "25006", "55P03", "58030", "40001", "40P01":
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
-	if refused.Code[:2] == "08" {
+	switch refused.Code[:min(2, len(refused.Code))] {
+	case "08", "53", "57": // connection, resources, intervention of an operator
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return err

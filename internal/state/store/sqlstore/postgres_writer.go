@@ -51,7 +51,7 @@ func (e *pgEngine) commitBatch(batch []*operation) {
 		if unknown {
 			doubt = err
 		}
-		if try < triesAfter(err, len(batch), doubt) && (unknown || again(err) || doubt != nil && isConnection(err)) {
+		if try < triesAfter(err, len(batch), doubt) && (unknown || again(err) || doubt != nil && errors.Is(classifyPG(err), store.ErrUnavailable)) {
 			pause(try)
 			continue
 		}

@@ -47,6 +47,7 @@ func run(ctx context.Context, args []string) error {
 	f.IntVar(&c.runs, "runs", 3, "alternating runs; the median counts")
 	f.IntVar(&c.messages, "messages", 4000, "messages a run at 10 and more connections")
 	f.IntVar(&c.fill, "fill", 0, "also measure on a store that holds this many messages")
+	f.IntVar(&c.fillSize, "fillsize", 2<<10, "octets of each of them (200000 of 50000 are 10 GB, for -only start)")
 	f.IntVar(&c.idle, "idle", 5000, "idle IMAP connections for the memory line")
 	sizes := f.String("mailboxes", "20000,100000", "messages in the mailboxes for IMAP; POP3 takes the first")
 	lines := f.String("lines", "", "comma-separated IMAP operations such as select,envelope,thread (default all)")

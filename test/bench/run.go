@@ -15,6 +15,7 @@ import (
 type config struct {
 	dir                        string
 	runs, messages, fill, idle int
+	fillSize                   int // octets of each message of a filled store
 	queued, relayed            int
 	sizes                      []int // of the IMAP mailboxes
 	profiles                   string
@@ -287,7 +288,7 @@ func (b *bench) filled(ctx context.Context) (*server, error) {
 	}
 	fmt.Printf("filling a store with %d messages\n", b.fill)
 	start := time.Now()
-	r, err := b.generator(ctx, load{Addr: s.listeners["smtp"], Connections: 100, Messages: b.fill, Size: 2 << 10, Recipients: "user%d@example.test", Accounts: accounts})
+	r, err := b.generator(ctx, load{Addr: s.listeners["smtp"], Connections: 100, Messages: b.fill, Size: b.fillSize, Recipients: "user%d@example.test", Accounts: accounts})
 	if err == nil {
 		fmt.Printf("filled in %s, %.0f messages/s\n", time.Since(start).Round(time.Second), r.rate())
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,13 +12,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/policy"
 	"posthorn/internal/state/setting"
 	"posthorn/internal/state/store"
+	"posthorn/internal/testkit/transcript"
 )
 
 // A transcript hands facts to the checks and reads verdicts; there is no
@@ -57,31 +55,13 @@ type player struct {
 }
 
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no transcripts", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			a, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !strings.HasPrefix(string(a.Comment), "ids: ") || len(a.Files) == 0 {
-				t.Error("the first line does not name requirements (ids: …), or nothing follows")
-			}
-			for _, part := range a.Files {
-				t.Run(part.Name, func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						if err := play(string(part.Data)); err != nil {
-							t.Error(err)
-						}
-					})
-				})
+	transcript.Files(t, func(t *testing.T, script string) {
+		synctest.Test(t, func(t *testing.T) {
+			if err := play(script); err != nil {
+				t.Error(err)
 			}
 		})
-	}
+	})
 }
 
 func play(script string) error {

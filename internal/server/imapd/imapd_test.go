@@ -1,12 +1,8 @@
 package imapd
 
 import (
-	"path/filepath"
-	"strings"
 	"testing"
 	"testing/synctest"
-
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"posthorn/internal/testkit/transcript"
 )
@@ -14,27 +10,7 @@ import (
 // TestTranscripts plays testdata/*.txtar: each part is a dialogue with a server
 // over the real store, in virtual time. The first line of a file names what
 // it shows.
-func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no transcripts", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			a, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !strings.HasPrefix(string(a.Comment), "ids: ") {
-				t.Error("the first line does not name requirements (ids: …)")
-			}
-			for _, part := range a.Files {
-				t.Run(part.Name, func(t *testing.T) { play(t, string(part.Data)) })
-			}
-		})
-	}
-}
+func TestTranscripts(t *testing.T) { transcript.Files(t, play) }
 
 func play(t *testing.T, dialogue string) {
 	synctest.Test(t, func(t *testing.T) {

@@ -124,7 +124,7 @@ func prepareFolder(c boot.Config, mustExist bool) (fresh bool, err error) {
 	if fresh && mustExist {
 		return false, fmt.Errorf("%s holds no posthorn data; name another folder with --data DIR, or start a server there first", c.Data)
 	}
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+	if err := durable.MakeDir(c.Data, 0o700); err != nil {
 		return false, fmt.Errorf("data folder: %w", err)
 	}
 	return fresh, nil

@@ -1,9 +1,12 @@
 // Package durable writes small files that must survive a power cut whole:
-// keys, names, sealed passwords. Nobody ever sees half of one.
+// keys, names, sealed passwords. Nobody ever sees half of one. It makes folders
+// that survive one, too.
 package durable
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -45,6 +48,27 @@ func replace(name string, content []byte, perm os.FileMode) (err error) {
 		return err
 	}
 	return SyncDir(dir)
+}
+
+// MakeDir makes the folder and those above it that are missing, each durable in
+// the one above; an existing one is left as it is.
+func MakeDir(dir string, perm os.FileMode) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := MakeDir(parent, perm); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, perm); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is not a folder", dir)
+	}
+	return SyncDir(parent)
 }
 
 // SyncDir makes the names in a folder durable.

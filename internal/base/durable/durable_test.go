@@ -30,3 +30,24 @@ func TestFilesAreReplacedWhole(t *testing.T) {
 		t.Errorf("%d files are left, %v", len(left), err)
 	}
 }
+
+func TestFoldersAreMadeWithThoseAbove(t *testing.T) {
+	dir := t.TempDir()
+	deep := filepath.Join(dir, "a", "b", "c")
+	for range 2 { // the second finds it there
+		if err := MakeDir(deep, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(deep); err != nil || info.Mode().Perm() != 0o700 {
+		t.Error(info, err)
+	}
+	if err := WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range []string{"file", "file/below"} {
+		if err := MakeDir(filepath.Join(dir, in), 0o700); err == nil {
+			t.Errorf("%s: a file was taken for a folder", in)
+		}
+	}
+}

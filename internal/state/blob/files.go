@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"posthorn/internal/base/durable"
 )
 
 // FS is the folder segment files live in. Tests replace it to inject errors.
@@ -35,7 +37,7 @@ type File interface {
 
 // Dir is the FS of a real folder, which is created when missing.
 func Dir(path string) (FS, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := durable.MakeDir(path, 0o700); err != nil {
 		return nil, err
 	}
 	return dir(path), nil

@@ -55,6 +55,9 @@ func (s *Segments) Reclaim() (more bool, err error) {
 func (s *Segments) ready(n int) []dead {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.failed != nil { // a commit whose outcome is open may refer to it
+		return nil
+	}
 	oldest := s.epoch + 1
 	for epoch := range s.pins {
 		oldest = min(oldest, epoch)

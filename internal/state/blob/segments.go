@@ -30,7 +30,7 @@ type Place struct{ Segment, Start, Length int64 }
 type Tail struct{ Segment, End int64 }
 
 // ErrFailed is wrapped by every error after a sync failed: what the system
-// kept of the written pages is unknown, so nothing more is written.
+// kept of the written pages is unknown, so nothing more is written or given back.
 var ErrFailed = errors.New("blob: an earlier sync failed")
 
 // alignment of what is punched; a stretch in use is never touched.
@@ -65,7 +65,9 @@ type segment struct {
 	limit int64
 	next  int64 // where the next stretch goes
 	users int   // readers, drafts and batches that hold it open
-	dirty bool  // written since the last sync
+	dirty bool  // written since the last sync began
+	// syncing is held over a sync, so that nobody takes one under way for done.
+	syncing sync.Mutex
 }
 
 // dead is room to give back once nobody can be reading it any more.
@@ -180,20 +182,22 @@ func (s *Segments) reserve(n int64) (*segment, Place, error) {
 
 // begin makes a new active segment with room for n octets.
 func (s *Segments) begin(n int64) error {
-	id := s.last + 1
+	s.last++ // also if this fails: the file may be there afterwards
+	id := s.last
 	f, err := s.fs.Create(fileName(id))
 	if err != nil {
 		return err
 	}
 	limit, err := allocate(f, max(s.size, n), n)
 	if err == nil {
-		err = s.fs.SyncDir()
+		if err = s.fs.SyncDir(); err != nil {
+			err = s.fail(fmt.Errorf("the folder of segment %d: %w", id, err))
+		}
 	}
 	if err != nil {
 		return errors.Join(err, f.Close(), s.fs.Remove(fileName(id)))
 	}
 	old := s.active
-	s.last = id
 	s.active = &segment{id: id, f: f, limit: limit, users: 1}
 	s.open[id] = s.active
 	if old != nil {
@@ -253,23 +257,55 @@ func (s *Segments) Sync(ids ...int64) error {
 func (s *Segments) sync(id int64) error {
 	s.mu.Lock()
 	g := s.open[id]
-	if s.failed != nil || g == nil || !g.dirty {
+	if g == nil {
+		defer s.mu.Unlock()
+		return s.failed
+	}
+	g.users++
+	s.mu.Unlock()
+	g.syncing.Lock()
+	err := s.syncFile(g)
+	g.syncing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.release(g)
+	return err
+}
+
+// syncFile syncs what was written to the segment. g.syncing is held.
+func (s *Segments) syncFile(g *segment) error {
+	s.mu.Lock()
+	if s.failed != nil || !g.dirty {
 		defer s.mu.Unlock()
 		return s.failed
 	}
 	g.dirty = false
-	g.users++
 	s.syncs++
 	s.mu.Unlock()
 	err := g.f.Sync()
+	if err == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.release(g)
-	if err != nil {
-		s.failed = fmt.Errorf("%w: segment %d: %w", ErrFailed, id, err)
-		return s.failed
+	return s.fail(fmt.Errorf("segment %d: %w", g.id, err))
+}
+
+// fail ends writing; s.mu is held.
+func (s *Segments) fail(cause error) error {
+	if s.failed == nil {
+		s.failed = fmt.Errorf("%w: %w", ErrFailed, cause)
 	}
-	return nil
+	return s.failed
+}
+
+// Fail ends writing because a commit of the database failed in a way that
+// leaves open whether it will be there after a restart: whatever it may refer
+// to stays as it is.
+func (s *Segments) Fail(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.fail(cause) // the caller has the error
 }
 
 // Counts returns octets written and syncs issued since Open.

@@ -55,7 +55,7 @@ func (t *Trial) pair() Pair {
 // reports whether it made a server certificate. It can be cut off anywhere
 // and run again.
 func (t *Trial) ensure(now time.Time) (renewed bool, err error) {
-	if err := os.MkdirAll(t.Dir, 0o700); err != nil {
+	if err := durable.MakeDir(t.Dir, 0o700); err != nil {
 		return false, fmt.Errorf("cert: %w", err)
 	}
 	ca, err := t.authority(now)

@@ -6,7 +6,7 @@
 //
 // What a caller may rely on: when a method that changes something returns nil,
 // the change is durable. When it returns an error other than ErrUnknownOutcome,
-// nothing changed. A notification (Watch) is only a hint that rows are there.
+// nothing changed, but after ErrReadOnly a restart may show that it did. A notification (Watch) is only a hint that rows are there.
 package store
 
 import (
@@ -43,8 +43,9 @@ var (
 	ErrOverQuota = errors.New("over quota")
 	// ErrFull: the disk has no room; deleting still works.
 	ErrFull = errors.New("no room on disk")
-	// ErrReadOnly: a sync failed; nothing is accepted until an
-	// administrator has looked (reliability.md row 7).
+	// ErrReadOnly: a sync failed; nothing is accepted until an administrator has
+	// looked (reliability.md row 7). The commit that was under way counts as not
+	// done, and may yet be there after a restart.
 	ErrReadOnly = errors.New("store is read-only after an input/output error")
 	// ErrUnavailable: the database does not answer; trying later may help.
 	ErrUnavailable = errors.New("store unavailable")

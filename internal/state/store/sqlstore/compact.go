@@ -20,7 +20,7 @@ const sparse = 4
 // nothing, and moves what is left in mostly empty ones.
 func (b *segmentBodies) tidy() (more bool, err error) {
 	if more, err := b.segments.Reclaim(); more || err != nil {
-		return more, err
+		return more, b.noticed(err)
 	}
 	id, live, err := b.emptiest()
 	if err != nil || id == 0 || live > b.s.o.SegmentSize/sparse || b.segments.Held(id) {
@@ -73,7 +73,7 @@ func (b *segmentBodies) move(segment int64) (bool, error) {
 	if err != nil || len(list) == 0 {
 		return false, err
 	}
-	err = b.copyAll(list)
+	err = b.noticed(b.copyAll(list))
 	var moved []bool
 	if err == nil {
 		err = b.s.remove(b.s.sweeper.ctx, func(t *txn) error {

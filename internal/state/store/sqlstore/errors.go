@@ -20,9 +20,11 @@ func classifySQLite(err error) error {
 	switch {
 	case err == nil, errors.Is(err, store.ErrFull), errors.Is(err, store.ErrReadOnly), errors.Is(err, store.ErrUnavailable):
 		return err
+	case errors.Is(err, blob.ErrFailed): // whatever the cause: some systems say ENOSPC at a sync
+		return fmt.Errorf("%w: %w", store.ErrReadOnly, err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
-	case errors.Is(err, blob.ErrFailed), errors.Is(err, syscall.EIO), errors.Is(err, syscall.EROFS):
+	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%w: %w", store.ErrReadOnly, err)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)

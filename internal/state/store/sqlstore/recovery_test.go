@@ -84,6 +84,50 @@ func TestBodyThatCannotBeSyncedIsNotAcknowledged(t *testing.T) {
 	}
 }
 
+// Some file systems find out at a sync that they are full. What they kept is as
+// unknown as after any other error.
+func TestAFullDiskFoundAtASyncEndsWriting(t *testing.T) {
+	f, o := faulty(t)
+	s := openTest(t, o)
+	id := addAccount(t, s, "alice")
+	full := error(syscall.ENOSPC)
+	f.sync.Store(&full)
+	a := acceptance(t, s, id, make([]byte, 30_000))
+	if _, err := s.Accept(context.Background(), a); !errors.Is(err, store.ErrReadOnly) || errors.Is(err, store.ErrFull) {
+		t.Fatal(err)
+	}
+	a.Body.Discard()
+	if room, err := s.Room(context.Background()); err != nil || room.ReadOnly == nil {
+		t.Error(room, err)
+	}
+}
+
+// Whoever meets the failed sync, and however small the mail: none is taken.
+func TestAFailedSyncOfTheSweeperEndsWriting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, o := faulty(t)
+		s := openTest(t, o)
+		id := addAccount(t, s, "alice")
+		var last store.Filed
+		for range 60 { // three segments
+			last = deliver(t, s, id, make([]byte, 50_000))
+		}
+		eio := error(syscall.EIO)
+		f.sync.Store(&eio)
+		most := []store.UIDRange{{First: 2, Last: 59}} // the first segment is moved together
+		if _, _, err := s.Account(id).Expunge(context.Background(), last.Mailbox, most, false); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if room, err := s.Room(context.Background()); err != nil || room.ReadOnly == nil {
+			t.Error(room, err)
+		}
+		if _, err := s.Accept(context.Background(), acceptance(t, s, id, []byte("small"))); !errors.Is(err, store.ErrReadOnly) {
+			t.Error("mail was taken after the failed sync:", err)
+		}
+	})
+}
+
 func TestFullDiskUnderBodiesPassesByItself(t *testing.T) {
 	f, o := faulty(t)
 	s := openTest(t, o)

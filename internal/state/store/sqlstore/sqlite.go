@@ -10,6 +10,7 @@ import (
 
 	"zombiezen.com/go/sqlite"
 
+	"posthorn/internal/base/durable"
 	"posthorn/internal/state/blob"
 	"posthorn/internal/state/store"
 )
@@ -53,7 +54,7 @@ func OpenSQLite(ctx context.Context, dir string, o Options) (store.Store, error)
 }
 
 func openSQLite(ctx context.Context, dir string, o Options) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MakeDir(dir, 0o700); err != nil {
 		return nil, err
 	}
 	lock, err := lockFolder(dir)

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -13,6 +14,7 @@ import (
 type segmentBodies struct {
 	s        *Store
 	segments *blob.Segments
+	failed   func(error) // ends writing to the store
 	// The rest belongs to the writer. early gathers what deliveries bring, so
 	// that it is synced while their rows are written; late what functions add.
 	early, late *blob.Batch
@@ -36,7 +38,7 @@ func (e *sqliteEngine) openBodies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.bodies = &segmentBodies{s: e.s, segments: segments, early: segments.NewBatch(), late: segments.NewBatch(), live: map[int64]int64{}}
+	e.bodies = &segmentBodies{s: e.s, failed: e.writer.fail, segments: segments, early: segments.NewBatch(), late: segments.NewBatch(), live: map[int64]int64{}}
 	e.s.bodies = e.bodies
 	return nil
 }
@@ -68,7 +70,17 @@ func readTails(t tx, tails *[]blob.Tail) error {
 // NewStream implements blob.Spiller.
 func (b *segmentBodies) NewStream(size int64) (blob.Spill, error) {
 	w, err := b.segments.NewStream(size)
-	return w, classifySQLite(err)
+	return w, b.noticed(err)
+}
+
+// noticed classifies an error of body files met outside the writer. After a
+// failed sync nothing is accepted any more, not even what needs no body file.
+func (b *segmentBodies) noticed(err error) error {
+	err = classifySQLite(err)
+	if errors.Is(err, blob.ErrFailed) {
+		b.failed(err)
+	}
+	return err
 }
 
 func (b *segmentBodies) inline(lone bool) int64 {

@@ -128,6 +128,6 @@ func (k *walKeeper) checkpoint(c *sqlite.Conn, mode string) {
 	}
 	k.w.e.s.o.Log.Warn("moving the log into the database failed", "error", err)
 	if errors.Is(err, store.ErrReadOnly) {
-		k.w.failed.CompareAndSwap(nil, &err)
+		k.w.fail(err)
 	}
 }

@@ -101,8 +101,7 @@ func (w *sqliteWriter) commit(batch []*operation) {
 	case err == nil:
 		w.account(batch)
 	case errors.Is(err, store.ErrReadOnly):
-		w.failed.Store(&err)
-		w.e.s.o.Log.Error("the store is read-only: nothing is accepted until the disk was looked at and the server restarted", "error", err)
+		w.fail(err)
 		finish(batch, err)
 	case len(batch) > 1 && !errors.Is(err, store.ErrFull):
 		for i := range batch {
@@ -111,6 +110,16 @@ func (w *sqliteWriter) commit(batch []*operation) {
 	default:
 		finish(batch, err)
 	}
+}
+
+// fail ends writing for good. What reached the disk of the last commit is
+// unknown, so body files are left as they are, too.
+func (w *sqliteWriter) fail(err error) {
+	if !w.failed.CompareAndSwap(nil, &err) {
+		return
+	}
+	w.e.bodies.segments.Fail(err)
+	w.e.s.o.Log.Error("the store is read-only: nothing is accepted until the disk was looked at and the server restarted", "error", err)
 }
 
 func finish(batch []*operation, err error) {

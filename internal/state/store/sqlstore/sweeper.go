@@ -99,9 +99,9 @@ func (w *sweeper) garbage() (more bool, err error) {
 	var pieces []piece
 	err = w.s.read(w.ctx, func(t tx) error {
 		pieces = pieces[:0]
-		return t.query(`SELECT account_id, mailbox_id, message_id, refs FROM garbage ORDER BY account_id, mailbox_id, message_id LIMIT ?`,
+		return t.query(`SELECT account_id, mailbox_id, message_id FROM garbage ORDER BY account_id, mailbox_id, message_id LIMIT ?`,
 			[]any{sweepMessages}, func(r row) error {
-				pieces = append(pieces, piece{store.AccountID(r.int(0)), store.MailboxID(r.int(1)), store.MessageID(r.int(2)), r.int(3)})
+				pieces = append(pieces, piece{account: store.AccountID(r.int(0)), mailbox: store.MailboxID(r.int(1)), message: store.MessageID(r.int(2))})
 				return nil
 			})
 	})
@@ -123,11 +123,16 @@ func (w *sweeper) garbage() (more bool, err error) {
 
 // sweepMessage takes references off a message.
 func (t *txn) sweepMessage(p piece) error {
-	n, err := t.exec(`DELETE FROM garbage WHERE account_id = ? AND mailbox_id = ? AND message_id = ?`, p.account, p.mailbox, p.message)
-	if err != nil || n == 0 {
+	refs := int64(0) // maybe more than were read: messages went meanwhile
+	_, err := one(t, `DELETE FROM garbage WHERE account_id = ? AND mailbox_id = ? AND message_id = ? RETURNING refs`,
+		[]any{p.account, p.mailbox, p.message}, func(r row) error {
+			refs = r.int(0)
+			return nil
+		})
+	if err != nil || refs == 0 {
 		return err
 	}
-	return t.dropMessage(p.account, p.message, p.refs)
+	return t.dropMessage(p.account, p.message, refs)
 }
 
 // dropMessage takes n references off a message, which goes with the last.

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"encoding/binary"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"posthorn/internal/base/ident"
@@ -174,4 +175,34 @@ func TestABatchDoesNotWaitForTheOneThatCannotBeStored(t *testing.T) {
 			t.Errorf("delivery %d: %v", i, op.err)
 		}
 	}
+}
+
+// References that are put down while the sweeper is on its way go with the
+// rest; else nobody would ever take the message.
+func TestTheSweeperTakesAllReferencesThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openTest(t, Options{})
+		id := addAccount(t, s, "alice")
+		m := deliver(t, s, id, []byte("twice"))
+		err := s.remove(t.Context(), func(tx *txn) error {
+			p := piece{account: id, mailbox: m.Mailbox, message: m.Message, refs: 1}
+			if err := tx.put(`UPDATE message SET refs = 2 WHERE id = ?`, m.Message); err != nil {
+				return err
+			}
+			if err := tx.discard(p); err != nil { // this is what the sweeper read
+				return err
+			}
+			if err := tx.discard(p); err != nil {
+				return err
+			}
+			return tx.sweepMessage(p)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := rows(t, s, "message"); n != 0 {
+			t.Errorf("%d messages are left", n)
+		}
+	})
 }

@@ -52,14 +52,25 @@ const (
 	sign = 10 * time.Second
 )
 
-// alive asks a host that has not been heard for a while whether it is there.
+// alive finds out whether a kept connection is good for another message. A host
+// that has not been heard for a while is asked whether it is there.
 func (c *connection) alive(ctx context.Context) bool {
+	if c.unread() {
+		return false
+	}
 	if time.Since(c.kept) < trusted {
 		return true
 	}
 	defer context.AfterFunc(ctx, c.link.stop)()
 	c.link.until(time.Now().Add(sign))
-	return c.client.Noop() == nil
+	return c.client.Noop() == nil && !c.unread()
+}
+
+// unread reports whether the host has said what nobody asked for, or has hung
+// up, as far as is known here. Deadlines are to be set anew afterwards.
+func (c *connection) unread() bool {
+	c.link.until(time.Now())
+	return c.client.Unread() || c.link.unread()
 }
 
 // quit ends the session as RFC 5321 §4.1.1.10 wants. What the host answers

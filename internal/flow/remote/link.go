@@ -1,8 +1,10 @@
 package remote
 
 import (
+	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -45,6 +47,28 @@ func (l *link) until(t time.Time) {
 	}
 	l.limit, l.ended = t, false
 	_ = l.apply()
+}
+
+// unread reports whether the system holds something from the host, or knows
+// that it has hung up. Nothing is taken, and nothing waited for.
+func (l *link) unread() bool {
+	socket, ok := l.Conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return true
+	}
+	l.until(time.Time{}) // a deadline that has passed forbids to look
+	_ = l.SetDeadline(time.Time{})
+	there := true
+	err = raw.Read(func(fd uintptr) (done bool) {
+		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK)
+		there = !errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return there || err != nil
 }
 
 // end says that the end of the content goes out now.

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	gosasl "github.com/emersion/go-sasl"
 	gosmtp "github.com/emersion/go-smtp"
@@ -263,4 +265,64 @@ func TestTLSFromTheFirstOctetOverSockets(t *testing.T) {
 	if err != nil || results[0].Fate != queue.Delivered || !p.got[0].tls {
 		t.Errorf("%+v %v", results, err)
 	}
+}
+
+// outOfStep serves one connection: it takes a message and, when told to, says
+// something that nobody asked for.
+func outOfStep(conn net.Conn, speak <-chan struct{}, spoken chan<- struct{}) {
+	in := bufio.NewScanner(conn)
+	say := func(text string) { _, _ = io.WriteString(conn, text+"\r\n") } // the client says what went wrong
+	say("220 mx")
+	for _, reply := range []string{"250 mx", "250 ok", "250 ok", "354 go"} {
+		in.Scan()
+		say(reply)
+	}
+	for in.Scan() && in.Text() != "." {
+	}
+	say("250 2.0.0 taken")
+	<-speak
+	say("250 ok")
+	spoken <- struct{}{}
+	_, _ = io.Copy(io.Discard, conn)
+}
+
+// What waits in a real socket is seen before the connection is used again.
+func TestAReplyToNothingInASocketEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	speak, spoken := make(chan struct{}), make(chan struct{}, 1)
+	var hosts sync.WaitGroup
+	hosts.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			hosts.Go(func() {
+				defer func() { _ = conn.Close() }()
+				outOfStep(conn, speak, spoken)
+			})
+		}
+	})
+	w := &world{t: t, mx: map[string]any{"far.test": "10 localhost"}, addr: map[string]any{"localhost": "127.0.0.1"}}
+	d := New(Options{Resolver: w, Hostname: func() string { return "me.test" }, Settings: defaults, Port: uint16(l.Addr().(*net.TCPAddr).Port)})
+	for i := range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		results, err := d.Deliver(ctx, job(text))
+		if err != nil || results[0].Fate != queue.Delivered {
+			t.Fatalf("message %d: %+v %v", i, results, err)
+		}
+		if i == 0 {
+			speak <- struct{}{}
+			<-spoken
+		}
+	}
+	close(speak)
+	d.Close()
+	_ = l.Close()
+	hosts.Wait()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -210,6 +211,15 @@ func (c *Client) exchange(x sasl.Client, line string) error {
 // Read reads a reply nobody asked for, such as 421 from a server that stops.
 func (c *Client) Read() (reply.Reply, error) { return c.read(c.o.Timeouts.Command) }
 
+// Unread reports whether the server has said something though no reply is due,
+// or has hung up: what comes next would be taken for the reply to another
+// command. It sees what was read from the network already, and waits for more
+// until the deadline of the connection, which the caller sets.
+func (c *Client) Unread() bool {
+	err := c.in.Await(c.conn)
+	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
 // Reset ends a transaction.
 func (c *Client) Reset() error { return c.expect("RSET") }
 
@@ -227,12 +237,24 @@ func (c *Client) expect(line string) error {
 	return judge(line, r, 2)
 }
 
-// command sends a line and reads its reply.
+// command sends a line and reads its reply. A reply to nothing that came before
+// is an ErrReply.
 func (c *Client) command(line string, wait time.Duration) (reply.Reply, error) {
+	if err := c.inStep(); err != nil {
+		return reply.Reply{}, err
+	}
 	if err := c.put(line); err != nil {
 		return reply.Reply{}, err
 	}
 	return c.read(wait)
+}
+
+// inStep refuses to go on with a server that has said more than was asked.
+func (c *Client) inStep() error {
+	if c.in.Buffered() > 0 {
+		return fmt.Errorf("%w: a reply to nothing", ErrReply)
+	}
+	return nil
 }
 
 // put collects a line; one that holds a line end itself is refused, so that

@@ -316,3 +316,23 @@ func stuffAll(w *stuffer, p []byte) {
 		_ = w.stuff(piece) // flushes only above largeBuffer
 	}
 }
+
+// A reply to nothing must not pass for the reply to the next command.
+func TestClientEndsWithAServerThatIsOutOfStep(t *testing.T) {
+	for name, use := range map[string]func(c *Client) error{
+		"NOOP": (*Client).Noop, "RSET": (*Client).Reset,
+		"MAIL": func(c *Client) error {
+			_, err := c.Send(Simple(to(t, "a@x.test")[0], strings.NewReader("x"), to(t, "b@x.test")...))
+			return err
+		},
+	} {
+		scripted(t, "S: 220 mx\nC: EHLO me.example\nS: 250 mx\\n250 ok", false, func(c *Client) {
+			if err := c.Greet("me.example"); err != nil {
+				t.Fatal(err)
+			}
+			if err := use(c); !errors.Is(err, ErrReply) || !c.Unread() {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}

@@ -69,8 +69,8 @@ func (c *Client) Send(m Message) (*Sent, error) {
 	if err := c.checkRcpt(m); err != nil {
 		return s, err
 	}
-	if c.in.Buffered() > 0 {
-		return s, fmt.Errorf("%w: a reply to nothing", ErrReply)
+	if err := c.inStep(); err != nil {
+		return s, err
 	}
 	defer c.shrink()
 	if err := c.envelope(line, m, s); err != nil {

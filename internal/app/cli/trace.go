@@ -16,6 +16,7 @@ type traceCmd struct {
 	period
 	Outcome string `help:"Only these: accepted, refused, deferred, discarded, aborted." placeholder:"WORD,..."`
 	Limit   int    `help:"Most attempts to show." default:"20"`
+	After   string `help:"Go on after a page: what it said at its end." placeholder:"MARK"`
 	Long    bool   `help:"Show every attempt in full, not a line each."`
 	All     bool   `help:"Show the checks that had nothing to say, too."`
 }
@@ -24,6 +25,8 @@ type traceCmd struct {
 func (c *traceCmd) nothing(u manage.Understood) string {
 	const kept = "Records are kept for a while only (posthorn setting explain record.max_age)."
 	switch {
+	case c.After != "":
+		return "There are no older ones. " + kept
 	case c.ID != "":
 		return "No record of " + clean(c.ID) + ". " + kept + "\nSearch by address instead: posthorn trace --to ADDRESS, or --from ADDRESS."
 	case c.From+c.To+c.Client+c.Since+c.Until+c.On+c.Outcome == "":
@@ -37,7 +40,7 @@ func (c *traceCmd) nothing(u manage.Understood) string {
 }
 
 func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	in := manage.TraceInput{ID: c.ID, From: c.From, To: c.To, Client: c.Client, Period: c.input(), Outcome: c.Outcome, Paging: manage.Paging{Limit: c.Limit}}
+	in := manage.TraceInput{ID: c.ID, From: c.From, To: c.To, Client: c.Client, Period: c.input(), Outcome: c.Outcome, Paging: manage.Paging{Limit: c.Limit, After: c.After}}
 	return show(ctx, w, s, "trace", in, func(p manage.Traced) error {
 		found := p.Items
 		v := record.View{All: c.All, Zone: zoneOf(p.Understood)}
@@ -56,7 +59,11 @@ func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 					return err
 				}
 			}
-			return nil
+			if p.Next == "" || len(found) == 1 {
+				return nil
+			}
+			_, err := fmt.Fprintf(s.Out, "\nOlder ones: add --after %s\n", p.Next)
+			return err
 		}
 		for _, b := range found {
 			if err := v.Line(s.Out, b); err != nil {
@@ -67,6 +74,9 @@ func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			}
 		}
 		_, err := fmt.Fprintf(s.Out, "\nTimes are those of %s. One of them in full: posthorn trace ID. All of them: add --long\n", clean(p.Zone))
+		if err == nil && p.Next != "" {
+			_, err = fmt.Fprintf(s.Out, "Older ones: add --after %s\n", p.Next)
+		}
 		return err
 	})
 }

@@ -40,11 +40,14 @@ func (s *Service) trace(ctx context.Context, in *TraceInput) (Traced, error) {
 		return p, err
 	}
 	found, err := s.o.Records.Search(ctx, q)
+	if errors.Is(err, record.ErrPlace) {
+		err = inField("after", fmt.Errorf("%q is no place in the records of this node; begin with the first page", in.After))
+	}
 	if p.Items = found; found == nil {
 		p.Items = []record.Biography{}
 	}
 	if n := len(found); n == q.Limit && found[n-1].Attempt != nil {
-		p.Next = found[n-1].Attempt.Begin.UTC().Format(time.RFC3339Nano)
+		p.Next = found[n-1].Place.String()
 	}
 	return p, err
 }
@@ -57,8 +60,8 @@ func (in *TraceInput) query(now time.Time) (q record.Query, u Understood, err er
 	}
 	q.Since, q.Until = u.Since, u.Until
 	if in.After != "" {
-		if q.Until, err = time.Parse(time.RFC3339Nano, in.After); err != nil {
-			return q, u, inField("after", fmt.Errorf("%q is no time; take next of the page before", in.After))
+		if q.After, err = record.ParsePlace(in.After); err != nil {
+			return q, u, inField("after", fmt.Errorf("%q is no end of a page; take next of the page before", in.After))
 		}
 	}
 	if in.ID != "" {

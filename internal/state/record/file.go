@@ -235,27 +235,31 @@ var errStop = errors.New("enough")
 // chunk is how many segments are read before the lock is given back.
 const chunk = 64
 
-// scan calls fn with segments, newest first, whose newest record is not older
-// than since and whose filter fn's caller wants, until fn says stop. raw is
-// valid during the call. Damaged segments are reported and left out.
-func (f *file) scan(ctx context.Context, since time.Time, want func(filter) bool, fn func(raw []byte) (more bool)) error {
-	after := int64(1) << 62
+// scan calls fn with segments, newest first, of numbers below one, whose newest
+// record is not older than since and whose filter fn's caller wants, until fn
+// says stop. raw is valid during the call. Damaged segments are reported and
+// left out.
+func (f *file) scan(ctx context.Context, since time.Time, below int64, want func(filter) bool, fn func(n int64, raw []byte) (more bool)) error {
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		var list [][]byte
+		type packed struct {
+			n    int64
+			data []byte
+		}
+		var list []packed
 		var last int64
 		seen := 0
 		err := f.use(func(conn *sqlite.Conn) error {
 			list, seen = nil, 0
 			return sqlitex.Execute(conn, "SELECT n, filter, data FROM segment WHERE n < ?1 AND last >= ?2 ORDER BY n DESC LIMIT ?3", &sqlitex.ExecOptions{
-				Args: []any{after, since.UnixMicro(), chunk},
+				Args: []any{below, since.UnixMicro(), chunk},
 				ResultFunc: func(s *sqlite.Stmt) error {
 					last = s.ColumnInt64(0)
 					seen++
 					if want(filter(column(s, 1))) {
-						list = append(list, column(s, 2))
+						list = append(list, packed{last, column(s, 2)})
 					}
 					return nil
 				}})
@@ -263,17 +267,17 @@ func (f *file) scan(ctx context.Context, since time.Time, want func(filter) bool
 		if err != nil {
 			return fmt.Errorf("record: read: %w", err)
 		}
-		for _, data := range list {
-			raw, err := unpack(data)
+		for _, p := range list {
+			raw, err := unpack(p.data)
 			if err != nil {
 				f.failed(err)
 				continue
 			}
-			if more = fn(raw); !more {
+			if more = fn(p.n, raw); !more {
 				return nil
 			}
 		}
-		more, after = seen == chunk, last
+		more, below = seen == chunk, last
 	}
 	return nil
 }

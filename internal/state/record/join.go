@@ -70,7 +70,7 @@ func hashes[K comparable, V any](m map[K]V, of func(K) uint64) []uint64 {
 // scan calls take with the events of segments that may have one of the keys.
 func (j *joiner) scan(ctx context.Context, keys []uint64, take func(*Event)) error {
 	want := func(f filter) bool { return slices.ContainsFunc(keys, f.has) }
-	return j.r.file.scan(ctx, j.since, want, func(raw []byte) bool {
+	return j.r.file.scan(ctx, j.since, newest, want, func(_ int64, raw []byte) bool {
 		records, err := split(raw)
 		if err != nil {
 			j.r.o.Failed(err)

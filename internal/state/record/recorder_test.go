@@ -253,7 +253,7 @@ func TestRecordsAreWrittenWithoutBeingAskedFor(t *testing.T) {
 		time.Sleep(2 * linger)
 		synctest.Wait()
 		seen := 0
-		err := r.file.scan(ctx, time.Time{}, func(filter) bool { return true }, func([]byte) bool { seen++; return true })
+		err := r.file.scan(ctx, time.Time{}, newest, func(filter) bool { return true }, func(int64, []byte) bool { seen++; return true })
 		if seen != 1 || err != nil {
 			t.Errorf("%d segments, %v", seen, err)
 		}

@@ -21,7 +21,10 @@ type Query struct {
 	Since, Until time.Time
 	// Outcomes are those wanted; none means all.
 	Outcomes []Outcome
-	Limit    int // 0: 100; at most 1000
+	// After goes on where an answer ended: the place of its last attempt. The
+	// zero value begins with the newest.
+	After Place
+	Limit int // 0: 100; at most 1000
 }
 
 // Biography is one attempt and what became of its message.
@@ -30,6 +33,8 @@ type Biography struct {
 	// server made itself, and attempts pruned before their message's end.
 	Attempt *Attempt `json:"attempt,omitempty"`
 	Events  []Event  `json:"events,omitempty"`
+	// Place is the attempt's, to go on after it.
+	Place Place `json:"-"`
 }
 
 const (
@@ -42,7 +47,7 @@ const (
 )
 
 // Search returns what matches, newest first. It sees what was handed in
-// before the call.
+// before the call. ErrPlace for an After of other records.
 func (r *Recorder) Search(ctx context.Context, q Query) ([]Biography, error) {
 	if err := r.Flush(ctx); err != nil {
 		return nil, err
@@ -52,9 +57,12 @@ func (r *Recorder) Search(ctx context.Context, q Query) ([]Biography, error) {
 	}
 	q.Limit = min(q.Limit, maxLimit)
 	q.normal()
+	if err := r.check(q.After); err != nil {
+		return nil, err
+	}
 	var list []Biography
-	err := r.attempts(ctx, q, func(a *Attempt) bool {
-		list = append(list, Biography{Attempt: a})
+	err := r.attempts(ctx, q, func(a *Attempt, at Place) bool {
+		list = append(list, Biography{Attempt: a, Place: at})
 		return len(list) < q.Limit
 	})
 	if err != nil {
@@ -64,14 +72,15 @@ func (r *Recorder) Search(ctx context.Context, q Query) ([]Biography, error) {
 }
 
 // Each calls fn with every attempt that matches, newest first, until fn says
-// stop. Limit does not count. It sees what was handed in before the call and
+// stop. Limit and After do not count. It sees what was handed in before the call and
 // holds a few segments at a time, however many there are.
 func (r *Recorder) Each(ctx context.Context, q Query, fn func(*Attempt) (more bool)) error {
 	if err := r.Flush(ctx); err != nil {
 		return err
 	}
 	q.normal()
-	if err := r.attempts(ctx, q, fn); err != nil {
+	q.After = Place{}
+	if err := r.attempts(ctx, q, func(a *Attempt, _ Place) bool { return fn(a) }); err != nil {
 		return err
 	}
 	return ctx.Err()
@@ -87,16 +96,19 @@ func (q *Query) normal() {
 }
 
 // attempts calls fn with the attempts of a query until it says stop.
-func (r *Recorder) attempts(ctx context.Context, q Query, fn func(*Attempt) bool) error {
+func (r *Recorder) attempts(ctx context.Context, q Query, fn func(*Attempt, Place) bool) error {
 	keys, known := q.keys(), words{}
 	want := func(f filter) bool { return !slices.ContainsFunc(keys, func(k uint64) bool { return !f.has(k) }) }
-	return r.file.scan(ctx, q.Since, want, func(raw []byte) bool {
+	return r.file.scan(ctx, q.Since, q.After.from(), want, func(n int64, raw []byte) bool {
 		records, err := split(raw)
 		if err != nil {
 			r.o.Failed(err)
 		}
-		for _, b := range slices.Backward(records) {
-			if a, ok := q.match(b, known); ok && !fn(a) {
+		for i, b := range slices.Backward(records) {
+			if !q.After.older(n, i) {
+				continue
+			}
+			if a, ok := q.match(b, known); ok && !fn(a, Place{n, i, a.ID}) {
 				return false
 			}
 		}

@@ -85,6 +85,9 @@ func (c *Cluster) Stop() error {
 // the same cluster up again.
 func (c *Cluster) Kill() error {
 	err := c.process.Process.Signal(syscall.SIGQUIT) // immediate shutdown
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil // it crashed by itself
+	}
 	if e := c.process.Wait(); e != nil && c.process.ProcessState == nil {
 		err = errors.Join(err, e)
 	}

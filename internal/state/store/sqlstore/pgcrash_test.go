@@ -21,13 +21,7 @@ func TestServerCrashLosesAndDoublesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	dsn := own.Database(t, func(dsn string) error {
-		s, err := OpenPostgres(context.Background(), dsn, Options{})
-		if err != nil {
-			return err
-		}
-		return s.Close()
-	})
+	dsn := own.Database(t, prepared)
 	s := openPG(t, dsn)
 	id := addAccount(t, s, "alice")
 	const senders, each = 8, 40

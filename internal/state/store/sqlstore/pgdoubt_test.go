@@ -4,14 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"posthorn/internal/state/store"
+	"posthorn/internal/testkit/pgtest"
 )
 
 // middle stands between the store and PostgreSQL. Once armed it withholds the
@@ -170,5 +176,71 @@ func TestACommitInDoubtOutlastsAServerThatStarts(t *testing.T) {
 	}
 	if n := rows(t, s, "entry"); n != 2 {
 		t.Errorf("%d entries for 2 messages", n)
+	}
+}
+
+func TestOnlyAPlainErrorSaysThatACommitDidNotHappen(t *testing.T) {
+	for _, c := range []struct {
+		err        error
+		rolledBack bool
+	}{
+		{&pgconn.PgError{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "40001"}, true},
+		{&pgconn.PgError{Severity: "FEHLER", SeverityUnlocalized: "ERROR", Code: "53100"}, true},
+		{&pgconn.PgError{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P01"}, false},
+		{&pgconn.PgError{Severity: "ВАЖНО", SeverityUnlocalized: "FATAL", Code: "57P01"}, false},
+		{&pgconn.PgError{Severity: "PANIC", SeverityUnlocalized: "PANIC", Code: "53100"}, false},
+		{&pgconn.PgError{Severity: "PANIK", SeverityUnlocalized: "PANIC", Code: "58030"}, false},
+		{&pgconn.PgError{Severity: "ERROR"}, false}, // not a server of version 9.6 or later
+		{io.ErrUnexpectedEOF, false},
+	} {
+		if got := rolledBack(c.err); got != c.rolledBack {
+			t.Errorf("%v: %v", c.err, got)
+		}
+	}
+}
+
+// A server that cannot write its log panics. What was being committed then may
+// be durable.
+func TestAPanicAtTheCommitLeavesItUnknown(t *testing.T) {
+	var own pgtest.Cluster
+	t.Cleanup(func() {
+		if err := own.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	dsn := own.Database(t, prepared)
+	s := openPG(t, dsn)
+	if err := s.engine.write(t.Context(), true, func(*txn) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wal := filepath.Join(u.Query().Get("host"), "data", "pg_wal")
+	if err := os.Chmod(wal, 0); err != nil {
+		t.Fatal(err)
+	}
+	for i := int64(1); ; i++ { // until the segment of the log is full
+		err = s.engine.write(t.Context(), true, func(t *txn) error {
+			return t.put(`INSERT INTO blob_chunk (blob_id, chunk, data) VALUES (?, 0, ?)`, i, make([]byte, 1<<20))
+		})
+		if err != nil || i == 64 {
+			break
+		}
+	}
+	if err := os.Chmod(wal, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var said *pgconn.PgError
+	if !errors.As(err, &said) || said.SeverityUnlocalized != "PANIC" {
+		t.Fatalf("the server did not panic: %v", err)
+	}
+	if !errors.Is(err, store.ErrUnknownOutcome) {
+		t.Error(err)
+	}
+	// It ends by itself: it could not recover either.
+	if err := errors.Join(own.Kill(), own.Restart()); err != nil {
+		t.Error(err)
 	}
 }

@@ -296,18 +296,24 @@ func (x *pgTx) commit() (unknown bool, err error) {
 	delete(data, noticeWarned)
 	x.add(`COMMIT`, nil, nil)
 	last, err := x.flush()
-	var refused *pgconn.PgError
 	switch {
-	case errors.As(err, &refused) && refused.Severity != "FATAL":
-		return false, err
 	case err != nil:
-		return true, err
+		return !rolledBack(err), err
 	case data[noticeWarned] != nil:
 		return true, errors.New("the commit was not confirmed by the standby")
 	case last.tag.String() != "COMMIT":
 		return false, fmt.Errorf("COMMIT answered %s", last.tag)
 	}
 	return false, nil
+}
+
+// rolledBack reports an error after which the server says that the transaction
+// did not happen. FATAL and PANIC end the connection, perhaps while the record
+// of the commit was on its way to the disk. Only the second severity is the
+// same in every language of the server.
+func rolledBack(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.SeverityUnlocalized == "ERROR"
 }
 
 func (e *pgEngine) room(ctx context.Context) (store.Room, error) {

@@ -26,13 +26,16 @@ func TestMain(m *testing.M) {
 // database returns a database with the current schema.
 func database(t testing.TB) string {
 	t.Helper()
-	return cluster.Database(t, func(dsn string) error {
-		s, err := OpenPostgres(context.Background(), dsn, Options{})
-		if err != nil {
-			return err
-		}
-		return s.Close()
-	})
+	return cluster.Database(t, prepared)
+}
+
+// prepared makes the schema.
+func prepared(dsn string) error {
+	s, err := OpenPostgres(context.Background(), dsn, Options{})
+	if err != nil {
+		return err
+	}
+	return s.Close()
 }
 
 func openPG(t testing.TB, dsn string) *Store {

@@ -41,9 +41,7 @@ func runAppend(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 		return tryCreate(err)
 	}
 	if v := c.session.view; v != nil && v.id == mb.ID {
-		if err := v.refresh(ctx); err != nil {
-			return failed(err)
-		}
+		v.refreshed(ctx)
 	}
 	var uids imap.SeqSet
 	for _, f := range filed {

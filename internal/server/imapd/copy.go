@@ -24,9 +24,7 @@ func runCopy(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	if err != nil {
 		return tryCreate(err)
 	}
-	if err := c.session.view.refresh(ctx); err != nil {
-		return failed(err)
-	}
+	c.session.view.refreshed(ctx)
 	r.Code = copyUID(result)
 	return r
 }

@@ -31,12 +31,10 @@ func runExpunge(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 		return readOnly()
 	}
 	if len(uids) > 0 {
-		if _, _, err = c.session.account.Expunge(ctx, v.id, uids, true); err == nil {
-			err = v.refresh(ctx)
-		}
-		if err != nil {
+		if _, _, err = c.session.account.Expunge(ctx, v.id, uids, true); err != nil {
 			return failed(err)
 		}
+		v.refreshed(ctx)
 	}
 	return v.withHighest(completed("EXPUNGE"))
 }

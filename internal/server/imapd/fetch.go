@@ -136,15 +136,13 @@ func (f *fetcher) setSeen(ctx context.Context) error {
 		return nil
 	}
 	result, err := f.c.session.account.SetFlags(ctx, f.v.id, store.FlagUpdate{UIDs: f.v.told.UIDs(unseen), Op: store.FlagsAdd, Flags: store.FlagSeen})
-	if err == nil {
-		err = f.v.refresh(ctx)
-	}
 	if err != nil {
 		if r := failed(err); r.Cause != nil {
 			f.c.noteCause("FETCH", r.Cause)
 		}
 		return nil
 	}
+	f.v.refreshed(ctx)
 	f.v.note(result.Changed)
 	f.seen = make(map[store.UID]bool, len(result.Changed))
 	for i := range result.Changed {

@@ -24,6 +24,7 @@ func play(t *testing.T, dialogue string) {
 			Commands: map[string]func(string) error{
 				"deliver":      w.deliver,
 				"fail":         func(name string) error { w.faults.fail(failures[name]); return nil },
+				"blind":        func(s string) error { w.faults.blind.Store(s == "on"); return nil },
 				"secure":       func(string) error { w.offer.PlaintextWithoutTLS = false; return nil },
 				"hurry":        func(string) error { w.settings.SearchTime = -1; return nil },
 				"limit":        func(string) error { w.settings.MessageSize = 1000; return nil },

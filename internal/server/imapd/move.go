@@ -29,8 +29,6 @@ func runMove(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	if code := copyUID(result); code != "" {
 		v.tellCode(code, "Moved")
 	}
-	if err := v.refresh(ctx); err != nil {
-		return failed(err)
-	}
+	v.refreshed(ctx)
 	return v.withHighest(completed("MOVE"))
 }

@@ -2,9 +2,7 @@ package imapd
 
 import (
 	"context"
-	"errors"
 
-	"posthorn/internal/state/store"
 	"posthorn/internal/wire/imap"
 )
 
@@ -26,9 +24,7 @@ func runRename(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 		return failed(err)
 	}
 	if v := c.session.view; v != nil && v.id == mb.ID {
-		if err := v.refresh(ctx); err != nil && !errors.Is(err, store.ErrNotFound) {
-			return failed(err)
-		}
+		v.refreshed(ctx)
 	}
 	if c.session.rev2 && mb.Name != imap.Inbox { // INBOX stays; only its messages moved
 		c.listCanonical(to, mb.Name)

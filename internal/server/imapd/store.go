@@ -39,12 +39,10 @@ func runStore(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	missing := v.gone(indexes)
 	var result store.FlagResult
 	if len(indexes) > 0 {
-		if result, err = c.session.account.SetFlags(ctx, v.id, update); err == nil {
-			err = v.refresh(ctx)
-		}
-		if err != nil {
+		if result, err = c.session.account.SetFlags(ctx, v.id, update); err != nil {
 			return failed(err)
 		}
+		v.refreshed(ctx)
 	}
 	v.stored(arg.Silent, cmd.UID, indexes, &update, &result)
 	return storeResponse(v, arg, cmd.UID, missing, result.Modified)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/state/mailbox"
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/imap"
@@ -211,6 +212,14 @@ func (v *view) tellFlagNames(keywords []string) {
 func (v *view) refresh(ctx context.Context) error {
 	_, err := v.box.Refresh(ctx)
 	return err
+}
+
+// refreshed is refresh after a change that is durable: OK it is, and a client
+// told otherwise would do it again. What cannot be read now is told later.
+func (v *view) refreshed(ctx context.Context) {
+	if err := v.refresh(ctx); err != nil {
+		v.c.log.Log(event.StoreFailed, event.Err(err))
+	}
 }
 
 // note takes the outcome of our own change of flags as told, after a refresh.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,6 +185,8 @@ type faults struct {
 	store.Store
 	mu  sync.Mutex
 	err error // of every write but those that remove
+	// blind: what is new in a mailbox cannot be read.
+	blind atomic.Bool
 }
 
 func (f *faults) fail(err error) {
@@ -219,6 +222,13 @@ func (a *faultyAccount) SetFlags(ctx context.Context, m store.MailboxID, u store
 		return store.FlagResult{}, err
 	}
 	return a.Account.SetFlags(ctx, m, u)
+}
+
+func (a *faultyAccount) ChangesSince(ctx context.Context, m store.MailboxID, cursor store.Cursor) (store.Changes, error) {
+	if a.f.blind.Load() {
+		return store.Changes{}, store.ErrUnavailable
+	}
+	return a.Account.ChangesSince(ctx, m, cursor)
 }
 
 // failures names the errors a transcript can ask for with "! fail".

@@ -12,6 +12,7 @@ import (
 
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
+	"posthorn/internal/base/reply"
 	"posthorn/internal/flow/accept"
 	"posthorn/internal/flow/queue"
 	"posthorn/internal/state/directory"
@@ -150,5 +151,24 @@ func TestAPanicEndsNoMoreThanTheNotice(t *testing.T) {
 	n.Body = func(context.Context) (store.Body, error) { panic("broken invariant") }
 	if a, err := w.Notice(t.Context(), n); a != nil || err == nil || !strings.Contains(w.log.String(), "broken invariant") {
 		t.Errorf("%+v, %v, %s", a, err, w.log.String())
+	}
+}
+
+// What was given up is reported with the host's last reply alone; that its
+// time was up is for Status and people (RFC 3464 §2.3.6).
+func TestWhatExpiredIsReportedInTheHostsWords(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n, _ := message(t, header+"Hello.\r\n")
+	r := report(t, "bob@far.test", queue.ActionFailed, 0)
+	r.Expired, r.Reply = true, reply.New(452, reply.E(4, 2, 2), "Mailbox full")
+	n.Reports = []queue.Report{r}
+	a := w.tell(n)
+	defer a.Body.Discard()
+	raw, _ := w.content(a)
+	for _, want := range []string{"\r\nStatus: 4.4.7\r\n", "\r\nDiagnostic-Code: smtp; 452 4.2.2 Mailbox full\r\n", "has now given up"} {
+		if !strings.Contains(raw, want) {
+			t.Errorf("no %q in\n%s", want, raw)
+		}
 	}
 }

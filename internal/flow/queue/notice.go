@@ -32,6 +32,8 @@ const (
 type Report struct {
 	Recipient store.QueueRecipient
 	Action    Action
+	// Expired: it failed because its time was up.
+	Expired bool
 	// Host and Reply are those of the last attempt, as in Result.
 	Host  string
 	Reply reply.Reply

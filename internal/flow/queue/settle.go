@@ -18,8 +18,7 @@ import (
 type Ending struct {
 	Recipient store.QueueRecipient // as it was before
 	Result    Result
-	// Expired: it failed because its time was up; Result.Reply has the last
-	// reply after the words that say so.
+	// Expired: it failed because its time was up, after Result.Reply.
 	Expired bool
 	// Next is when it is tried again; zero when it is done.
 	Next time.Time
@@ -73,7 +72,6 @@ func (r *Runner) ending(m *store.QueueMessage, rcpt store.QueueRecipient, res Re
 		if !more {
 			e.Expired = true
 			e.Result.Fate = Failed
-			e.Result.Reply = expired(res.Reply)
 			break
 		}
 		e.Next = next
@@ -81,15 +79,6 @@ func (r *Runner) ending(m *store.QueueMessage, rcpt store.QueueRecipient, res Re
 	case Delivered, Failed:
 	}
 	return e
-}
-
-// expired is the last reply of a recipient whose time is up.
-func expired(last reply.Reply) reply.Reply {
-	code := last.Code
-	if code == 0 {
-		code = 451
-	}
-	return reply.Reply{Code: code, Enhanced: reply.E(4, 4, 7), Text: []string{"Delivery time expired; the last attempt ended with", last.String()}, Cause: last.Cause}
 }
 
 // settlement is the storing of a job's endings.
@@ -300,7 +289,7 @@ func (s *settlement) tell(ctx context.Context) error {
 	for i := range s.endings {
 		if action, wanted := s.endings[i].action(s.r.o.Local); wanted {
 			e := &s.endings[i]
-			reports = append(reports, Report{Recipient: e.Recipient, Action: action, Host: e.Result.Host, Reply: e.Result.Reply, At: now})
+			reports = append(reports, Report{Recipient: e.Recipient, Action: action, Expired: e.Expired, Host: e.Result.Host, Reply: e.Result.Reply, At: now})
 		}
 	}
 	if len(reports) == 0 {

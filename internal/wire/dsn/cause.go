@@ -1,8 +1,6 @@
 package dsn
 
 import (
-	"regexp"
-	"strconv"
 	"strings"
 
 	"posthorn/internal/base/reply"
@@ -106,7 +104,7 @@ var codes = map[int]cause{530: causeLogin, 534: causeLogin, 535: causeLogin, 538
 
 // cause finds what to tell about what became of a recipient.
 func (r *Recipient) cause() cause {
-	c := causeOf(r.Reply, r.Action == Failed)
+	c := causeOf(r.Reply, r.Action == Failed && !r.Expired)
 	if r.Host == "" && (c == causeSystem || c == causeTrouble || c == causeRefused) {
 		return causeHere
 	}
@@ -117,11 +115,7 @@ func (r *Recipient) cause() cause {
 // whatever class the reply has.
 func causeOf(r reply.Reply, permanent bool) cause {
 	text := strings.ToLower(r.String())
-	e := r.Enhanced
-	if e.Subject == 4 && e.Detail == 7 { // given up: the last reply is in the text
-		e = lastStatus(text)
-	}
-	return settle(meaning(e, r.Code, text), permanent && e.Class != 4)
+	return settle(meaning(r.Enhanced, r.Code, text), permanent && r.Enhanced.Class != 4)
 }
 
 // meaning looks at the status, then at the words, then at the code.
@@ -168,30 +162,4 @@ func fromWords(text string) (cause, bool) {
 		}
 	}
 	return 0, false
-}
-
-var statusCode = regexp.MustCompile(`\b([45])\.(\d{1,3})\.(\d{1,3})\b`)
-
-// lastStatus finds an enhanced code other than "delivery time expired".
-func lastStatus(text string) reply.Enhanced {
-	for _, m := range statusCode.FindAllStringSubmatch(text, 20) {
-		var n [3]uint16
-		for i := range n {
-			v, err := strconv.ParseUint(m[i+1], 10, 16)
-			if err != nil {
-				return reply.Enhanced{}
-			}
-			n[i] = uint16(v)
-		}
-		if n[1] != 4 || n[2] != 7 {
-			return reply.E(n[0], n[1], n[2])
-		}
-	}
-	return reply.Enhanced{}
-}
-
-// expired reports a recipient that was tried until its time was up.
-func (r *Recipient) expired() bool {
-	e := r.Reply.Enhanced
-	return r.Action == Failed && e.Subject == 4 && e.Detail == 7
 }

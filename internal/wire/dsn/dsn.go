@@ -68,6 +68,8 @@ type Recipient struct {
 	Original string
 	Address  mail.Address
 	Action   Action
+	// Expired: it failed because its time was up, and not by Reply alone.
+	Expired bool
 	// Host is who answered, "mx1.far.test [192.0.2.7]"; "" when Reply is ours.
 	Host  string
 	Reply reply.Reply

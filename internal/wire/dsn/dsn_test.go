@@ -371,9 +371,8 @@ func TestRepliesAreUnderstood(t *testing.T) {
 		{554, reply.Enhanced{}, "transaction failed", true, causeRefused},
 		{451, reply.Enhanced{}, "local error", false, causeTrouble},
 		{550, reply.E(5, 99, 99), "x", true, causeRefused},
-		{450, reply.E(4, 4, 7), "expired; last: 452 4.2.2 full", true, causeFull},
-		{450, reply.E(4, 4, 7), "expired; last: 450 4.1.1 unverified", true, causeTrouble},
-		{450, reply.E(4, 4, 7), "expired; last: 4.99999.1", true, causeRefused},
+		{452, reply.E(4, 2, 2), "full", true, causeFull},
+		{450, reply.E(4, 1, 1), "unverified", true, causeTrouble},
 		{550, reply.E(5, 6, 7), "x", true, causeInternational},
 		{451, reply.E(4, 3, 0), "try later", false, causeTrouble},
 		{554, reply.E(5, 3, 0), "unknown mailer error", true, causeRefused},
@@ -392,6 +391,27 @@ func TestRepliesAreUnderstood(t *testing.T) {
 	theirs.Host = "mx.far.test"
 	if ours.cause() != causeHere || theirs.cause() != causeSystem {
 		t.Errorf("a trouble of ours is %d, one of theirs %d", ours.cause(), theirs.cause())
+	}
+}
+
+// What was given up is told of by its last reply, and that is theirs alone.
+func TestTheReportOfWhatExpiredHasTheLastReply(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		last    reply.Reply
+		host    string
+		said    string
+		because cause
+	}{
+		{reply.New(452, reply.E(4, 2, 2), "Mailbox full"), "mx.far.test [192.0.2.7]", "smtp; 452 4.2.2 Mailbox full", causeFull},
+		{reply.New(450, reply.Enhanced{}, "busy"), "mx.far.test", "smtp; 450 busy", causeTrouble},
+		{reply.New(451, reply.E(4, 4, 3), "no answer of DNS"), "", "X-Posthorn; 451 4.4.3 no answer of DNS", causeDNS},
+		{reply.Reply{}, "", "", causeHere},
+	} {
+		r := &Recipient{Action: Failed, Expired: true, Host: c.host, Reply: c.last}
+		if r.status().String() != "4.4.7" || r.diagnostic() != c.said || r.cause() != c.because {
+			t.Errorf("%s: status %s, %q, cause %d", c.last, r.status(), r.diagnostic(), r.cause())
+		}
 	}
 }
 

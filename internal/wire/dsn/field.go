@@ -159,7 +159,9 @@ func (r *Recipient) status() reply.Enhanced {
 	e := r.Reply.Enhanced
 	class := map[Action]uint16{Failed: 5, Delayed: 4, Delivered: 2, Relayed: 2}[r.Action]
 	switch {
-	case e.Class == class, e.Class == 4 && r.Action == Failed: // given up, RFC 3463 §3.5
+	case r.Expired: // trying again may help: class 4 (RFC 3463 §2, §3.5)
+		return reply.E(4, 4, 7)
+	case e.Class == class, e.Class == 4 && r.Action == Failed:
 		return reply.E(e.Class, e.Subject%1000, e.Detail%1000)
 	case r.Action == Failed && e.IsZero() && r.Reply.Temporary():
 		return reply.E(4, 0, 0)

@@ -72,7 +72,8 @@ func goldens(t testing.TB) map[string]*Notice {
 		Recipient{Address: addr(t, "carol@example.test"), Action: Delivered, Reply: reply.New(250, reply.E(2, 1, 5), "Delivered"), Last: now})
 	out["success"] = n
 
-	n = notice(t, remote(t, "bob@far.test", Failed, 450, reply.E(4, 4, 7), "Delivery time expired; last reply: 452 4.2.2 Mailbox full"))
+	n = notice(t, remote(t, "bob@far.test", Failed, 452, reply.E(4, 2, 2), "Mailbox full"))
+	n.Recipients[0].Expired = true
 	n.Arrived = now.Add(-5 * 24 * time.Hour)
 	n.Languages = []string{"en", "de", "ja"}
 	n.Original.Subject = "Protokoll für Dienstag – 議事録"

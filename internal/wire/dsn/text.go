@@ -143,7 +143,7 @@ func (n *Notice) groups() (out []*group, left int) {
 				k.sentOn = named(r.Address)
 			}
 			if action == Failed || action == Delayed {
-				k.cause, k.expired, k.until = r.cause(), r.expired(), r.Until
+				k.cause, k.expired, k.until = r.cause(), r.Expired, r.Until
 			}
 			g := index[k]
 			if g == nil && len(out) == maxGroups {

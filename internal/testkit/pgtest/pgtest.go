@@ -30,6 +30,9 @@ import (
 // Cluster is a running PostgreSQL. The zero Cluster starts at its first use;
 // keep one per test process and call its Stop from TestMain.
 type Cluster struct {
+	// Settings are given to the server as -c NAME=VALUE, after those of its own.
+	Settings []string
+
 	once     sync.Once
 	err      error
 	missing  bool
@@ -204,9 +207,12 @@ func (c *Cluster) command(name string, args ...string) (*exec.Cmd, error) {
 
 // launch runs the server and waits until it takes connections.
 func (c *Cluster) launch(bin string) error {
-	cmd, err := c.command(filepath.Join(bin, "postgres"), "-D", filepath.Join(c.dir, "data"), "-k", c.dir,
-		"-c", "listen_addresses=", "-c", "fsync=on", "-c", "max_connections=200",
-		"-c", "shared_buffers=64MB", "-c", "log_min_messages=log", "-c", "log_checkpoints=off")
+	args := []string{"-D", filepath.Join(c.dir, "data"), "-k", c.dir}
+	for _, s := range append([]string{"listen_addresses=", "fsync=on", "max_connections=200",
+		"shared_buffers=64MB", "log_min_messages=log", "log_checkpoints=off"}, c.Settings...) {
+		args = append(args, "-c", s)
+	}
+	cmd, err := c.command(filepath.Join(bin, "postgres"), args...)
 	if err != nil {
 		return err
 	}

@@ -59,9 +59,7 @@ func openPostgres(ctx context.Context, dsn string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := configure(config, dsn, s.o); err != nil {
-		return nil, err
-	}
+	configure(config, dsn, s.o)
 	e := &pgEngine{s: s}
 	s.engine = e
 	if e.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
@@ -92,7 +90,7 @@ func openPostgres(ctx context.Context, dsn string, o Options) (*Store, error) {
 }
 
 // configure sets what the store relies on, whatever the string says.
-func configure(c *pgxpool.Config, dsn string, o Options) error {
+func configure(c *pgxpool.Config, dsn string, o Options) {
 	c.MaxConns = max(c.MaxConns, deliverers+int32(o.Readers)+4)
 	if !strings.Contains(dsn, "target_session_attrs") {
 		c.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
@@ -100,16 +98,13 @@ func configure(c *pgxpool.Config, dsn string, o Options) error {
 	params := c.ConnConfig.RuntimeParams
 	params["application_name"] = "posthorn"
 	params["default_transaction_isolation"] = "read committed"
-	if params["synchronous_commit"] == "off" {
-		return fmt.Errorf("synchronous_commit=off would acknowledge mail that can be lost: %w", store.ErrInvalid)
-	}
+	c.AfterConnect = demandDurable
 	// Code 01000 at COMMIT: it was cancelled while it waited for a standby.
 	c.ConnConfig.OnNotice = func(conn *pgconn.PgConn, n *pgconn.Notice) {
 		if n.Code == "01000" {
 			conn.CustomData()[noticeWarned] = true
 		}
 	}
-	return nil
 }
 
 const noticeWarned = "posthorn.warned"

@@ -29,6 +29,8 @@ type Entry struct {
 	// check is part of what the server is and has no mode to choose.
 	Default, Mode Mode
 	Fixed         bool
+	// Idle: nothing is set that the check could ask, so that it passes everything.
+	Idle bool
 	// Doc says in one or two sentences what the check refuses and why.
 	Doc string
 	// Replies are the replies it can give, as documented.

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"posthorn/internal/state/record"
 )
@@ -61,6 +62,15 @@ type Replayed struct {
 	// Ends is the step at which the record ends because the client was refused
 	// there: what would have followed is not known.
 	Ends string `json:"ends,omitempty"`
+	// Unasked are checks that nobody asked, or not for the facts it takes now, and
+	// that could decide otherwise, by their stages.
+	Unasked []Unasked `json:"unasked,omitempty" doc:"Checks whose answers are not in the record, so that they could still decide otherwise: those after the step at which the client was refused, and those that lack a fact"`
+}
+
+// Unasked are checks of a stage whose answers a record does not have.
+type Unasked struct {
+	Stage  string   `json:"stage" doc:"connect, greeting, helo, mail, rcpt, data or content"`
+	Checks []string `json:"checks" doc:"Names, as policy-list has them"`
 }
 
 // Differs reports that the sender would be treated differently.
@@ -75,8 +85,9 @@ func Concerns(a *record.Attempt) bool {
 
 // Replay judges a recorded attempt anew, step by step as the session did, by
 // the rules of the pipeline. It uses what the record has and asks nobody.
-// Delays do not count as a difference.
-func Replay(p *Pipeline, a *record.Attempt) Replayed {
+// Delays do not count as a difference. lists is what changes in the allow and
+// block lists; nil leaves the rules as they were recorded.
+func Replay(p *Pipeline, lists *Proposal, a *record.Attempt) Replayed {
 	if !a.Complete {
 		return Replayed{Unknown: true, Missing: "the facts of the session: an earlier version recorded it"}
 	}
@@ -86,9 +97,10 @@ func Replay(p *Pipeline, a *record.Attempt) Replayed {
 	m := &memory{a: a}
 	r := rerun{p: p, a: a, m: m, f: &Facts{
 		Time: a.Begin, Session: a.Session.ID, Listener: a.Listener, Client: a.Client, Port: a.Port,
-		Sources: Sources{Access: m}, Recorded: m,
+		Sources: Sources{Access: lists.Over(m)}, Recorded: m,
 	}}
 	before, after := r.before(), r.after()
+	after.beyond = sync.OnceValue(func() []gap { return r.beyond(before.reached) })
 	return compare(a, &before, &after)
 }
 
@@ -96,7 +108,14 @@ func Replay(p *Pipeline, a *record.Attempt) Replayed {
 type ruling struct {
 	fate                                Fate
 	verb, check, reply, reason, setting string
-	missing, asks                       string // the first fact that was missing, and the check that asked
+	gaps                                []gap
+}
+
+// gap is a check that the record has no answer for: the fact missing, or any at
+// all.
+type gap struct {
+	stage                Stage
+	check, missing, verb string
 }
 
 // outcomes are what all steps decided: about everything, about each RCPT in
@@ -105,8 +124,10 @@ type outcomes struct {
 	session ruling
 	rcpts   []ruling
 	content ruling
-	// reached is the stage of the last step.
+	// reached is the stage of the last step, beyond what could decide after the
+	// one at which the record ends.
 	reached Stage
+	beyond  func() []gap
 }
 
 // of is what decides about one recipient, of none at -1.
@@ -121,18 +142,12 @@ func (o *outcomes) of(i int) *ruling {
 	return decides
 }
 
-// missing is the first fact that a recipient's fate depends on.
-func (o *outcomes) missing(i int) *ruling {
-	list := []*ruling{&o.session, &o.content}
-	if i >= 0 {
-		list = []*ruling{&o.session, &o.rcpts[i], &o.content}
+// gaps are what a recipient's fate depends on and nobody knows.
+func (o *outcomes) gaps(i int) []gap {
+	if i < 0 {
+		return slices.Concat(o.session.gaps, o.content.gaps)
 	}
-	for _, s := range list {
-		if s.missing != "" {
-			return s
-		}
-	}
-	return nil
+	return slices.Concat(o.session.gaps, o.rcpts[i].gaps, o.content.gaps)
 }
 
 // compare finds the recipient that is treated most differently.
@@ -146,14 +161,19 @@ func compare(a *record.Attempt, before, after *outcomes) (r Replayed) {
 	}
 	for i := first; i < len(before.rcpts); i++ {
 		was, is := before.of(i), after.of(i)
-		gap := after.missing(i)
-		if is.fate == FateRefused {
-			gap = nil // whatever the fact was, it is refused
+		gaps := after.gaps(i)
+		if is.fate == FateRefused { // whatever the facts were, but those of the check that refuses
+			gaps = slices.DeleteFunc(gaps, func(g gap) bool { return g.check != is.check })
 		}
-		if gap != nil && worst < 0 {
-			r = Replayed{Unknown: true, Missing: gap.missing, Check: gap.asks, Verb: gap.verb, Before: was.fate, After: is.fate}
+		lifted := is.fate < FateDeferred && was.fate >= FateDeferred && before.reached < Content
+		if len(gaps) > 0 && worst < 0 {
+			open := gaps
+			if lifted {
+				open = slices.Concat(gaps, after.beyond())
+			}
+			r = Replayed{Unknown: true, Missing: gaps[0].missing, Check: gaps[0].check, Verb: gaps[0].verb, Before: was.fate, After: is.fate, Unasked: byStage(open)}
 		}
-		if gap != nil || was.fate == is.fate {
+		if len(gaps) > 0 || was.fate == is.fate {
 			continue
 		}
 		n := r.Recipients + 1
@@ -161,13 +181,30 @@ func compare(a *record.Attempt, before, after *outcomes) (r Replayed) {
 			worst = weight
 			r = differs(was, is)
 			r.Recipient = recipientOf(a, i)
-			if is.fate < FateDeferred && was.fate >= FateDeferred && before.reached < Content {
-				r.Ends = verbs[before.reached]
+			if lifted {
+				r.Ends, r.Unasked = verbs[before.reached], byStage(after.beyond())
 			}
 		}
 		r.Recipients = n
 	}
 	return r
+}
+
+// byStage sorts checks by their stages, each named once.
+func byStage(gaps []gap) []Unasked {
+	var list []Unasked
+	for stage := Connect; stage <= Content; stage++ {
+		var names []string
+		for _, g := range gaps {
+			if g.stage == stage && !slices.Contains(names, g.check) {
+				names = append(names, g.check)
+			}
+		}
+		if names != nil {
+			list = append(list, Unasked{Stage: stage.String(), Checks: names})
+		}
+	}
+	return list
 }
 
 // weigh orders differences: what is refused now comes before what is taken now.

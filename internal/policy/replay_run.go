@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,20 +92,17 @@ func (r *rerun) before() (o outcomes) {
 	return o
 }
 
+// worse is the heavier of two rulings, with the gaps of both.
 func worse(a, b ruling) ruling {
+	gaps := a.gaps
+	if len(b.gaps) > 0 {
+		gaps = slices.Concat(a.gaps, b.gaps)
+	}
 	if b.fate > a.fate {
-		b.missing, b.asks = firstOf(a, b)
-		return b
+		a = b
 	}
-	a.missing, a.asks = firstOf(a, b)
+	a.gaps = gaps
 	return a
-}
-
-func firstOf(a, b ruling) (missing, asks string) {
-	if a.missing != "" {
-		return a.missing, a.asks
-	}
-	return b.missing, b.asks
 }
 
 // after judges the steps anew until one refuses all.
@@ -145,6 +143,28 @@ func (r *rerun) after() (o outcomes) {
 	return o
 }
 
+// beyond lists the checks after a stage that could refuse, for mail that would
+// not have ended there: those in force that nothing exempts from or lifts, as far
+// as the record shows.
+func (r *rerun) beyond(reached Stage) (gaps []gap) {
+	l := &r.f.ledger
+	for stage := reached + 1; stage <= Content; stage++ {
+		if stage > Rcpt {
+			l.rulesOf.recipient = nil // from here on all of them count together
+		}
+		applies := applying(stage, r.f)
+		for _, e := range r.p.of(r.f).stages[stage] {
+			if e.Mode != Enforce || e.Idle || e.Worst < Defer || e.because(applies) != "" {
+				continue
+			}
+			if rule, _ := l.lifts(context.Background(), e, r.f, &Verdict{}); rule == nil {
+				gaps = append(gaps, gap{stage: stage, check: e.Name})
+			}
+		}
+	}
+	return gaps
+}
+
 // turn follows what changes a session besides the stages.
 func (r *rerun) turn(s *record.Step) {
 	f := r.f
@@ -176,13 +196,13 @@ func (r *rerun) judge(stage Stage, s *record.Step) ruling {
 	r.f.recall(stage, s, r.a)
 	var ahead ruling
 	if stage == Greeting {
-		ahead = r.listed()
+		ahead = r.listed(s)
 	}
 	ctx := context.Background()
 	d := r.p.Judge(ctx, stage, r.f)
 	if stage == Greeting && d.Delay > 0 && !d.Refuses() {
 		if spoke, known := r.spoke(s, d.Delay); !known {
-			ahead.missing, ahead.asks = "whether the client waits for the greeting", "greeting"
+			ahead.gaps = append(ahead.gaps, gap{Greeting, "greeting", "whether the client waits for the greeting", s.Verb})
 		} else if spoke {
 			r.f.SpokeFirst = true
 			d = r.p.Judge(ctx, stage, r.f)
@@ -192,11 +212,11 @@ func (r *rerun) judge(stage Stage, s *record.Step) ruling {
 }
 
 // listed asks what DNS lists ruling at the door.
-func (r *rerun) listed() (d ruling) {
+func (r *rerun) listed(s *record.Step) (d ruling) {
 	r.f.ledger.missing = ""
 	r.p.Listed(context.Background(), r.f)
 	if r.f.ledger.missing != "" && r.f.ClassBy == "" {
-		d.missing, d.asks = r.f.ledger.missing, "listed-reject"
+		d.gaps = []gap{{Greeting, "listed-reject", r.f.ledger.missing, s.Verb}}
 	}
 	return d
 }
@@ -261,8 +281,8 @@ func verdictOf(d *Decision, verb string) ruling {
 	}
 	for i := range d.Results {
 		r := &d.Results[i]
-		if r.Missing != "" && r.Mode == Enforce && r.Skipped == "" && v.missing == "" {
-			v.missing, v.asks = r.Missing, r.Entry.Name
+		if r.Missing != "" && r.Mode == Enforce && r.Skipped == "" {
+			v.gaps = append(v.gaps, gap{d.Stage, r.Entry.Name, r.Missing, verb})
 		}
 	}
 	return v

@@ -158,7 +158,7 @@ var uses = append([]use{
 	{"queue-remove-many", "/queue?recipient=else.test&confirm=true", "", "queue remove --to else.test --yes"},
 	{"policy-list", "/policies", "", "policy list"},
 	{"policy-try", "/policies/try", `{"client":"192.0.2.1","from":"x@else.test","to":["admin@ours.test"],"size":"1MB"}`, "policy try --client 192.0.2.1 --rcpt admin@ours.test"},
-	{"policy-replay", "/policies/replay", `{"since":"7d","set":{"policy.size.inbound":"1MB"}}`, "policy replay --since yesterday --set policy.size.inbound=1MB --set policy.hops.inbound="},
+	{"policy-replay", "/policies/replay", `{"since":"7d","set":{"policy.size.inbound":"1MB"},"add":["block ip 192.0.2.1"]}`, "policy replay --since yesterday --zone=-05:00 --set policy.size.inbound=1MB --set policy.hops.inbound="},
 	{"policy-scanners", "/policies/scanners", "", "policy scanners"},
 	{"list-list", "/lists?list=allow&kind=ip&search=x", "", "list list --block x"},
 	{"list-add", "/lists", `{"name":"one","list":"allow","kind":"sender","value":"eve@else.test","expires":"2099-01-01T00:00:00Z"}`, "list add two --block --network 198.51.100.0/24 --discard --expires 30d"},

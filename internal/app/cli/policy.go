@@ -14,7 +14,7 @@ import (
 type policyCmd struct {
 	List   policyListCmd   `cmd:"" help:"List the checks in the order they are asked."`
 	Try    policyTryCmd    `cmd:"" help:"What would happen to this mail?"`
-	Replay policyReplayCmd `cmd:"" help:"Who would have been treated differently by other settings?"`
+	Replay policyReplayCmd `cmd:"" help:"Who would have been treated differently by other settings or rules?"`
 
 	Scanners policyScannersCmd `cmd:"" help:"Are the scanners there that look into mail?"`
 }
@@ -77,12 +77,12 @@ type policyTryCmd struct {
 	TLS      bool      `name:"tls" help:"The connection is encrypted."`
 	Size     unit.Size `help:"Size the client declares." placeholder:"SIZE"`
 	Message  string    `help:"File with the message, to judge its content too." placeholder:"FILE" type:"existingfile"`
-	Set      []string  `help:"Setting to try; may be given several times. NAME= alone is the default. Nothing is saved." placeholder:"NAME=VALUE" sep:"none"`
-	All      bool      `help:"Show the checks that had nothing to say, too."`
+	rehearsal
+	All bool `help:"Show the checks that had nothing to say, too."`
 }
 
 func (c *policyTryCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	r, err := tried(c.Set)
+	r, err := c.rehearsal.input()
 	if err != nil {
 		return err
 	}

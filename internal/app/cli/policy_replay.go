@@ -14,12 +14,32 @@ import (
 
 type policyReplayCmd struct {
 	period
-	From    string   `help:"Only this sender: an address or a domain." placeholder:"ADDRESS"`
-	To      string   `help:"Only mail to this recipient: an address or a domain." placeholder:"ADDRESS"`
-	Client  string   `help:"Only this address or network of clients." placeholder:"IP"`
-	Outcome string   `help:"Only attempts that ended so: accepted, refused, deferred, discarded, aborted." placeholder:"WORD,..."`
-	Set     []string `help:"Setting to try; may be given several times. NAME= alone is the default. Nothing is saved." placeholder:"NAME=VALUE" sep:"none"`
-	Limit   int      `help:"Most senders to list." default:"50"`
+	From    string `help:"Only this sender: an address or a domain." placeholder:"ADDRESS"`
+	To      string `help:"Only mail to this recipient: an address or a domain." placeholder:"ADDRESS"`
+	Client  string `help:"Only this address or network of clients." placeholder:"IP"`
+	Outcome string `help:"Only attempts that ended so: accepted, refused, deferred, discarded, aborted." placeholder:"WORD,..."`
+	rehearsal
+	Limit int `help:"Most senders to list." default:"50"`
+}
+
+// Help implements kong.HelpProvider.
+func (c *policyReplayCmd) Help() string {
+	return `For example, a check that is only observed by now, a rule of the lists, one
+without another, and a rule that is changed:
+
+    posthorn policy replay --since 7d --set policy.names.client=enforce
+    posthorn policy replay --add-rule "block network 198.51.100.0/24 name=flooders"
+    posthorn policy replay --remove-rule partner
+    posthorn policy replay --remove-rule partner --add-rule "allow ip 192.0.2.8 name=partner"
+
+Rules are written as posthorn list export writes them. Nothing is saved.`
+}
+
+// rehearsal is what commands try without saving it.
+type rehearsal struct {
+	Set        []string `help:"Setting to try; may be given several times. NAME= alone is the default. Nothing is saved." placeholder:"NAME=VALUE" sep:"none"`
+	AddRule    []string `help:"Rule of the allow or block list to try, such as \"block network 192.0.2.0/24\" (posthorn list import --help); may be given several times." placeholder:"RULE" sep:"none"`
+	RemoveRule []string `help:"Name of a rule to try without; may be given several times." placeholder:"NAME" sep:"none"`
 }
 
 // period is how commands are told a part of the past.
@@ -57,10 +77,10 @@ func span(u manage.Understood) string {
 	return "between " + in(u.Since) + " and " + in(u.Until) + " (" + u.Zone + ")"
 }
 
-// tried reads the settings to try.
-func tried(list []string) (manage.Rehearsal, error) {
-	r := manage.Rehearsal{}
-	for _, text := range list {
+// input reads the settings to try.
+func (c *rehearsal) input() (manage.Rehearsal, error) {
+	r := manage.Rehearsal{Add: c.AddRule, Remove: c.RemoveRule}
+	for _, text := range c.Set {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok {
 			return r, fmt.Errorf("--set %s has no value; write --set %s=VALUE, or %s= for the default", text, text, text)
@@ -74,12 +94,12 @@ func tried(list []string) (manage.Rehearsal, error) {
 }
 
 func (c *policyReplayCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	r, err := tried(c.Set)
+	r, err := c.rehearsal.input()
 	if err != nil {
 		return err
 	}
 	in := manage.PolicyReplayInput{}
-	in.Body.Period, in.Body.Rehearsal = c.input(), r
+	in.Body.Period, in.Body.Rehearsal = c.period.input(), r
 	in.Body.From, in.Body.To, in.Body.Client, in.Body.Outcome, in.Body.Limit = c.From, c.To, c.Client, c.Outcome, c.Limit
 	return show(ctx, w, s, "policy-replay", in, func(p manage.PolicyReplay) error { return writeReplay(s.Out, p) })
 }
@@ -93,19 +113,29 @@ var replayWords = []struct{ key, words string }{
 	{"held", "held back, and were not"},
 	{"junk", "filed in Junk, and were not"},
 	{"accepted", "accepted, and were not"},
+	{"open", "not refused where they were; what follows there was never asked"},
 	{"unknown", "of which nobody can say it: a fact was not recorded"},
 }
 
 func writeReplay(w io.Writer, p manage.PolicyReplay) error {
 	b := &strings.Builder{}
 	fmt.Fprintf(b, "%d attempts %s, judged anew by ", p.Attempts, span(p.Understood))
-	if len(p.Settings) == 0 {
-		b.WriteString("the settings in force:\n")
-	} else {
+	switch {
+	case len(p.Settings) > 0:
 		b.WriteString("these settings:\n")
+	case len(p.Added)+len(p.Removed) > 0:
+		b.WriteString("the settings in force and these rules:\n")
+	default:
+		b.WriteString("the settings in force:\n")
 	}
 	for _, d := range p.Settings {
 		fmt.Fprintf(b, "  %s\n", clean(d.String()))
+	}
+	for _, name := range p.Removed {
+		fmt.Fprintf(b, "  without the rule %s\n", clean(name))
+	}
+	for _, r := range p.Added {
+		fmt.Fprintf(b, "  with the rule %s: %s\n", clean(r.Name), clean(says(r)))
 	}
 	b.WriteString("\n")
 	for _, o := range replayWords {
@@ -137,8 +167,10 @@ func writeReplayed(b *strings.Builder, title string, rows []manage.ReplayedSende
 			who = "(no sender was named)"
 		}
 		fmt.Fprintf(b, "  %s from %s%s: %s\n", who, r.Client, times(r.Attempts), became(r))
-		if why := clean(whyReplayed(r)); why != "" {
-			fmt.Fprintf(b, "%s\n", wrap(why, 100, "      "))
+		for _, why := range []string{whyReplayed(r), notKnown(r)} {
+			if why != "" {
+				fmt.Fprintf(b, "%s\n", wrap(clean(why), 100, "      "))
+			}
 		}
 		fmt.Fprintf(b, "      last %s, such as %s\n", r.Last.In(zone).Format(time.DateTime), r.Examples[0])
 	}
@@ -188,9 +220,23 @@ func whyReplayed(r *manage.ReplayedSender) string {
 	if r.Reason != "" {
 		by += ": " + strings.TrimSuffix(r.Reason, ".")
 	}
-	by += "."
-	if r.Ends != "" {
-		by += " What would have followed " + r.Ends + " is not known: the client was refused there."
+	return by + "."
+}
+
+// notKnown names the checks that could still decide otherwise.
+func notKnown(r *manage.ReplayedSender) string {
+	var parts []string
+	for _, u := range r.Unasked {
+		parts = append(parts, u.Stage+" ("+strings.Join(u.Checks, ", ")+")")
 	}
-	return by
+	list := strings.Join(parts, "; ")
+	switch {
+	case r.Ends != "" && list == "":
+		return "The client was refused at " + r.Ends + "; no check after that could have refused the mail."
+	case r.Ends != "":
+		return "The client was refused at " + r.Ends + ", so these were never asked and could still refuse. Not known: " + list + "."
+	case list != "":
+		return "Not known: " + list + "."
+	}
+	return ""
 }

@@ -44,7 +44,7 @@ func BenchmarkReplay(b *testing.B) {
 		attempts, differ, unknown = 0, 0, 0
 		err := r.Each(context.Background(), record.Query{Since: time.Now().Add(-time.Hour)}, func(a *record.Attempt) bool {
 			attempts++
-			switch got := policy.Replay(pipeline, a); {
+			switch got := policy.Replay(pipeline, nil, a); {
 			case got.Unknown:
 				unknown++
 			case got.Differs():

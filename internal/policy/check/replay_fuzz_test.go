@@ -2,6 +2,7 @@ package check
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 
 	"posthorn/internal/policy"
@@ -16,13 +17,15 @@ func FuzzReplay(f *testing.F) {
 	strict := defaults()
 	strict.Names.Client, strict.Names.HeloKnown, strict.Names.Stage, strict.Auth.Everywhere = policy.Enforce, policy.Enforce, "connection", true
 	pipelines := []*policy.Pipeline{policy.NewPipeline(defaults().Rules()), policy.NewPipeline(strict.Rules())}
+	proposals := []*policy.Proposal{nil, proposal(f, "allow network 192.0.2.0/24\nblock sender a@away.test from-field\nblock recipient a@ours.test discard", "x")}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var a record.Attempt
 		if json.Unmarshal(text, &a) != nil {
 			return
 		}
-		for _, p := range pipelines {
-			if first, second := policy.Replay(p, &a), policy.Replay(p, &a); first != second {
+		for i, p := range pipelines {
+			lists := proposals[i]
+			if first, second := policy.Replay(p, lists, &a), policy.Replay(p, lists, &a); !reflect.DeepEqual(first, second) {
 				t.Errorf("%+v, and then %+v", first, second)
 			}
 		}

@@ -235,7 +235,7 @@ func replayed(t *testing.T, attempts []record.Attempt, names []string, settings 
 	pipeline := policy.NewPipeline(p.settings.Rules())
 	found := map[string]bool{}
 	for i := range attempts {
-		switch r := policy.Replay(pipeline, &attempts[i]); {
+		switch r := policy.Replay(pipeline, nil, &attempts[i]); {
 		case r.Unknown:
 			found[names[i]+" unknown"] = true
 		case r.Differs():

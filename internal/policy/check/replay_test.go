@@ -131,7 +131,7 @@ func TestReplayByTheSameRulesChangesNothing(t *testing.T) {
 					p := &player{scripted: newScripted(), settings: setting.Defaults[Settings](setting.Recommended)}
 					tape := newTape(p, func(a *record.Attempt, rules *policy.Pipeline) {
 						attempts++
-						if r := policy.Replay(rules, a); r.Unknown || r.Differs() {
+						if r := policy.Replay(rules, nil, a); r.Unknown || r.Differs() {
 							t.Errorf("%s of %s becomes %+v", a.Sender, a.Client, r)
 						}
 					})

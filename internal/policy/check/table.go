@@ -264,5 +264,25 @@ func Table(s *Settings) []policy.Entry {
 	}
 	// Where names are judged early, their rows move up.
 	slices.SortStableFunc(all, func(a, b policy.Entry) int { return int(a.Stage) - int(b.Stage) })
+	for i := range all {
+		all[i].Idle = s.idle(&all[i])
+	}
 	return all
+}
+
+// idle reports a check that asks servers, lists or rules of which none is set.
+func (s *Settings) idle(e *policy.Entry) bool {
+	switch e.Setting {
+	case "policy.milters.servers":
+		return len(s.Milters.Servers) == 0
+	case "policy.blocklists.lists":
+		return len(s.Blocklists.Lists) == 0
+	case "policy.attachments.found":
+		return len(s.Attachments.Rules()) == 0
+	case "policy.virus.found":
+		return s.Virus.Server == ""
+	case "policy.spam.refuse_from":
+		return s.Spam.URL == ""
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -33,7 +34,7 @@ func policyOperations() []Operation {
 	return []Operation{
 		declare("policy-list", get, "/policies", reader, "List the checks in the order they are asked", (*Service).policies),
 		declare("policy-try", post, "/policies/try", reader, "What would happen to this mail?", (*Service).tryPolicy),
-		declare("policy-replay", post, "/policies/replay", reader, "Who would have been treated differently by other settings?", (*Service).replayPolicy),
+		declare("policy-replay", post, "/policies/replay", reader, "Who would have been treated differently by other settings, or other rules of the allow and block lists?", (*Service).replayPolicy),
 		declare("policy-scanners", get, "/policies/scanners", reader, "Are the scanners there that look into mail?", (*Service).scanners),
 	}
 }
@@ -47,12 +48,17 @@ func (s *Service) tryPolicy(ctx context.Context, in *PolicyTryInput) (policy.Ans
 	if err != nil {
 		return policy.Answer{}, err
 	}
-	p, _, err := s.rehearse(ctx, in.Body.Rehearsal)
+	r := in.Body.Rehearsal
+	tried, err := s.rehearse(ctx, r)
 	if err != nil {
 		return policy.Answer{}, err
 	}
+	if name, err := s.unmet(ctx, tried.lists, r.Remove); err != nil || name != "" {
+		return policy.Answer{}, cmp.Or(err, inField("remove", fmt.Errorf("no rule is called %q (posthorn list list)", name)))
+	}
 	w := policy.World{Resolve: s.o.Directory.Resolve, Room: s.o.Store.Room, Sources: s.o.Sources}
-	return policy.Try(ctx, p, w, q)
+	w.Sources.Access = tried.lists.Over(w.Sources.Access)
+	return policy.Try(ctx, tried.pipeline, w, q)
 }
 
 func (s *Service) question(ctx context.Context, in PolicyQuestion) (policy.Question, error) {

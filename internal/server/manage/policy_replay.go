@@ -12,13 +12,17 @@ import (
 
 	"posthorn/internal/base/ident"
 	"posthorn/internal/policy"
+	"posthorn/internal/state/access"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/setting"
+	"posthorn/internal/state/store"
 )
 
-// Rehearsal says which settings are tried. A value of "" is the default.
+// Rehearsal says what is tried. A setting of "" is the default.
 type Rehearsal struct {
-	Set map[string]string `json:"set,omitempty" doc:"Settings of the group policy to try, by name, as text; an empty text is the default. Nothing is saved"`
+	Set    map[string]string `json:"set,omitempty" doc:"Settings of the group policy to try, by name, as text; an empty text is the default. Nothing is saved"`
+	Add    []string          `json:"add,omitempty" doc:"Rules of the allow and block lists to try, each a line as list-import reads it. Nothing is saved" maxItems:"1000" example:"[\"block network 192.0.2.0/24\"]"`
+	Remove []string          `json:"remove,omitempty" doc:"Names of rules of the allow and block lists to try without. A rule that is changed is one removed and one added" maxItems:"1000"`
 }
 
 // PolicyReplayInput is the input of policy-replay.
@@ -39,8 +43,10 @@ type PolicyReplay struct {
 	Understood
 	// Settings are the changes that were tried; none stands for the live rules.
 	Settings []setting.Difference `json:"settings"`
+	Added    []AccessRule         `json:"added" doc:"The rules of the allow and block lists that were tried"`
+	Removed  []string             `json:"removed" doc:"The rules that were tried without"`
 	Attempts int                  `json:"attempts" doc:"How many were judged anew"`
-	Counts   map[string]int       `json:"counts" doc:"How many are treated how now: same; accepted, junk, held, discarded, deferred or refused; unknown"`
+	Counts   map[string]int       `json:"counts" doc:"How many are treated how now: same; accepted, junk, held, discarded, deferred or refused; open: not refused where they were, and nobody asked what follows; unknown"`
 	Senders  []ReplayedSender     `json:"senders" doc:"Who would be treated differently, those with most attempts first"`
 	Unknown  []ReplayedSender     `json:"unknown" doc:"Of whom nobody can say it, because a fact was not recorded"`
 	// Left is how many more of both there are.
@@ -64,18 +70,36 @@ const (
 	replaySpan = 7 * 24 * time.Hour // without since
 	replayRows = 20_000             // kept while counting
 	replayFew  = 3                  // examples of a row
+
+	replayRules = 1000 // that are added, or removed
 )
 
-// rehearse returns the pipeline with the settings to try, and what they change.
-func (s *Service) rehearse(ctx context.Context, r Rehearsal) (*policy.Pipeline, []setting.Difference, error) {
-	if len(r.Set) == 0 {
+// rehearsed is what a Rehearsal comes to.
+type rehearsed struct {
+	pipeline *policy.Pipeline
+	settings []setting.Difference
+	lists    *policy.Proposal
+	added    []AccessRule
+}
+
+// rehearse returns the pipeline and the lists to try, and what is different.
+func (s *Service) rehearse(ctx context.Context, r Rehearsal) (t rehearsed, err error) {
+	if t.pipeline, t.settings, err = s.rehearseSettings(ctx, r.Set); err != nil {
+		return t, err
+	}
+	t.lists, t.added, err = s.rehearseLists(ctx, r)
+	return t, err
+}
+
+func (s *Service) rehearseSettings(ctx context.Context, wanted map[string]string) (*policy.Pipeline, []setting.Difference, error) {
+	if len(wanted) == 0 {
 		return s.o.Pipeline, []setting.Difference{}, nil
 	}
 	if s.o.Rehearse == nil {
 		return nil, nil, errors.New("this server has no settings to try")
 	}
 	e := setting.Edit{Author: "rehearsal", Set: map[string]string{}}
-	for name, value := range r.Set {
+	for name, value := range wanted {
 		switch {
 		case !strings.HasPrefix(name, "policy.") && name != "profile":
 			return nil, nil, inField("set", fmt.Errorf("%s: only settings of the group policy can be tried; they are in: posthorn policy list", name))
@@ -93,6 +117,53 @@ func (s *Service) rehearse(ctx context.Context, r Rehearsal) (*policy.Pipeline, 
 	return policy.NewPipeline(rules), changes, nil
 }
 
+// rehearseLists reads the change of the lists; nil for none.
+func (s *Service) rehearseLists(ctx context.Context, r Rehearsal) (*policy.Proposal, []AccessRule, error) {
+	views := []AccessRule{}
+	if len(r.Add)+len(r.Remove) == 0 {
+		return nil, views, nil
+	}
+	if len(r.Add) > replayRules || len(r.Remove) > replayRules {
+		return nil, nil, inField("add", fmt.Errorf("more than %d rules; try fewer, or networks in place of addresses", replayRules))
+	}
+	rows, err := access.ReadFile(strings.Join(r.Add, "\n"), s.accessSettings().RequireAuthentication)
+	if err != nil {
+		return nil, nil, inField("add", err)
+	}
+	var added []*access.Rule
+	for _, row := range rows {
+		changed := slices.ContainsFunc(r.Remove, func(name string) bool { return strings.EqualFold(name, row.Name) })
+		switch _, err := s.o.Store.Access().Get(ctx, row.Name); {
+		case err == nil && !changed:
+			return nil, nil, inField("add", fmt.Errorf("there is a rule called %s already; to try it changed, name it among those removed, too", row.Name))
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return nil, nil, err
+		}
+		one, err := rule(row)
+		if err != nil {
+			return nil, nil, err
+		}
+		added, views = append(added, one), append(views, accessView(row))
+	}
+	return policy.NewProposal(added, r.Remove), views, nil
+}
+
+// unmet names the first rule to be removed that is not there, and was not when
+// the records were written; "" for none.
+func (s *Service) unmet(ctx context.Context, p *policy.Proposal, remove []string) (string, error) {
+	for _, name := range remove {
+		if p.Met(name) {
+			continue
+		}
+		if _, err := s.o.Store.Access().Get(ctx, name); errors.Is(err, store.ErrNotFound) {
+			return name, nil
+		} else if err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
 func (s *Service) replayPolicy(ctx context.Context, in *PolicyReplayInput) (PolicyReplay, error) {
 	b := &in.Body
 	t := TraceInput{From: b.From, To: b.To, Client: b.Client, Outcome: b.Outcome, Period: b.Period}
@@ -108,21 +179,24 @@ func (s *Service) replayPolicy(ctx context.Context, in *PolicyReplayInput) (Poli
 		u.Until = now
 	}
 	q.Since, q.Until = u.Since, u.Until
-	p, changes, err := s.rehearse(ctx, b.Rehearsal)
+	tried, err := s.rehearse(ctx, b.Rehearsal)
 	if err != nil {
 		return PolicyReplay{}, err
 	}
 	c := replayCount{rows: map[replayKey]*ReplayedSender{}, counts: map[string]int{}}
 	err = s.o.Records.Each(ctx, q, func(a *record.Attempt) bool {
 		if policy.Concerns(a) {
-			c.add(a, policy.Replay(p, a))
+			c.add(a, policy.Replay(tried.pipeline, tried.lists, a))
 		}
 		return true
 	})
 	if err != nil {
 		return PolicyReplay{}, err
 	}
-	out := PolicyReplay{Understood: u, Settings: changes, Attempts: c.attempts, Counts: c.counts}
+	if name, err := s.unmet(ctx, tried.lists, b.Remove); err != nil || name != "" {
+		return PolicyReplay{}, cmp.Or(err, inField("remove", fmt.Errorf("no rule is called %q, and none was in these records (posthorn list list)", name)))
+	}
+	out := PolicyReplay{Understood: u, Settings: tried.settings, Added: tried.added, Removed: append([]string{}, b.Remove...), Attempts: c.attempts, Counts: c.counts}
 	out.Senders, out.Unknown, out.Left = c.lists(cmp.Or(b.Limit, usualPage))
 	return out, nil
 }
@@ -134,6 +208,7 @@ type replayKey struct {
 	unknown       bool
 	before, after policy.Fate
 	client        netip.Addr // where no sender was named
+	unasked       string     // so that what is said of one is true of all
 }
 
 // replayCount gathers what is found, in bounded memory.
@@ -148,6 +223,8 @@ func (c *replayCount) add(a *record.Attempt, r policy.Replayed) {
 	switch {
 	case r.Unknown:
 		c.counts["unknown"]++
+	case r.Ends != "":
+		c.counts["open"]++
 	case r.Differs():
 		c.counts[r.After.String()]++
 	default:
@@ -160,6 +237,9 @@ func (c *replayCount) add(a *record.Attempt, r policy.Replayed) {
 	}
 	if k.sender == "" {
 		k.client = a.Client
+	}
+	if r.Unasked != nil {
+		k.unasked = fmt.Sprint(r.Unasked)
 	}
 	row := c.rows[k]
 	if row == nil {

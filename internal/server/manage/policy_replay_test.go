@@ -3,8 +3,10 @@ package manage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"posthorn/internal/base/unit"
 	"posthorn/internal/policy"
 	"posthorn/internal/policy/check"
+	"posthorn/internal/state/access"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/setting"
@@ -51,7 +54,7 @@ func (o *office) calls(client, from string, size unit.Size) {
 	o.t.Helper()
 	f := &policy.Facts{Time: time.Now(), Session: o.ids.New(), Listener: "smtp", Client: netip.MustParseAddr(client), Helo: "mx.away.test", DeclaredSize: size,
 		Recipient: mail.Address{Local: "bob", Domain: "ours.test"}, Resolution: directory.Resolution{Kind: directory.Local, Account: 1},
-		Sources: policy.Sources{Usage: empty{}}, Room: store.Room{Free: 1 << 40, Total: 1 << 40}}
+		Sources: policy.Sources{Usage: empty{}, Access: o.lists()}, Room: store.Room{Free: 1 << 40, Total: 1 << 40}}
 	if from != "" {
 		f.Sender, _ = mail.ParseAddress(from)
 	}
@@ -83,6 +86,20 @@ func (o *office) calls(client, from string, size unit.Size) {
 	t.Close(end)
 	t.Done()
 }
+
+// lists are the rules that are stored.
+func (o *office) lists() policy.Access {
+	o.t.Helper()
+	table, err := access.Load(o.t.Context(), o.o.Store.Access(), time.Now())
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return uncounted{table}
+}
+
+type uncounted struct{ *access.Table }
+
+func (uncounted) Hit(*access.Rule) {}
 
 // scans records the session of a client that brings nothing but a bad command.
 func (o *office) scans(client string) {
@@ -127,8 +144,11 @@ func TestReplayListsWhoWouldBeTreatedDifferently(t *testing.T) {
 	}
 	// What was refused then is taken now; content was never seen.
 	got, err = replay(o, func(in *PolicyReplayInput) { in.Body.Set["policy.size.inbound"] = "0" })
-	if err != nil || got.Counts["accepted"] != 1 || got.Senders[0].Sender != "huge@else.test" || got.Senders[0].Ends != "MAIL" {
+	if err != nil || got.Counts["open"] != 1 || got.Senders[0].Sender != "huge@else.test" || got.Senders[0].Ends != "MAIL" {
 		t.Errorf("%+v, %v", got, err)
+	}
+	if u := got.Senders[0].Unasked; len(u) != 3 || u[0].Stage != "rcpt" || u[2].Stage != "content" || !slices.Contains(u[0].Checks, "recipient-exists") || !slices.Contains(u[2].Checks, "hops") || slices.Contains(u[2].Checks, "virus") {
+		t.Errorf("nobody asked %+v", u)
 	}
 	// A list that nobody asked about the clients: nobody can say it.
 	got, err = replay(o, func(in *PolicyReplayInput) {
@@ -136,6 +156,91 @@ func TestReplayListsWhoWouldBeTreatedDifferently(t *testing.T) {
 	})
 	if err != nil || got.Counts["unknown"] != 6 || len(got.Unknown) != 3 || got.Unknown[0].Check != "blocklists" || got.Unknown[0].Missing != "list zen.example.net" {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestReplayTriesRulesOfTheLists(t *testing.T) {
+	t.Parallel()
+	o := rehearsing(t)
+	value := "192.0.2.1"
+	for _, name := range []string{"old", "gone"} {
+		if _, err := o.addAccess(t.Context(), &AccessAddInput{Body: NewAccessRule{Name: name, List: "block", Kind: "ip", AccessChange: AccessChange{Value: &value}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.calls("192.0.2.1", "a@away.test", 2000)
+	o.calls("192.0.2.2", "b@away.test", 2000)
+	if _, err := o.removeAccess(t.Context(), &AccessInput{Name: "gone"}); err != nil {
+		t.Fatal(err)
+	}
+	try := func(add, remove []string) (PolicyReplay, error) {
+		return replay(o, func(in *PolicyReplayInput) { in.Body.Rehearsal = Rehearsal{Add: add, Remove: remove} })
+	}
+	for name, c := range map[string]struct {
+		add, remove []string
+		counts      string
+	}{
+		"nothing":       {nil, nil, "map[same:2]"},
+		"added":         {[]string{"block sender b@away.test"}, nil, "map[refused:1 same:1]"},
+		"removed":       {nil, []string{"Old", "gone"}, "map[same:1 unknown:1]"}, // one of them is only in the records
+		"one of two":    {nil, []string{"old"}, "map[same:2]"},
+		"changed":       {[]string{"block ip 192.0.2.2 name=old"}, []string{"old", "gone"}, "map[refused:1 unknown:1]"},
+		"allowed":       {[]string{"allow domain away.test no-authenticated"}, nil, "map[same:1 unknown:1]"},
+		"if proven":     {[]string{"allow domain away.test"}, nil, "map[same:1 unknown:1]"}, // as access.require_authentication has it
+		"several lines": {[]string{"block sender b@away.test\nallow ip 192.0.2.1"}, nil, "map[refused:1 unknown:1]"},
+	} {
+		got, err := try(c.add, c.remove)
+		if err != nil || fmt.Sprint(got.Counts) != c.counts || len(got.Removed) != len(c.remove) || len(c.add) > 0 && len(got.Added) == 0 {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		add, remove []string
+		field       string
+	}{
+		"there already": {[]string{"block ip 192.0.2.2 name=OLD"}, nil, "add"},
+		"no rule":       {[]string{"block 192.0.2.2"}, nil, "add"},
+		"not there":     {nil, []string{"old", "never"}, "remove"},
+		"too many":      {make([]string, replayRules+1), nil, "add"},
+	} {
+		_, err := try(c.add, c.remove)
+		if faults := faultsOf(err); len(faults) != 1 || faults[0].Field != c.field {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if rows, err := o.accessRules(t.Context(), &AccessListInput{}); err != nil || len(rows.Items) != 1 {
+		t.Errorf("a rehearsal left %+v, %v", rows, err)
+	}
+}
+
+func TestTryObeysTheRulesGiven(t *testing.T) {
+	t.Parallel()
+	o := rehearsing(t)
+	o.o.Sources = policy.Sources{Usage: empty{}}
+	people := o.o.Store.Directory()
+	bob := mail.Address{Local: "bob", Domain: "ours.test"}
+	if err := people.PutDomain(t.Context(), store.DomainRow{Name: "ours.test", Created: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := people.AddAccount(t.Context(), store.AccountRow{Addresses: []mail.Address{bob}, Created: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	in := &PolicyTryInput{Body: PolicyQuestion{Client: "192.0.2.1", From: "eve@away.test", To: []string{bob.String()}}}
+	for rule, want := range map[string]string{"": "", "block ip 192.0.2.1": "blocked-client", "block sender eve@away.test": "blocked-sender", "block ip 192.0.2.2": ""} {
+		if in.Body.Add = nil; rule != "" {
+			in.Body.Add = []string{rule}
+		}
+		a, err := o.tryPolicy(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last := a.Steps[len(a.Steps)-1]; last.Check != want {
+			t.Errorf("%s: %+v", rule, last)
+		}
+	}
+	in.Body.Add, in.Body.Remove = nil, []string{"never"}
+	if _, err := o.tryPolicy(t.Context(), in); len(faultsOf(err)) != 1 {
+		t.Error(err)
 	}
 }
 

@@ -42,18 +42,28 @@ func (b *chunkBodies) NewStream(int64) (blob.Spill, error) {
 
 func (b *chunkBodies) inline(bool) int64 { return 1 << 20 }
 
-// add implements bodies: it adopts the chunks that were written on the way in.
+// add implements bodies: it adopts the chunks that were written on the way in,
+// if they are all there. They did not wait for the disk, so a crash of the
+// database in the meantime may have taken some.
 func (b *chunkBodies) add(t *txn, d *draft, refs int) (int64, error) {
 	w, ok := d.Spilled().(*chunkStream)
 	if !ok {
 		return b.adopt(t, d, refs)
 	}
-	n, err := t.exec(`DELETE FROM blob_pending WHERE blob_id = ?`, w.id)
-	if err == nil && n == 0 {
-		err = fmt.Errorf("blob %d was given up as abandoned", w.id)
-	}
-	if err != nil {
+	var pending, have int64
+	_, err := one(t, `WITH gone AS (DELETE FROM blob_pending WHERE blob_id = ? RETURNING 1)
+		SELECT (SELECT COUNT(*) FROM gone), (SELECT COALESCE(SUM(octet_length(data)), 0) FROM blob_chunk WHERE blob_id = ?)`,
+		[]any{w.id, w.id}, func(r row) error {
+			pending, have = r.int(0), r.int(1)
+			return nil
+		})
+	switch {
+	case err != nil:
 		return 0, err
+	case pending == 0:
+		return 0, fmt.Errorf("blob %d was given up as abandoned", w.id)
+	case have != d.Size():
+		return 0, fmt.Errorf("blob %d: %d of %d octets are there, the others were lost in a crash of the database", w.id, have, d.Size())
 	}
 	return w.id, t.put(insertBlob, w.id, refs, d.Size(), d.Uneven(), 0, 0, d.Size())
 }

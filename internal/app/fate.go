@@ -28,7 +28,7 @@ func (h *House) filed(e *accept.Envelope, c *accept.Content, a *store.Acceptance
 		ev.Kind, ev.Place, ev.Reply = record.Held, record.Quarantine, a.Queue.Quarantine
 	}
 	for _, r := range a.Queue.Recipients {
-		ev.Recipient = r.Address.String()
+		ev.Recipient, ev.Account = r.Address.String(), int64(r.Local)
 		h.Records.Event(ev)
 	}
 }
@@ -46,7 +46,16 @@ func filedFor(e *accept.Envelope, account store.AccountID) string {
 // settled notes what the queue made of recipients, and of a notice about them.
 func (h *House) settled(j queue.Job, endings []queue.Ending, notice ident.ID) {
 	for i := range endings {
-		if ev, ok := ended(j, &endings[i]); ok {
+		e := &endings[i]
+		ev, ok := ended(j, e)
+		if !ok {
+			continue
+		}
+		for _, to := range e.Result.Onward {
+			ev.Place = to.String()
+			h.Records.Event(ev)
+		}
+		if len(e.Result.Onward) == 0 {
 			h.Records.Event(ev)
 		}
 	}
@@ -57,7 +66,7 @@ func (h *House) settled(j queue.Job, endings []queue.Ending, notice ident.ID) {
 
 // ended is the event of one recipient; none when nothing was attempted.
 func ended(j queue.Job, e *queue.Ending) (record.Event, bool) {
-	ev := record.Event{ID: j.Claim.Message.ID, Time: time.Now(), Recipient: e.Recipient.Address.String(), Place: by(e.Result.Host, j.To), Next: e.Next}
+	ev := record.Event{ID: j.Claim.Message.ID, Time: time.Now(), Recipient: e.Recipient.Address.String(), Account: int64(e.Recipient.Local), Place: by(e.Result.Host, j.To), Next: e.Next}
 	if !e.Result.Reply.IsZero() {
 		ev.Reply = e.Result.Reply.String()
 	}
@@ -74,9 +83,11 @@ func ended(j queue.Job, e *queue.Ending) (record.Event, bool) {
 		role := store.RoleInbox // also the copy of another address of the account
 		if f := e.Result.File; f != nil {
 			role = f.Role
-			ev.Account, ev.Arrived = int64(e.Recipient.Local), f.Internal.UnixMicro()
+			ev.Arrived = f.Internal.UnixMicro()
 		}
 		ev.Kind, ev.Place, ev.Reply = record.Filed, role.Name(), e.Result.Why
+	case j.To.Ours:
+		ev.Kind, ev.Place, ev.Other = record.Forwarded, "", e.Result.As
 	default:
 		ev.Kind = record.Delivered
 	}

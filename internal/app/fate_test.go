@@ -8,7 +8,10 @@ import (
 	"posthorn/internal/app/boot"
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
+	"posthorn/internal/base/reply"
 	"posthorn/internal/flow/accept"
+	"posthorn/internal/flow/queue"
+	"posthorn/internal/flow/route"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/mailbox"
 	"posthorn/internal/state/record"
@@ -173,5 +176,35 @@ func TestTraceTellsWhatReadersDoByPOP3(t *testing.T) {
 		if got := m.fate(id); got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
+	}
+}
+
+func TestTraceFollowsMailThatIsForwarded(t *testing.T) {
+	t.Parallel()
+	m := newMailroom(t)
+	id, as := m.comes(), m.ids.New()
+	info := mail.Address{Local: "info", Domain: "ours.test"}
+	j := queue.Job{To: route.Ours()}
+	j.Claim.Message.ID = id
+	sent := queue.Result{Fate: queue.Delivered, As: as, Onward: []mail.Address{{Local: "a", Domain: "far.test"}, {Local: "b", Domain: "far.test"}}}
+	m.settled(j, []queue.Ending{{Recipient: store.QueueRecipient{Address: info}, Result: sent}}, ident.ID{})
+	if got := m.fate(as); got != "filed INBOX, forwarded a@far.test, forwarded b@far.test" {
+		t.Error(got)
+	}
+}
+
+// Of the members of a group each has a fate of their own.
+func TestTraceKeepsTheCopiesOfAGroupApart(t *testing.T) {
+	t.Parallel()
+	m := newMailroom(t)
+	id := m.comes()
+	row := store.QueueRecipient{Address: mail.Address{Local: "info", Domain: "ours.test"}, Local: 77}
+	full := queue.Result{Fate: queue.Deferred, Reply: reply.New(452, reply.E(4, 2, 2), "Mailbox full")}
+	j := queue.Job{}
+	j.Claim.Message.ID = id
+	m.settled(j, []queue.Ending{{Recipient: row, Result: full}}, ident.ID{})
+	found, err := m.Records.Search(t.Context(), record.Query{ID: id})
+	if err != nil || len(found) != 1 || len(found[0].Events) != 2 || found[0].Events[0].Account == 0 || found[0].Events[1].Account != 77 {
+		t.Fatal(found, err)
 	}
 }

@@ -128,7 +128,9 @@ func (f *Forwarder) accept(ctx context.Context, c *store.Claim, r store.QueueRec
 	if err := f.Door.Accept(ctx, e, content); err != nil {
 		return queue.Result{}, err
 	}
-	return delivered("forwarded as " + e.Key.String()), nil
+	res := delivered("forwarded as " + e.Key.String())
+	res.As, res.Onward = e.Key, slices.Concat(to.Remote, to.Copies)
+	return res, nil
 }
 
 // sender is the reverse-path of the forwarded message.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"posthorn/internal/base/ident"
+	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"
 	"posthorn/internal/state/store"
 )
@@ -43,6 +45,10 @@ type Result struct {
 	// the reason for its place, which senders are not told.
 	File *store.Filing
 	Why  string
+	// As is the message that was made of this one to send it on to Onward, zero
+	// for none.
+	As     ident.ID
+	Onward []mail.Address
 }
 
 // Outage is an error about a whole destination: no host of it could be

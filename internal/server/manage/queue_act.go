@@ -167,7 +167,7 @@ func (s *Service) note(f *store.QueueFilter, page []store.QueueEntry, a queueAct
 			continue
 		}
 		for _, r := range e.Recipients {
-			ev.Recipient = r.Address.String()
+			ev.Recipient, ev.Account = r.Address.String(), int64(r.Local)
 			s.o.Records.Event(ev)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"posthorn/internal/base/ident"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/setting"
+	"posthorn/internal/state/store"
 )
 
 // TraceInput selects attempts; empty fields match everything.
@@ -46,10 +47,38 @@ func (s *Service) trace(ctx context.Context, in *TraceInput) (Traced, error) {
 	if p.Items = found; found == nil {
 		p.Items = []record.Biography{}
 	}
+	if err == nil {
+		err = s.nameOwners(ctx, found)
+	}
 	if n := len(found); n == q.Limit && found[n-1].Attempt != nil {
 		p.Next = found[n-1].Place.String()
 	}
 	return p, err
+}
+
+// nameOwners says of which account each copy is.
+func (s *Service) nameOwners(ctx context.Context, found []record.Biography) error {
+	names := map[int64]string{0: ""}
+	for i := range found {
+		for j := range found[i].Events {
+			e := &found[i].Events[j]
+			name, ok := names[e.Account]
+			if !ok {
+				row, err := s.o.Store.Directory().GetAccount(ctx, store.AccountID(e.Account))
+				switch {
+				case errors.Is(err, store.ErrNotFound):
+					name = fmt.Sprintf("account %d, which was removed", e.Account)
+				case err != nil:
+					return err
+				case len(row.Addresses) > 0:
+					name = row.Addresses[0].String()
+				}
+				names[e.Account] = name
+			}
+			e.Owner = name
+		}
+	}
+	return nil
 }
 
 // query checks what is looked for, by the clock and the zone of now.

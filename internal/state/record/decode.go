@@ -209,7 +209,7 @@ func decodeEvent(b []byte) (Event, error) {
 	r := &reader{b: b}
 	var e Event
 	kind := r.octet()
-	if kind != kindEvent && kind != kindBareEvent {
+	if kind != kindEvent && kind != kindBareEvent && kind != kindLink {
 		return e, errDamaged
 	}
 	e.ID = r.id()
@@ -219,8 +219,11 @@ func decodeEvent(b []byte) (Event, error) {
 		*s = r.text()
 	}
 	e.Next = r.time()
-	if kind == kindEvent {
+	if kind != kindBareEvent {
 		e.Account, e.Arrived = r.varint(), r.varint()
+	}
+	if kind == kindLink {
+		e.Other = r.id()
 	}
 	if r.bad || len(r.b) > 0 {
 		return Event{}, errDamaged

@@ -10,11 +10,13 @@ import (
 //
 // The kind is also the version: 1 and 2 are attempts and events as they were
 // before steps had facts and events named copies. They are read, not written.
+// 5 is an event that names another message.
 const (
 	kindBareAttempt byte = 1
 	kindBareEvent   byte = 2
 	kindAttempt     byte = 3
 	kindEvent       byte = 4
+	kindLink        byte = 5
 )
 
 // Bounds of one record; what is longer is cut, what is more is left out.
@@ -113,7 +115,11 @@ func appendCheck(b []byte, c *Check) []byte {
 }
 
 func appendEvent(b []byte, e *Event) []byte {
-	b = append(b, kindEvent)
+	kind := kindEvent
+	if !e.Other.IsZero() {
+		kind = kindLink
+	}
+	b = append(b, kind)
 	b = append(b, e.ID[:]...)
 	b = appendTime(b, e.Time)
 	b = append(b, byte(e.Kind))
@@ -122,5 +128,9 @@ func appendEvent(b []byte, e *Event) []byte {
 	}
 	b = appendTime(b, e.Next)
 	b = binary.AppendVarint(b, e.Account)
-	return binary.AppendVarint(b, e.Arrived)
+	b = binary.AppendVarint(b, e.Arrived)
+	if kind == kindLink {
+		b = append(b, e.Other[:]...)
+	}
+	return b
 }

@@ -18,24 +18,31 @@ func (p *printer) fate(b Biography) {
 		return
 	}
 	p.f("\nWhere it is now\n")
-	waits, held := false, false
+	var waits, held []ident.ID
 	for _, who := range affected(b.Events) {
 		at := last(b.Events, who)
 		e := &b.Events[at]
-		name := "the message"
-		if who != "" {
-			name = "<" + clean(who) + ">"
+		p.f("  %s: %s%s\n", who.name(b), p.now(e), told(b.Events[at:], who.id))
+		if id := who.id; e.Kind == Held && e.Place == Quarantine {
+			held = with(held, id)
+		} else if inQueue(e.Kind) {
+			waits = with(waits, id)
 		}
-		p.f("  %s: %s%s\n", name, p.now(e), told(b.Events[at:]))
-		waits = waits || inQueue(e.Kind) && e.Place != Quarantine
-		held = held || e.Kind == Held && e.Place == Quarantine
 	}
-	if waits {
-		p.f("  Until when it is tried: posthorn queue show %s\n", b.id())
+	for _, id := range waits {
+		p.f("  Until when it is tried: posthorn queue show %s\n", cmp.Or(id, b.id()))
 	}
-	if held {
-		p.f("  Look at it: posthorn quarantine show %s\n", b.id())
+	for _, id := range held {
+		p.f("  Look at it: posthorn quarantine show %s\n", cmp.Or(id, b.id()))
 	}
+}
+
+// with adds an id that the list lacks.
+func with(list []ident.ID, id ident.ID) []ident.ID {
+	if slices.Contains(list, id) {
+		return list
+	}
+	return append(list, id)
 }
 
 // id is the message's.
@@ -55,13 +62,13 @@ func inQueue(k EventKind) bool {
 }
 
 // told says by which notice the sender knows of the failure that events begin
-// with.
-func told(events []Event) string {
+// with, of the message id.
+func told(events []Event, id ident.ID) string {
 	if k := events[0].Kind; k != Failed && k != Expired {
 		return ""
 	}
 	for i := range events {
-		if e := &events[i]; e.Kind == Bounced {
+		if e := &events[i]; e.Kind == Bounced && e.ID == id {
 			return "; the sender was told" + in(" by ", clean(e.Reply))
 		}
 	}
@@ -76,30 +83,73 @@ func in(before, text string) string {
 	return before + text
 }
 
-// affected lists the recipients events name, in order; all events that name
-// nobody count as one.
-func affected(events []Event) []string {
-	var list []string
-	for i := range events {
-		if !slices.Contains(list, events[i].Recipient) {
-			list = append(list, events[i].Recipient)
-		}
-	}
-	if len(list) > 1 { // what concerns all is told under each
-		list = slices.DeleteFunc(list, func(s string) bool { return s == "" })
-	}
-	return list
+// whom names one copy: that of a recipient, in the mailbox of an account if it
+// has one here. A recipient may have several: of the members of a group, or one
+// here and one that is forwarded.
+type whom struct {
+	id        ident.ID // of the message, or of what it was forwarded as
+	recipient string
+	account   int64
 }
 
-// last is the event that decides where a recipient's mail is.
-func last(events []Event, who string) int {
+func (e *Event) whom() whom { return whom{e.ID, e.Recipient, e.Account} }
+
+// affected lists the copies events name, in order; all events of a message
+// that name no recipient count as one. What a forwarded message became stands
+// for it.
+func affected(events []Event) []whom {
+	var list []whom
+	named, known := map[ident.ID]bool{}, map[ident.ID]bool{}
+	for i := range events {
+		e := &events[i]
+		if who := e.whom(); !slices.Contains(list, who) {
+			list = append(list, who)
+		}
+		known[e.ID] = true
+		named[e.ID] = named[e.ID] || e.Recipient != ""
+	}
+	return slices.DeleteFunc(list, func(who whom) bool {
+		if who.recipient == "" {
+			return named[who.id] // what concerns all is told under each
+		}
+		e := &events[last(events, who)]
+		return e.Kind == Forwarded && known[e.Other] && !e.Other.IsZero()
+	})
+}
+
+// last is the event that decides where a copy is.
+func last(events []Event, who whom) int {
 	found := len(events) - 1
 	for i := range events {
-		if e := &events[i]; (e.Recipient == who || e.Recipient == "") && e.Kind != Replied && e.Kind != Bounced {
+		if e := &events[i]; e.ID == who.id && (e.Recipient == "" || e.whom() == who) && e.Kind != Replied && e.Kind != Bounced {
 			found = i
 		}
 	}
 	return found
+}
+
+// name says whose copy it is: <recipient>, how it came to be forwarded, and
+// whose mailbox it is if that is another's.
+func (w whom) name(b Biography) string {
+	if w.recipient == "" {
+		return "the message"
+	}
+	name := "<" + clean(w.recipient) + ">"
+	for i := range b.Events {
+		if e := &b.Events[i]; e.Other == w.id && !w.id.IsZero() && (e.Place == w.recipient || e.Place == "") {
+			name = "<" + clean(e.Recipient) + ">, forwarded to " + name + " as " + w.id.String()
+			break
+		}
+	}
+	for i := range b.Events {
+		if e := &b.Events[i]; e.whom() == w && e.Owner != "" {
+			if !strings.EqualFold(e.Owner, w.recipient) {
+				name += ", for " + clean(e.Owner)
+			}
+			break
+		}
+	}
+	return name
 }
 
 // now says what the event means for where the mail is.
@@ -128,10 +178,24 @@ func (p *printer) now(e *Event) string {
 		return fmt.Sprintf("not delivered, given up at %s%s", at, outcome(e))
 	case Expired:
 		return fmt.Sprintf("not delivered, the time in the queue ran out at %s%s", at, outcome(e))
+	case Forwarded:
+		return p.forwarded(e)
 	case Removed:
 		return "taken out of the queue at " + at + by(e) + in(": ", clean(e.Reply))
 	}
 	return e.Kind.String() + " at " + at
+}
+
+// forwarded says where the mail was sent on to, or why it was not.
+func (p *printer) forwarded(e *Event) string {
+	if e.Other.IsZero() {
+		return "not forwarded, at " + p.stamp(e.Time) + in(": ", clean(e.Reply))
+	}
+	to := ""
+	if e.Place != "" {
+		to = " to <" + clean(e.Place) + ">"
+	}
+	return "forwarded" + to + " as " + e.Other.String() + " at " + p.stamp(e.Time)
 }
 
 // outcome is how an attempt ended: where, and with which reply. Replies to a host
@@ -190,6 +254,9 @@ func (p *printer) happened(e *Event) string {
 		}
 		return words + outcome(e) + p.next(e)
 	}
+	if e.Kind == Forwarded {
+		return p.forwarding(e)
+	}
 	var b strings.Builder
 	b.WriteString(map[EventKind]string{
 		Filed: "filed into", Queued: "put into the queue", Delivered: "delivered to", Bounced: "the sender was told", Held: "held", Released: "released",
@@ -210,12 +277,23 @@ func (p *printer) happened(e *Event) string {
 	return b.String()
 }
 
+// forwarding is the event of a forwarded message in words.
+func (p *printer) forwarding(e *Event) string {
+	switch {
+	case e.Other.IsZero():
+		return "not forwarded for <" + clean(e.Recipient) + ">" + in(": ", clean(e.Reply))
+	case e.Place == "":
+		return "forwarded for <" + clean(e.Recipient) + "> as " + e.Other.String()
+	}
+	return "forwarded to <" + clean(e.Place) + "> for <" + clean(e.Recipient) + "> as " + e.Other.String()
+}
+
 // failing are the words of events that tell of an attempt without success.
 var failing = map[EventKind]string{Delayed: "not delivered yet", Failed: "not delivered", Expired: "the time in the queue ran out, not delivered"}
 
 // fates are the words a list has for where mail is after an event.
 var fates = map[EventKind]string{Filed: "in the mailbox", Moved: "in the mailbox", Read: "in the mailbox", Deleted: "deleted", Queued: "waits", Released: "waits",
-	Delayed: "waits", Held: "held", Delivered: "delivered", Failed: "not delivered", Expired: "not delivered", Removed: "removed", Redirected: "redirected"}
+	Delayed: "waits", Held: "held", Delivered: "delivered", Failed: "not delivered", Expired: "not delivered", Removed: "removed", Redirected: "redirected", Forwarded: "forwarded"}
 
 // brief is where a message is, in a few words: for all recipients, or how many
 // of them share a fate, with the reply where one alone failed.
@@ -226,8 +304,13 @@ func brief(events []Event) string {
 	for _, who := range affected(events) {
 		e := &events[last(events, who)]
 		word := fates[e.Kind]
-		if word == "" {
+		switch {
+		case word == "":
 			continue
+		case e.Kind == Forwarded && e.Other.IsZero():
+			word = "not forwarded"
+		case slices.ContainsFunc(events, func(f Event) bool { return f.Other == who.id && !who.id.IsZero() }):
+			word = "forwarded: " + word
 		}
 		if counts[word]++; counts[word] == 1 {
 			words = append(words, word)

@@ -67,7 +67,19 @@ func eventKeys(keys []uint64, e *Event) []uint64 {
 	if e.ID.IsZero() {
 		return append(keys, e.copy().hash())
 	}
-	return append(keys, hashID(e.ID))
+	keys = append(keys, hashID(e.ID))
+	if !e.Other.IsZero() {
+		keys = append(keys, hashID(e.Other))
+	}
+	if e.onward() {
+		keys = addressKeys(keys, keyTo, e.Place)
+	}
+	return keys
+}
+
+// onward reports that Place is an address the mail goes on to.
+func (e *Event) onward() bool {
+	return (e.Kind == Forwarded || e.Kind == Redirected) && e.Place != ""
 }
 
 // copied names what an account keeps of a message.

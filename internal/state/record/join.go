@@ -15,31 +15,45 @@ type joiner struct {
 	since time.Time
 	left  int // events that still fit
 	at    map[ident.ID]int
+	// next are messages that those of at were forwarded as; seen are all of both.
+	next map[ident.ID]int
+	seen map[ident.ID]bool
 	// copies are where and for whom the messages were filed.
 	copies map[copied]filing
 }
 
-// filing is a copy of message i, for a recipient.
+// filing is a copy of message i, or of what it was forwarded as, for a recipient.
 type filing struct {
 	i         int
+	id        ident.ID
 	recipient string
 }
 
+// maxForwards bounds how often a message is followed that is forwarded again.
+const maxForwards = 4
+
 // join adds the later events of the messages found: first those that name the
-// message, then what people did with the copies these tell of.
+// message, then those of what it was forwarded as, then what people did with
+// the copies these tell of.
 func (r *Recorder) join(ctx context.Context, q Query, list []Biography) ([]Biography, error) {
-	j := joiner{r: r, list: list, since: time.Now(), left: maxEvents, at: map[ident.ID]int{}, copies: map[copied]filing{}}
+	j := joiner{r: r, list: list, since: time.Now(), left: maxEvents, at: map[ident.ID]int{}, next: map[ident.ID]int{}, seen: map[ident.ID]bool{}, copies: map[copied]filing{}}
 	for i := range list {
 		j.add(list[i].Attempt.ID, i)
 	}
 	if len(list) == 0 && !q.ID.IsZero() {
-		j.list = append(j.list, Biography{})
+		j.list = append(j.list, Biography{Via: q.via})
 		j.add(q.ID, 0)
+	} else if len(list) > 0 {
+		list[0].Via = q.via
 	}
 	if len(j.list) == 0 {
 		return nil, nil
 	}
-	err := j.scan(ctx, hashes(j.at, hashID), j.named)
+	var err error
+	for n := 0; err == nil && n <= maxForwards && len(j.at) > 0; n++ {
+		err = j.scan(ctx, hashes(j.at, hashID), j.named)
+		j.at, j.next = j.next, map[ident.ID]int{}
+	}
 	if err == nil && len(j.copies) > 0 {
 		err = j.scan(ctx, hashes(j.copies, copied.hash), j.kept)
 	}
@@ -53,7 +67,7 @@ func (r *Recorder) join(ctx context.Context, q Query, list []Biography) ([]Biogr
 }
 
 func (j *joiner) add(id ident.ID, i int) {
-	j.at[id] = i
+	j.at[id], j.seen[id] = i, true
 	if t := id.Time().Add(-slack); t.Before(j.since) {
 		j.since = t
 	}
@@ -92,7 +106,10 @@ func (j *joiner) named(e *Event) {
 	}
 	j.put(i, e)
 	if e.Kind == Filed && e.Arrived != 0 {
-		j.copies[e.copy()] = filing{i, e.Recipient}
+		j.copies[e.copy()] = filing{i, e.ID, e.Recipient}
+	}
+	if !e.Other.IsZero() && !j.seen[e.Other] {
+		j.next[e.Other], j.seen[e.Other] = i, true
 	}
 }
 
@@ -102,10 +119,7 @@ func (j *joiner) kept(e *Event) {
 	if !ok || !e.ID.IsZero() {
 		return
 	}
-	if a := j.list[f.i].Attempt; a != nil {
-		e.ID = a.ID
-	}
-	e.Recipient = f.recipient
+	e.ID, e.Recipient = f.id, f.recipient
 	j.put(f.i, e)
 }
 

@@ -29,6 +29,41 @@ func TestWhatPeopleDoWithCopiesJoinsTheirMessage(t *testing.T) {
 	}
 }
 
+func TestForwardedMailIsFoundByWhereItWent(t *testing.T) {
+	t.Parallel()
+	r, _ := recorder(t, filepath.Join(t.TempDir(), "records.db"), plenty)
+	a := attempt(r, "192.0.2.7", "eve@away.test", "ext@example.test", Accepted)
+	attempt(r, "192.0.2.7", "eve@away.test", "bob@example.test", Accepted)
+	as := ids.New()
+	r.Event(Event{ID: a.ID, Kind: Queued, Recipient: "ext@example.test"})
+	r.Event(Event{ID: as, Kind: Queued, Recipient: "Friend@far.test"})
+	r.Event(Event{ID: a.ID, Kind: Forwarded, Recipient: "ext@example.test", Place: "Friend@far.test", Other: as})
+	r.Event(Event{ID: as, Kind: Filed, Recipient: "Friend@far.test", Place: "INBOX", Account: 1, Arrived: 1000})
+	r.Event(Event{Kind: Read, Place: "INBOX", By: "friend@far.test (IMAP)", Account: 1, Arrived: 1000})
+	for name, q := range map[string]Query{
+		"the id of the message that left": {ID: as},
+		"its recipient":                   {To: "friend@far.test"},
+		"and the domain":                  {To: "@far.test", From: "eve@away.test"},
+		"the first recipient":             {To: "ext@example.test"},
+		"the first id":                    {ID: a.ID},
+	} {
+		list := find(t, r, q)
+		if len(list) != 1 || list[0].Attempt == nil || list[0].Attempt.ID != a.ID || len(list[0].Events) != 5 {
+			t.Errorf("%s: %+v", name, list)
+			continue
+		}
+		if e := list[0].Events[4]; e.ID != as || e.Recipient != "Friend@far.test" || e.Kind != Read {
+			t.Errorf("%s: %+v", name, e)
+		}
+		if via := list[0].Via; (via == as) != (q.ID == as) {
+			t.Errorf("%s: via %s", name, via)
+		}
+	}
+	if list := find(t, r, Query{To: "friend@far.test", From: "dan@away.test"}); len(list) != 0 {
+		t.Errorf("of another sender: %+v", list)
+	}
+}
+
 func TestEachHandsOutEveryAttemptNewestFirst(t *testing.T) {
 	t.Parallel()
 	r, _ := recorder(t, filepath.Join(t.TempDir(), "records.db"), plenty)

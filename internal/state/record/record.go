@@ -173,7 +173,7 @@ type Event struct {
 	Kind EventKind `json:"kind"`
 	// Recipient is whom it concerns, "" for all.
 	Recipient string `json:"recipient,omitempty"`
-	// Place is the mailbox or the remote host.
+	// Place is the mailbox, the remote host, or the address mail goes on to.
 	Place string `json:"place,omitempty"`
 	// Reply is what the remote host said, or the error in words.
 	Reply string `json:"reply,omitempty"`
@@ -185,6 +185,10 @@ type Event struct {
 	// names the same.
 	Account int64 `json:"account,omitempty"`
 	Arrived int64 `json:"arrived_us,omitempty"`
+	// Owner is the first address of the account, for readers; it is not kept.
+	Owner string `json:"owner,omitempty"`
+	// Other is the message as which a forwarded one goes on.
+	Other ident.ID `json:"other,omitzero"`
 	// Next is when the next attempt is due; zero for never.
 	Next time.Time `json:"next,omitzero"`
 }
@@ -192,7 +196,7 @@ type Event struct {
 // EventKind says what happened.
 type EventKind uint8
 
-// The events, in the order of a message's life.
+// The events, in the order of a message's life; files know them by their numbers.
 const (
 	Filed EventKind = iota
 	Queued
@@ -209,11 +213,12 @@ const (
 	Read
 	Moved
 	Deleted
+	Forwarded // sent on to Place as the message Other; to nobody without it
 )
 
 var eventNames = [...]string{
 	"filed", "queued", "delivered", "delayed", "failed", "expired", "bounced", "held", "released",
-	"redirected", "removed", "replied", "read", "moved", "deleted",
+	"redirected", "removed", "replied", "read", "moved", "deleted", "forwarded",
 }
 
 // String returns the event's word in the JSON form.

@@ -98,6 +98,9 @@ func (v View) Text(w io.Writer, b Biography) error {
 	} else {
 		p.f("Of this message only later events are known: it was made here, as notices are, or its arrival is no longer on record.\n")
 	}
+	if !b.Via.IsZero() {
+		p.f("\n%s, which was asked for, is what it was forwarded as.\n", b.Via)
+	}
 	p.fate(b)
 	if b.Attempt != nil {
 		p.story(b.Attempt.Steps)

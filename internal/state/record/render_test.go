@@ -117,6 +117,33 @@ func TestBiographiesReadWell(t *testing.T) {
 			{Time: day(12, 0), Kind: Moved, Recipient: "bob@example.test", Place: "Projects", By: "bob@example.test (IMAP)"},
 			{Time: day(13, 0), Kind: Read, Recipient: "carol@example.test", Place: "INBOX", By: "carol@example.test (POP3)"},
 		}},
+		"group": {Attempt: story(t, Accepted, sent), Events: []Event{
+			{Time: day(10, 1), Kind: Filed, Recipient: "team@example.test", Place: "INBOX", Account: 1, Arrived: 7, Owner: "bob@example.test"},
+			{Time: day(10, 1), Kind: Queued, Recipient: "team@example.test", Account: 2, Owner: "carol@example.test"},
+			{Time: day(10, 2), Kind: Filed, Recipient: "team@example.test", Place: "INBOX", Account: 2, Arrived: 7, Owner: "carol@example.test"},
+			{Time: day(11, 0), Kind: Read, Recipient: "team@example.test", Place: "INBOX", By: "bob@example.test (IMAP)", Account: 1, Arrived: 7},
+			{Time: day(10, 1), Kind: Queued, Recipient: "team@example.test"},
+			{Time: day(10, 2), Kind: Forwarded, Recipient: "team@example.test", Reply: "250 2.1.5 not sent on: the message was here before"},
+		}},
+		"forwarded": {Attempt: story(t, Accepted, sent), Via: id(t, "0004"), Events: []Event{
+			{ID: id(t, "0001"), Time: day(10, 1), Kind: Filed, Recipient: "bob@example.test", Place: "INBOX", Account: 1, Arrived: 7, Owner: "bob@example.test"},
+			{ID: id(t, "0001"), Time: day(10, 1), Kind: Queued, Recipient: "bob@example.test"},
+			{ID: id(t, "0004"), Time: day(10, 2), Kind: Queued, Recipient: "friend@away.test"},
+			{ID: id(t, "0001"), Time: day(10, 2), Kind: Forwarded, Recipient: "bob@example.test", Place: "friend@away.test", Other: id(t, "0004")},
+			{ID: id(t, "0004"), Time: day(10, 3), Kind: Delayed, Recipient: "friend@away.test", Place: "mx.away.test", Reply: "451 4.7.1 later", Next: day(10, 7)},
+		}},
+		"onward": {Attempt: story(t, Accepted, sent), Events: []Event{
+			{ID: id(t, "0001"), Time: day(10, 2), Kind: Forwarded, Recipient: "bob@example.test", Place: "friend@away.test", Other: id(t, "0004")},
+		}},
+		"released": {Attempt: story(t, Accepted, judged(Input{FactHeld, "a program in disguise"}, Input{FactFiledBy, "list"})), Events: []Event{
+			{Time: day(10, 1), Kind: Held, Recipient: "bob@example.test", Place: Quarantine, Reply: "a program in disguise", Account: 1},
+			{Time: day(11, 0), Kind: Released, By: "eva", Reply: "from quarantine"},
+			{Time: day(11, 1), Kind: Filed, Recipient: "bob@example.test", Place: "INBOX", Account: 1, Arrived: 7},
+		}},
+		"thrown": {Attempt: story(t, Accepted, judged(Input{FactHeld, "a program in disguise"}, Input{FactFiledBy, "list"})), Events: []Event{
+			{Time: day(10, 1), Kind: Held, Recipient: "bob@example.test", Place: Quarantine, Reply: "a program in disguise", Account: 1},
+			{Time: day(11, 0), Kind: Removed, Reply: "nobody released it from quarantine"},
+		}},
 		"own": {Events: []Event{{ID: id(t, "0003"), Time: day(10, 1), Kind: Expired, Recipient: "bob@away.test"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,6 +25,11 @@ type Query struct {
 	// zero value begins with the newest.
 	After Place
 	Limit int // 0: 100; at most 1000
+
+	// via is the ID that was asked for, where another message was forwarded as it.
+	via ident.ID
+	// also are messages that went on to To, though it is no recipient of theirs.
+	also map[ident.ID]bool
 }
 
 // Biography is one attempt and what became of its message.
@@ -35,6 +40,9 @@ type Biography struct {
 	Events  []Event  `json:"events,omitempty"`
 	// Place is the attempt's, to go on after it.
 	Place Place `json:"-"`
+	// Via is the message that was asked for, where this one was forwarded as it.
+	// Events are also those of what the message was forwarded as; their ID says so.
+	Via ident.ID `json:"via,omitzero"`
 }
 
 const (
@@ -58,6 +66,9 @@ func (r *Recorder) Search(ctx context.Context, q Query) ([]Biography, error) {
 	q.Limit = min(q.Limit, maxLimit)
 	q.normal()
 	if err := r.check(q.After); err != nil {
+		return nil, err
+	}
+	if err := r.onward(ctx, &q); err != nil {
 		return nil, err
 	}
 	var list []Biography
@@ -98,7 +109,11 @@ func (q *Query) normal() {
 // attempts calls fn with the attempts of a query until it says stop.
 func (r *Recorder) attempts(ctx context.Context, q Query, fn func(*Attempt, Place) bool) error {
 	keys, known := q.keys(), words{}
-	want := func(f filter) bool { return !slices.ContainsFunc(keys, func(k uint64) bool { return !f.has(k) }) }
+	also := hashes(q.also, hashID)
+	want := func(f filter) bool {
+		return !slices.ContainsFunc(keys, func(k uint64) bool { return !f.has(k) }) &&
+			(q.To == "" || f.has(hash(keyTo, q.To)) || slices.ContainsFunc(also, f.has))
+	}
 	return r.file.scan(ctx, q.Since, q.After.from(), want, func(n int64, raw []byte) bool {
 		records, err := split(raw)
 		if err != nil {
@@ -116,7 +131,8 @@ func (r *Recorder) attempts(ctx context.Context, q Query, fn func(*Attempt, Plac
 	})
 }
 
-// keys are those every segment with a match must have.
+// keys are those every segment with a match must have; besides, it has that of
+// To or of a message that went on to it.
 func (q *Query) keys() []uint64 {
 	var keys []uint64
 	if !q.ID.IsZero() {
@@ -124,9 +140,6 @@ func (q *Query) keys() []uint64 {
 	}
 	if q.From != "" {
 		keys = append(keys, hash(keyFrom, q.From))
-	}
-	if q.To != "" {
-		keys = append(keys, hash(keyTo, q.To))
 	}
 	if q.Client.IsValid() && q.Client.IsSingleIP() {
 		keys = append(keys, hashClient(q.Client.Addr()))
@@ -154,7 +167,7 @@ func (q *Query) fits(a *Attempt) bool {
 	switch {
 	case !q.ID.IsZero() && q.ID != a.ID && q.ID != a.Session.ID,
 		q.From != "" && !(a.HasSender && matches(q.From, a.Sender)),
-		q.To != "" && !slices.ContainsFunc(a.Recipients, func(s string) bool { return matches(q.To, s) }),
+		q.To != "" && !q.also[a.ID] && !slices.ContainsFunc(a.Recipients, func(s string) bool { return matches(q.To, s) }),
 		q.Client.IsValid() && !q.Client.Contains(a.Client),
 		!q.Since.IsZero() && a.Begin.Before(q.Since),
 		!q.Until.IsZero() && !a.Begin.Before(q.Until),

@@ -156,6 +156,9 @@ func TestForwardedMailLeavesUnderOurReversePath(t *testing.T) {
 		o.receive("alice@sender.test", "bob@ours.test", "", store.NotifyFailure)
 		o.receive("alice@sender.test", "eve@ours.test", "", 0)
 		got := o.work()
+		if e := o.done[slices.IndexFunc(o.done, func(e queue.Ending) bool { return !e.Result.As.IsZero() })]; e.Recipient.Address != addr(t, "bob@ours.test") || len(e.Result.Onward) != 2 {
+			t.Errorf("what it says of the forwarding: %+v", e)
+		}
 		srs := o.from["eve@far.test"]
 		if !strings.HasPrefix(srs.Local, "SRS0=") || !strings.HasSuffix(srs.Local, "=sender.test=alice") || srs.Domain != "ours.test" {
 			t.Errorf("reverse-path %s", srs)

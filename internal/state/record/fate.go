@@ -259,15 +259,20 @@ func (p *printer) happened(e *Event) string {
 	}
 	var b strings.Builder
 	b.WriteString(map[EventKind]string{
-		Filed: "filed into", Queued: "put into the queue", Delivered: "delivered to", Bounced: "the sender was told", Held: "held", Released: "released",
+		Filed: "filed into", Queued: "put into the queue", Delivered: "delivered to", Bounced: "the sender was told", Held: "held in", Released: "released",
 		Redirected: "redirected to", Removed: "taken out of the queue", Replied: "an automatic reply was sent", Read: "read in", Moved: "moved to",
 		Deleted: "deleted from",
 	}[e.Kind])
-	if e.Place != "" {
-		fmt.Fprintf(&b, " %s", clean(e.Place))
+	if place := clean(e.Place); place != "" {
+		b.WriteString(" " + place)
+	} else if e.Kind == Held {
+		b.WriteString(" the queue")
 	}
 	if e.Recipient != "" {
 		fmt.Fprintf(&b, " for <%s>", clean(e.Recipient))
+		if e.Owner != "" && !strings.EqualFold(e.Owner, e.Recipient) {
+			fmt.Fprintf(&b, " (%s)", clean(e.Owner))
+		}
 	}
 	b.WriteString(by(e))
 	if e.Reply != "" {

@@ -35,7 +35,7 @@ func (r *Recorder) found(ctx context.Context, q *Query) error {
 	}
 	id := q.ID
 	q.also = map[ident.ID]bool{}
-	return r.file.scan(ctx, q.Since, Place{}.from(), func(f filter) bool { return f.has(key) }, func(_ int64, raw []byte) bool {
+	return r.file.scan(ctx, q.Since, newest, func(f filter) bool { return f.has(key) }, func(_ int64, raw []byte) bool {
 		records, err := split(raw)
 		if err != nil {
 			r.o.Failed(err)

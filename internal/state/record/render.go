@@ -65,7 +65,7 @@ func (v View) Reasons(w io.Writer, b Biography) error {
 				p.f("    %s: %s\n", said(s), why)
 			}
 		}
-		if why := filed(a); why != "" {
+		if why := b.filed(); why != "" {
 			p.f("    %s\n", why)
 		}
 	}
@@ -94,7 +94,7 @@ func (v View) Text(w io.Writer, b Biography) error {
 	p := &printer{w: w, v: v}
 	if b.Attempt != nil {
 		p.head(b.Attempt)
-		p.verdict(b.Attempt)
+		p.verdict(b)
 	} else {
 		p.f("Of this message only later events are known: it was made here, as notices are, or its arrival is no longer on record.\n")
 	}
@@ -189,8 +189,9 @@ func client(a *Attempt) string {
 }
 
 // verdict says in plain words why it ended as it did.
-func (p *printer) verdict(a *Attempt) {
-	if why := filed(a); why != "" {
+func (p *printer) verdict(b Biography) {
+	a := b.Attempt
+	if why := b.filed(); why != "" {
 		p.f("\n%s\n", why)
 	}
 	if a.Outcome == Accepted && a.deciding() == nil {

@@ -12,20 +12,35 @@ const (
 
 // filed says why accepted mail went elsewhere than into the inbox, "" when it
 // did not.
-func filed(a *Attempt) string {
+func (b Biography) filed() string {
+	a := b.Attempt
 	if a.Outcome != Accepted {
 		return ""
 	}
 	for i := range a.Steps {
 		s := &a.Steps[i]
 		if why, ok := s.Fact(FactHeld); ok {
-			return "It is held back until somebody releases it: " + s.because(why)
+			return b.heldBack() + ": " + s.because(why)
 		}
 		if why, ok := s.Fact(FactJunk); ok {
 			return "It is filed in Junk: " + s.because(why)
 		}
 	}
 	return ""
+}
+
+// heldBack says whether the message still is.
+func (b Biography) heldBack() string {
+	for i := range b.Events {
+		switch e := &b.Events[i]; {
+		case e.ID != b.id(): // what it was forwarded as
+		case e.Kind == Released:
+			return "It was held back until it was released" + by(e)
+		case e.Kind == Removed:
+			return "It was held back, and then removed" + by(e)
+		}
+	}
+	return "It is held back until somebody releases it"
 }
 
 // because is the reason of a filing with the check that wants it and what to

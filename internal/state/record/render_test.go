@@ -147,6 +147,11 @@ func TestBiographiesReadWell(t *testing.T) {
 		"own": {Events: []Event{{ID: id(t, "0003"), Time: day(10, 1), Kind: Expired, Recipient: "bob@away.test"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			for i := range b.Events {
+				if e := &b.Events[i]; e.ID.IsZero() {
+					e.ID = id(t, "0001")
+				}
+			}
 			var out bytes.Buffer
 			v := View{All: name == "refused", Zone: time.FixedZone("CET", 3600)}
 			if err := v.Line(&out, b); err != nil {

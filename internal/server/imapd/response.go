@@ -41,7 +41,7 @@ var causes = []struct {
 	{store.ErrUnavailable, imap.CodeUnavailable, "Temporarily unavailable", true},
 	{store.ErrUnknownOutcome, imap.CodeUnavailable, "Temporarily unavailable, outcome unknown", true},
 	{passwd.ErrBusy, imap.CodeUnavailable, "Too many logins at once", true},
-	{context.Canceled, imap.CodeUnavailable, "Server is shutting down", false},
+	{context.Canceled, imap.CodeUnavailable, "The session ends", false}, // BYE says why
 	{context.DeadlineExceeded, imap.CodeLimit, "Took too long", false},
 }
 

@@ -69,3 +69,55 @@ func TestAnEndedLoginGetsAGoodbye(t *testing.T) {
 		}
 	}
 }
+
+// A client that is in the middle of its mail when its login ends gets the
+// message that is on its way, and no other.
+func TestAnEndedLoginStopsAFetchAtTheNextMessage(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	w := newWorld(t)
+	defer w.close()
+	const messages = 24 // more than the sockets hold
+	content := "Subject: long\r\n\r\n" + strings.Repeat(strings.Repeat("x", 998)+"\r\n", 1000)
+	for range messages {
+		if err := w.file("alice", content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	addr, group := w.open()
+	defer group.Stop(w.ctx)
+	conn, in, err := idler(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "DONE\r\nf FETCH 1:* BODY[]\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	fetched, ended := 0, false
+	var before, last string
+	for {
+		line, err := in.ReadString('\n')
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(line, " BODY[] {") {
+			fetched++
+		}
+		before, last = last, line
+		if fetched > 0 && !ended {
+			ended = true
+			for _, l := range group.Logins(false) {
+				group.End(l)
+			}
+		}
+	}
+	if fetched == messages {
+		t.Errorf("all %d messages were sent", fetched)
+	}
+	if before != "f NO [UNAVAILABLE] The session ends\r\n" || last != "* BYE [EXPIRED] Your login has ended\r\n" {
+		t.Errorf("%d messages, then %q and %q", fetched, before, last)
+	}
+}

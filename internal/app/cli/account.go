@@ -77,6 +77,13 @@ type accountAddCmd struct {
 	accountFields
 }
 
+// addedAccount is a new account in JSON. A password made up here is known to
+// nobody else.
+type addedAccount struct {
+	manage.Account
+	Password string `json:"password,omitempty"`
+}
+
 func (c *accountAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	change, err := c.change(s)
 	if err != nil {
@@ -88,14 +95,18 @@ func (c *accountAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		made = newPassword()
 		change.Password = &made
 	}
-	return show(ctx, w, s, "account-add", manage.AccountAddInput{Body: change}, func(a manage.Account) error {
-		if made != "" {
-			_, err := fmt.Fprintf(s.Out, "Account %s added with the password %s\n", a.Address, made)
-			return err
-		}
-		_, err := fmt.Fprintf(s.Out, "Account %s added.\n", a.Address)
+	a, err := ask[manage.Account](ctx, w, s, "account-add", manage.AccountAddInput{Body: change})
+	switch {
+	case err != nil:
 		return err
-	})
+	case w.JSON:
+		return printJSON(s.Out, addedAccount{a, made})
+	case made != "":
+		_, err = fmt.Fprintf(s.Out, "Account %s added with the password %s\n", a.Address, made)
+	default:
+		_, err = fmt.Fprintf(s.Out, "Account %s added.\n", a.Address)
+	}
+	return err
 }
 
 type accountListCmd struct {
@@ -110,7 +121,7 @@ func (c *accountListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 func (c *accountListCmd) table(s *Streams) func([]manage.Account) error {
 	return func(all []manage.Account) error {
 		if len(all) == 0 {
-			_, err := fmt.Fprintln(s.Out, noneYet("account", c.Domain, "you@example.org --password-stdin --admin"))
+			_, err := fmt.Fprintln(s.Out, s.hint(noneYet("account", c.Domain, "you@example.org --password-stdin --admin")))
 			return err
 		}
 		t := newTable(s.Out, "ADDRESS", "NAME", "USED", "QUOTA", "MESSAGES", "ROLE", "STATE", "FURTHER ADDRESSES")
@@ -202,5 +213,5 @@ func (c *accountRemoveCmd) Run(ctx context.Context, w *Where, s *Streams) error 
 	if !c.Yes {
 		return fmt.Errorf("this removes %s and all its mail for good; repeat the command with --yes", c.Address)
 	}
-	return does(ctx, w, s, "account-remove", manage.AccountInput{Address: c.Address}, "Account %s and its mail removed.", c.Address)
+	return removes(ctx, w, s, "account-remove", manage.AccountInput{Address: c.Address}, "Account %s and its mail removed.", c.Address)
 }

@@ -22,8 +22,52 @@ type aliasAddCmd struct {
 }
 
 func (c *aliasAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return does(ctx, w, s, "alias-add", manage.AliasAddInput{Body: manage.NewAlias{Address: c.Address, Targets: c.Targets}},
+	return saves(ctx, w, s, "alias-add", manage.AliasAddInput{Body: manage.NewAlias{Address: c.Address, Targets: c.Targets}},
 		"Mail for %s now goes to %s.", c.Address, strings.Join(c.Targets, ", "))
+}
+
+// saves runs an operation on an alias and says what may surprise about it.
+func saves(ctx context.Context, w *Where, s *Streams, id string, in any, sentence string, args ...any) error {
+	return show(ctx, w, s, id, in, func(a manage.AliasSaved) error {
+		if _, err := fmt.Fprintf(s.Out, sentence+"\n", args...); err != nil {
+			return err
+		}
+		return warnAside(s, a.Warnings)
+	})
+}
+
+// removes runs an operation that removes an address, and says what still leads
+// to it.
+func removes(ctx context.Context, w *Where, s *Streams, id string, in any, sentence string, args ...any) error {
+	return show(ctx, w, s, id, in, func(r manage.Removed) error {
+		if _, err := fmt.Fprintf(s.Out, sentence+"\n", args...); err != nil {
+			return err
+		}
+		return warnAside(s, r.Warnings)
+	})
+}
+
+// warnAside warns beside the answer, where a script does not read it.
+func warnAside(s *Streams, warnings []string) error {
+	for _, text := range warnings {
+		if _, err := fmt.Fprintln(s.Err, "Warning:", s.hint(clean(text))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leadsTo lists the targets of an alias and marks those that get nothing.
+func leadsTo(a manage.Alias, mark func(manage.Dangling) string) string {
+	marks := map[string]string{}
+	for _, d := range a.Dangling {
+		marks[d.Address] = " (" + mark(d) + ")"
+	}
+	var list []string
+	for _, t := range a.Targets {
+		list = append(list, t+marks[t])
+	}
+	return none(strings.Join(list, ", "), "-")
 }
 
 type aliasListCmd struct {
@@ -38,7 +82,7 @@ func listAliases(ctx context.Context, w *Where, s *Streams, noun, domain string)
 	page := func(p manage.Paging) any { return manage.AliasListInput{Domain: domain, Paging: p} }
 	return list(ctx, w, s, noun+"-list", page, func(all []manage.Alias) error {
 		if len(all) == 0 {
-			_, err := fmt.Fprintln(s.Out, noneYet(noun, domain, "info@example.org you@example.org"))
+			_, err := fmt.Fprintln(s.Out, s.hint(noneYet(noun, domain, "info@example.org you@example.org")))
 			return err
 		}
 		t := newTable(s.Out, "ADDRESS", "LEADS TO")
@@ -46,7 +90,7 @@ func listAliases(ctx context.Context, w *Where, s *Streams, noun, domain string)
 			t = newTable(s.Out, "ADDRESS", "MEMBERS", "SEND AS", "TITLE")
 		}
 		for _, a := range all {
-			cells := []string{a.Address, none(strings.Join(a.Targets, ", "), "-")}
+			cells := []string{a.Address, leadsTo(a, func(manage.Dangling) string { return "leads nowhere" })}
 			if a.Group {
 				cells = append(cells, yes(a.SendAs), none(a.Title, "-"))
 			}
@@ -58,7 +102,7 @@ func listAliases(ctx context.Context, w *Where, s *Streams, noun, domain string)
 
 func showAlias(ctx context.Context, w *Where, s *Streams, noun, address string) error {
 	return show(ctx, w, s, noun+"-show", manage.AliasInput{Address: address}, func(a manage.Alias) error {
-		to := none(strings.Join(a.Targets, ", "), "-")
+		to := leadsTo(a, func(d manage.Dangling) string { return "gets nothing: " + d.Why })
 		if !a.Group {
 			return facts(s.Out, "Alias", a.Address, "Leads to", to, "Since", when(a.Created))
 		}
@@ -81,7 +125,7 @@ type aliasSetCmd struct {
 }
 
 func (c *aliasSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return does(ctx, w, s, "alias-set", manage.AliasSetInput{Address: c.Address, Body: manage.AliasChange{Add: c.Add, Drop: c.Drop}},
+	return saves(ctx, w, s, "alias-set", manage.AliasSetInput{Address: c.Address, Body: manage.AliasChange{Add: c.Add, Drop: c.Drop}},
 		"Alias %s changed.", c.Address)
 }
 
@@ -90,5 +134,5 @@ type aliasRemoveCmd struct {
 }
 
 func (c *aliasRemoveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return does(ctx, w, s, "alias-remove", manage.AliasInput{Address: c.Address}, "Alias %s removed.", c.Address)
+	return removes(ctx, w, s, "alias-remove", manage.AliasInput{Address: c.Address}, "Alias %s removed.", c.Address)
 }

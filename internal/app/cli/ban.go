@@ -32,7 +32,7 @@ func (c *banListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			if c.Match+c.Kind != "" {
 				text = "No ban matches. All of them: posthorn ban list"
 			}
-			_, err := fmt.Fprintln(s.Out, text)
+			_, err := fmt.Fprintln(s.Out, s.hint(text))
 			return err
 		}
 		t := newTable(s.Out, "HOST", "KIND", "UNTIL", "FIRST ATTEMPT", "LAST ATTEMPT", "BY", "REASON")
@@ -42,7 +42,7 @@ func (c *banListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if err := t.end(); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(s.Out, "\nLet one in again: posthorn ban lift HOST")
+		_, err := fmt.Fprintln(s.Out, s.hint("\nLet one in again: posthorn ban lift HOST"))
 		return err
 	})
 }
@@ -50,7 +50,7 @@ func (c *banListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 func banEnds(b manage.Ban) string {
 	switch {
 	case b.Until == nil:
-		return "lifted"
+		return "no end"
 	case !b.InForce:
 		return "ENDED " + when(*b.Until)
 	}
@@ -70,8 +70,8 @@ func (c *banAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	}
 	in := manage.BanAddInput{Body: manage.NewBan{Host: c.Host, Reason: c.Reason, Until: end, Author: author()}}
 	return show(ctx, w, s, "ban-add", in, func(b manage.Ban) error {
-		_, err := fmt.Fprintf(s.Out, "%s is banned %s, whatever the allow list says. New connections are turned away on every port; open ones go on.\n",
-			b.Host, map[bool]string{true: "until it is lifted (posthorn ban lift " + b.Host + ")", false: "until " + whenOr(b.Until, "")}[b.Until == nil])
+		end := "until " + whenOr(b.Until, "it is lifted (posthorn ban lift "+b.Host+")")
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("%s is banned %s, whatever the allow list says. New connections are turned away on every port; open ones go on.\n", b.Host, end)))
 		return err
 	})
 }
@@ -97,7 +97,7 @@ func (c *banShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 				return err
 			}
 		}
-		_, err := fmt.Fprintf(s.Out, "\nLet it in again: posthorn ban lift %s\n", p.Items[0].Host)
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\nLet it in again: posthorn ban lift %s\n", p.Items[0].Host)))
 		return err
 	})
 }
@@ -107,7 +107,14 @@ type banLiftCmd struct {
 }
 
 func (c *banLiftCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return does(ctx, w, s, "ban-lift", manage.BanInput{Host: c.Host}, "%s is let in again.", c.Host)
+	return show(ctx, w, s, "ban-lift", manage.BanInput{Host: c.Host}, func(l manage.BanLifted) error {
+		text := l.Host + " is let in again."
+		if len(l.Others) > 0 {
+			text = fmt.Sprintf("The ban of %s is lifted, but it still stays out: %s around it is banned, too. Let that in: posthorn ban lift %s", l.Host, l.Others[0].Host, l.Others[0].Host)
+		}
+		_, err := fmt.Fprintln(s.Out, s.hint(text))
+		return err
+	})
 }
 
 type banLiftAllCmd struct {

@@ -154,7 +154,7 @@ func list[T any](ctx context.Context, w *Where, s *Streams, id string, in func(m
 // does runs an operation whose answer is one sentence.
 func does(ctx context.Context, w *Where, s *Streams, id string, in any, sentence string, args ...any) error {
 	return show(ctx, w, s, id, in, func(manage.None) error {
-		_, err := fmt.Fprintf(s.Out, sentence+"\n", args...)
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf(sentence+"\n", args...)))
 		return err
 	})
 }

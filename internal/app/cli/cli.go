@@ -20,6 +20,8 @@ import (
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
+
+	where *Where // for hints; nil names no server
 }
 
 // root lists every command in the order of the help text.
@@ -64,6 +66,7 @@ Start with:  posthorn quickstart`
 // command failed, 2 the command line was wrong.
 func Run(ctx context.Context, args []string, s Streams) int {
 	var r root
+	s.where = &r.Where
 	code := -1
 	parser, err := kong.New(&r,
 		kong.Name("posthorn"), kong.Description(description),
@@ -92,7 +95,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		return 2
 	}
 	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(s.Err, "posthorn:", explain(err))
+		fmt.Fprintln(s.Err, "posthorn:", s.hint(explain(err)))
 		return 1
 	}
 	return 0

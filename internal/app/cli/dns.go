@@ -37,6 +37,6 @@ func (c *dnsCheckCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 // writeCheck writes the state, what was found, and what to do.
 func writeCheck(s *Streams, c manage.DNSCheck) error {
 	found := none(strings.Join(c.Found, ", "), "nothing")
-	_, err := fmt.Fprintf(s.Out, "\n%-7s %s: %s\n%s\n", c.State, clean(c.What), clean(found), wrap(clean(c.Say), 90, "        "))
+	_, err := fmt.Fprintf(s.Out, "\n%-7s %s: %s\n%s\n", c.State, clean(c.What), clean(found), wrap(s.hint(clean(c.Say)), 90, "        "))
 	return err
 }

@@ -43,7 +43,7 @@ func (c *domainListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	page := func(p manage.Paging) any { return manage.DomainListInput{Paging: p} }
 	return list(ctx, w, s, "domain-list", page, func(all []manage.Domain) error {
 		if len(all) == 0 {
-			_, err := fmt.Fprintln(s.Out, "No domains yet. Add one: posthorn domain add example.org")
+			_, err := fmt.Fprintln(s.Out, s.hint("No domains yet. Add one: posthorn domain add example.org"))
 			return err
 		}
 		t := newTable(s.Out, "DOMAIN", "CATCH-ALL", "SUBADDRESSES", "STATE", "SINCE")

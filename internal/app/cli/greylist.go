@@ -40,7 +40,7 @@ func (c *greylistListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			_, err := fmt.Fprintln(s.Out, "The greylist is empty: no client has had to wait.")
 			return err
 		case len(p.Items) == 0:
-			_, err := fmt.Fprintf(s.Out, "No client matches. All of them (%d): posthorn greylist list\n", p.Total)
+			_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("No client matches. All of them (%d): posthorn greylist list\n", p.Total)))
 			return err
 		}
 		t := newTable(s.Out, "CLIENT", "STATE", "FIRST", "LAST", "PUT OFF", "PASSED", "LAST FROM", "LAST TO")
@@ -50,7 +50,7 @@ func (c *greylistListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if err := t.end(); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(s.Out, "\n%s known, %d of them confirmed. Let one in now: posthorn greylist confirm CLIENT\n", plural(p.Total, "client"), p.Confirmed)
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\n%s known, %d of them confirmed. Let one in now: posthorn greylist confirm CLIENT\n", plural(p.Total, "client"), p.Confirmed)))
 		if err == nil && p.Next != "" {
 			_, err = fmt.Fprintf(s.Out, "There are more: --after %s\n", shellQuote(p.Next))
 		}
@@ -86,7 +86,7 @@ type greylistConfirmCmd struct {
 
 func (c *greylistConfirmCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return show(ctx, w, s, "greylist-confirm", manage.GreylistInput{Client: c.Client}, func(g manage.GreylistClient) error {
-		_, err := fmt.Fprintf(s.Out, "%s is let in from now on, until its confirmation lapses. For good: posthorn greylist except %s\n", g.Client, g.Client)
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("%s is let in from now on, until its confirmation lapses. For good: posthorn greylist except %s\n", g.Client, g.Client)))
 		return err
 	})
 }
@@ -102,7 +102,7 @@ func (c *greylistExceptCmd) Run(ctx context.Context, w *Where, s *Streams) error
 			_, err := fmt.Fprintf(s.Out, "%s is exempt from greylisting already.\n", c.Client)
 			return err
 		}
-		_, err := fmt.Fprintf(s.Out, "%s is never greylisted from now on: a subnet rule of class no-greylisting in policy.classes.subnets.\nTake it back: posthorn setting undo %d\n", c.Client, o.Version)
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("%s is never greylisted from now on: a subnet rule of class no-greylisting in policy.classes.subnets.\nTake it back: posthorn setting undo %d\n", c.Client, o.Version)))
 		return err
 	})
 }

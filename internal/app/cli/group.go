@@ -23,7 +23,7 @@ type groupAddCmd struct {
 
 func (c *groupAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	body := manage.NewAlias{Address: c.Address, Targets: c.Members, Title: c.Title, SendAs: c.SendAs}
-	return does(ctx, w, s, "group-add", manage.AliasAddInput{Body: body}, "Group %s added with %s.", c.Address, plural(int64(len(c.Members)), "member"))
+	return saves(ctx, w, s, "group-add", manage.AliasAddInput{Body: body}, "Group %s added with %s.", c.Address, plural(int64(len(c.Members)), "member"))
 }
 
 type groupListCmd struct {
@@ -52,7 +52,7 @@ type groupSetCmd struct {
 
 func (c *groupSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	body := manage.AliasChange{Add: c.Add, Drop: c.Drop, Title: c.Title, SendAs: c.SendAs}
-	return does(ctx, w, s, "group-set", manage.AliasSetInput{Address: c.Address, Body: body}, "Group %s changed.", c.Address)
+	return saves(ctx, w, s, "group-set", manage.AliasSetInput{Address: c.Address, Body: body}, "Group %s changed.", c.Address)
 }
 
 type groupRemoveCmd struct {
@@ -60,5 +60,5 @@ type groupRemoveCmd struct {
 }
 
 func (c *groupRemoveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return does(ctx, w, s, "group-remove", manage.AliasInput{Address: c.Address}, "Group %s removed.", c.Address)
+	return removes(ctx, w, s, "group-remove", manage.AliasInput{Address: c.Address}, "Group %s removed.", c.Address)
 }

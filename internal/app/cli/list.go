@@ -122,7 +122,7 @@ func (c *listAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 // savedRule tells what was saved, and what may surprise about it.
 func savedRule(s *Streams, a manage.AccessSaved, done string) error {
 	r := a.Rule
-	if _, err := fmt.Fprintln(s.Out, clean(fmt.Sprintf("Rule %s %s: %s.", r.Name, done, says(r)))); err != nil {
+	if _, err := fmt.Fprintln(s.Out, s.hint(clean(fmt.Sprintf("Rule %s %s: %s.", r.Name, done, says(r))))); err != nil {
 		return err
 	}
 	return warn(s, a.Warnings)
@@ -130,7 +130,7 @@ func savedRule(s *Streams, a manage.AccessSaved, done string) error {
 
 func warn(s *Streams, warnings []string) error {
 	for _, text := range warnings {
-		if _, err := fmt.Fprintln(s.Out, wrap("Note: "+clean(text), 78, "")); err != nil {
+		if _, err := fmt.Fprintln(s.Out, wrap(s.hint("Note: "+clean(text)), 78, "")); err != nil {
 			return err
 		}
 	}
@@ -157,7 +157,12 @@ func says(r manage.AccessRule) string {
 	if r.Authenticated {
 		text += ", if SPF or DKIM proves the domain"
 	}
-	if r.Expires != nil {
+	switch {
+	case r.State == "disabled":
+		return "nothing while it is disabled (posthorn list set " + shellQuote(r.Name) + " --no-disabled); otherwise " + text
+	case r.State == "expired":
+		return "nothing any more, it ended " + when(*r.Expires) + "; before, " + text
+	case r.Expires != nil:
 		text += ", until " + when(*r.Expires)
 	}
 	return text
@@ -185,7 +190,7 @@ func (c *listListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			if c.Match+in.Kind+in.List != "" {
 				text = "No rule matches. All of them: posthorn list list"
 			}
-			_, err := fmt.Fprintln(s.Out, text)
+			_, err := fmt.Fprintln(s.Out, s.hint(text))
 			return err
 		}
 		t := newTable(s.Out, "NAME", "LIST", "KIND", "VALUE", "DOES", "HITS", "LAST HIT", "ENDS", "REASON")
@@ -233,7 +238,7 @@ type listShowCmd struct {
 
 func (c *listShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return show(ctx, w, s, "list-show", manage.AccessInput{Name: c.Name}, func(r manage.AccessRule) error {
-		return facts(s.Out, "Rule", r.Name, "Does", says(r), "List", r.List, "Kind", r.Kind, "Value", r.Value, "State", r.State, "Ends", whenOr(r.Expires, "never"),
+		return facts(s.Out, "Rule", r.Name, "Does", s.hint(says(r)), "List", r.List, "Kind", r.Kind, "Value", r.Value, "State", r.State, "Ends", whenOr(r.Expires, "never"),
 			"Hits", fmt.Sprint(r.Hits), "Last hit", whenOr(r.LastHit, "never"), "Reason", none(r.Reason, "-"), "Owner", none(r.Owner, "-"),
 			"Made by", none(r.Author, "-"), "Since", when(r.Created))
 	})
@@ -293,7 +298,7 @@ func (c *listTryCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 				return err
 			}
 		}
-		_, err := fmt.Fprintf(s.Out, "%s\nWhat all checks together would do: posthorn policy try --help\n", a.Summary)
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("%s\nWhat all checks together would do: posthorn policy try --help\n", a.Summary)))
 		if err == nil && a.Unread != "" {
 			_, err = fmt.Fprintln(s.Out, "Stored rules that are not in force:", clean(a.Unread))
 		}

@@ -36,7 +36,7 @@ func (c *policyListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if err := t.end(); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(s.Out, "\nWhat each is for: posthorn policy list --long. What would happen to a mail: posthorn policy try --help\nWho would have been treated differently: posthorn policy replay --help")
+		_, err := fmt.Fprintln(s.Out, s.hint("\nWhat each is for: posthorn policy list --long. What would happen to a mail: posthorn policy try --help\nWho would have been treated differently: posthorn policy replay --help"))
 		return err
 	})
 }

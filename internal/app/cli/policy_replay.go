@@ -101,7 +101,7 @@ func (c *policyReplayCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	in := manage.PolicyReplayInput{}
 	in.Body.Period, in.Body.Rehearsal = c.period.input(), r
 	in.Body.From, in.Body.To, in.Body.Client, in.Body.Outcome, in.Body.Limit = c.From, c.To, c.Client, c.Outcome, c.Limit
-	return show(ctx, w, s, "policy-replay", in, func(p manage.PolicyReplay) error { return writeReplay(s.Out, p) })
+	return show(ctx, w, s, "policy-replay", in, func(p manage.PolicyReplay) error { return writeReplay(s, p) })
 }
 
 // replayWords are what became of mail, in the order of the report.
@@ -117,7 +117,7 @@ var replayWords = []struct{ key, words string }{
 	{"unknown", "of which nobody can say it: a fact was not recorded"},
 }
 
-func writeReplay(w io.Writer, p manage.PolicyReplay) error {
+func writeReplay(s *Streams, p manage.PolicyReplay) error {
 	b := &strings.Builder{}
 	fmt.Fprintf(b, "%d attempts %s, judged anew by ", p.Attempts, span(p.Understood))
 	switch {
@@ -151,7 +151,7 @@ func writeReplay(w io.Writer, p manage.PolicyReplay) error {
 	if len(p.Senders)+len(p.Unknown) > 0 {
 		b.WriteString("\nOne attempt in full: posthorn trace ID. What happens to the next ones: posthorn policy try --set NAME=VALUE ...\n")
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(s.Out, s.hint(b.String()))
 	return err
 }
 

@@ -48,11 +48,11 @@ func TestReplayReadsWell(t *testing.T) {
 		Left: 7,
 	}
 	var out bytes.Buffer
-	if err := writeReplay(&out, p); err != nil {
+	if err := writeReplay(&Streams{Out: &out}, p); err != nil {
 		t.Fatal(err)
 	}
 	out.WriteString("\n----\n\n")
-	if err := writeReplay(&out, manage.PolicyReplay{Understood: manage.Understood{Since: at, Until: at.Add(time.Hour), Zone: "-03:00"}, Attempts: 2, Counts: map[string]int{"same": 2}}); err != nil {
+	if err := writeReplay(&Streams{Out: &out}, manage.PolicyReplay{Understood: manage.Understood{Since: at, Until: at.Add(time.Hour), Zone: "-03:00"}, Attempts: 2, Counts: map[string]int{"same": 2}}); err != nil {
 		t.Fatal(err)
 	}
 	const file = "testdata/replay.txt"

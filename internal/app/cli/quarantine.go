@@ -31,7 +31,7 @@ func (c *quarantineListCmd) Run(ctx context.Context, w *Where, s *Streams) error
 			if c.From+c.To+c.After != "" {
 				text = "No message matches. All of them: posthorn quarantine list"
 			}
-			_, err := fmt.Fprintln(s.Out, text)
+			_, err := fmt.Fprintln(s.Out, s.hint(text))
 			return err
 		}
 		t := newTable(s.Out, "ID", "AGE", "SENDER", "TO", "SUBJECT", "REASON")
@@ -41,7 +41,7 @@ func (c *quarantineListCmd) Run(ctx context.Context, w *Where, s *Streams) error
 		if err := t.end(); err != nil {
 			return err
 		}
-		_, err := io.WriteString(s.Out, "\nLook at one: posthorn quarantine show ID. Deliver it: posthorn quarantine release ID\n")
+		_, err := io.WriteString(s.Out, s.hint("\nLook at one: posthorn quarantine show ID. Deliver it: posthorn quarantine release ID\n"))
 		if err == nil && p.Next != "" {
 			_, err = fmt.Fprintf(s.Out, "There are more: --after %s\n", p.Next)
 		}
@@ -74,7 +74,7 @@ func (c *quarantineShowCmd) Run(ctx context.Context, w *Where, s *Streams) error
 		var b strings.Builder
 		b.WriteString("\n")
 		for _, f := range m.Header {
-			fmt.Fprintf(&b, "  %s: %s\n", clean(f.Name), clean(f.Value))
+			fmt.Fprintf(&b, "  %s: %s\n", clean(f.Name), clean(unfold(f.Value)))
 		}
 		b.WriteString("\n")
 		for _, p := range m.Parts {
@@ -83,10 +83,15 @@ func (c *quarantineShowCmd) Run(ctx context.Context, w *Where, s *Streams) error
 		if m.Cut {
 			b.WriteString("  (and more)\n")
 		}
-		fmt.Fprintf(&b, "\nDeliver it: posthorn quarantine release %s\n", m.ID)
+		b.WriteString(s.hint("\nDeliver it: posthorn quarantine release " + m.ID + "\n"))
 		_, err = io.WriteString(s.Out, b.String())
 		return err
 	})
+}
+
+// unfold makes one line of a field's value (RFC 5322 §2.2.3).
+func unfold(value string) string {
+	return strings.NewReplacer("\r\n", "", "\r", "", "\n", "", "\t", " ").Replace(value)
 }
 
 func fileNamed(file string) string {
@@ -102,7 +107,7 @@ type quarantineReleaseCmd struct {
 
 func (c *quarantineReleaseCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return show(ctx, w, s, "quarantine-release", manage.QuarantineInput{ID: c.ID, Author: author()}, func(n manage.Count) error {
-		_, err := fmt.Fprintf(s.Out, "Released: message %s goes to %s. Where it is: posthorn trace %s\n", c.ID, plural(int64(n.Count), "recipient"), c.ID)
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("Released: message %s goes to %s. Where it is: posthorn trace %s\n", c.ID, plural(int64(n.Count), "recipient"), c.ID)))
 		return err
 	})
 }

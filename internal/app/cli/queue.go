@@ -49,7 +49,7 @@ func (c *queueListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			_, err := fmt.Fprintln(s.Out, "The queue is empty: nothing waits to be delivered.")
 			return err
 		case len(p.Items) == 0:
-			_, err := fmt.Fprintf(s.Out, "Nothing in the queue matches. All of it (%s): posthorn queue list\n", plural(p.Messages, "message"))
+			_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("Nothing in the queue matches. All of it (%s): posthorn queue list\n", plural(p.Messages, "message"))))
 			return err
 		}
 		t := newTable(s.Out, "ID", "AGE", "SIZE", "FROM", "TO", "STATE", "VIA", "NEXT TRY", "WHY IT WAITS")
@@ -87,7 +87,7 @@ func (c *queueListCmd) foot(s *Streams, p manage.QueuePage, paused bool) error {
 		b.WriteString("Nothing goes out: " + pausedNote + "\n")
 	}
 	b.WriteString("One of them in full: posthorn queue show ID. What happened to it so far: posthorn trace ID\n")
-	_, err := io.WriteString(s.Out, b.String())
+	_, err := io.WriteString(s.Out, s.hint(b.String()))
 	return err
 }
 
@@ -225,7 +225,7 @@ func (c *queueShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if paused {
 			advice = "Nothing goes out: " + pausedNote
 		}
-		_, err := fmt.Fprintf(s.Out, "\n%s\nWhat happened to it so far: posthorn trace %s\n", advice, m.ID)
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\n%s\nWhat happened to it so far: posthorn trace %s\n", advice, m.ID)))
 		return err
 	})
 }
@@ -279,7 +279,7 @@ type target struct {
 func (c *target) act(ctx context.Context, w *Where, s *Streams, verb, done string, confirmed bool) error {
 	say := func(n manage.Count) error {
 		if n.Count == 0 {
-			_, err := fmt.Fprintln(s.Out, "Nothing was done: nothing in the queue matches. What waits: posthorn queue list")
+			_, err := fmt.Fprintln(s.Out, s.hint("Nothing was done: nothing in the queue matches. What waits: posthorn queue list"))
 			return err
 		}
 		where := ""

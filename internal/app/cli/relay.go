@@ -105,7 +105,7 @@ func (c *relayListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	page := func(p manage.Paging) any { return manage.RelayListInput{Paging: p} }
 	return list(ctx, w, s, "relay-list", page, func(all []manage.RelayRule) error {
 		if len(all) == 0 {
-			_, err := fmt.Fprintln(s.Out, "No rules: all mail goes the general way (posthorn setting get relay.mode).")
+			_, err := fmt.Fprintln(s.Out, s.hint("No rules: all mail goes the general way (posthorn setting get relay.mode)."))
 			return err
 		}
 		t := newTable(s.Out, "", "RULE", "FOR", "THROUGH", "LOGIN", "STATE")

@@ -38,9 +38,9 @@ type relayDomainAddCmd struct {
 func (c *relayDomainAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	in := manage.RelayDomainAddInput{Body: manage.NewRelayDomain{Name: c.Name, Domain: c.Domain, RelayDomainChange: c.change()}}
 	return show(ctx, w, s, "relay-domain-add", in, func(d manage.RelayDomain) error {
-		_, err := fmt.Fprintf(s.Out, "Mail for %s now goes on %s.\n", d.Unicode, through(d.RelayHost, "to the main server that DNS names inside"))
+		_, err := fmt.Fprintf(s.Out, "Mail for %s now goes on to %s.\n", d.Unicode, through(d.RelayHost, "the main server that DNS names inside"))
 		if err == nil && d.Warning != "" {
-			_, err = fmt.Fprintf(s.Out, "Warning: %s (posthorn relay domain set %s --recipient ADDRESS).\n", d.Warning, shellQuote(d.Name))
+			_, err = fmt.Fprint(s.Out, s.hint(fmt.Sprintf("Warning: %s (posthorn relay domain set %s --recipient ADDRESS).\n", d.Warning, shellQuote(d.Name))))
 		}
 		return err
 	})
@@ -52,7 +52,7 @@ func (c *relayDomainListCmd) Run(ctx context.Context, w *Where, s *Streams) erro
 	page := func(p manage.Paging) any { return manage.RelayDomainListInput{Paging: p} }
 	return list(ctx, w, s, "relay-domain-list", page, func(all []manage.RelayDomain) error {
 		if len(all) == 0 {
-			_, err := fmt.Fprintln(s.Out, "No relay domains yet. Add one: posthorn relay domain add NAME example.org --host mx.inside.example.org")
+			_, err := fmt.Fprintln(s.Out, s.hint("No relay domains yet. Add one: posthorn relay domain add NAME example.org --host mx.inside.example.org"))
 			return err
 		}
 		t := newTable(s.Out, "DOMAIN", "RULE", "MAIN SERVER", "RECIPIENTS", "STATE", "SINCE")

@@ -35,7 +35,7 @@ func (c *reportListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if err := t.end(); err != nil {
 			return err
 		}
-		_, err := io.WriteString(s.Out, "\nWhat one says: posthorn report show ID. All together: posthorn report sources DOMAIN\n")
+		_, err := io.WriteString(s.Out, s.hint("\nWhat one says: posthorn report show ID. All together: posthorn report sources DOMAIN\n"))
 		if err == nil && p.Next != "" {
 			_, err = fmt.Fprintf(s.Out, "There are more: --after %s\n", p.Next)
 		}

@@ -46,13 +46,13 @@ func (c *settingListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			shown++
 		}
 		if shown == 0 {
-			_, err := fmt.Fprintln(s.Out, "No setting matches. All of them: posthorn setting list")
+			_, err := fmt.Fprintln(s.Out, s.hint("No setting matches. All of them: posthorn setting list"))
 			return err
 		}
 		if err := t.end(); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(s.Out, "\nOne of them in full: posthorn setting explain NAME")
+		_, err := fmt.Fprintln(s.Out, s.hint("\nOne of them in full: posthorn setting explain NAME"))
 		return err
 	})
 }
@@ -170,7 +170,7 @@ func (v saving) tell(s *Streams) func(manage.SettingOutcome) error {
 		}
 		var err error
 		for _, text := range o.Warnings {
-			if _, err := fmt.Fprintf(s.Out, "Note: %s\n", clean(text)); err != nil {
+			if _, err := fmt.Fprintf(s.Out, "Note: %s\n", s.hint(clean(text))); err != nil {
 				return err
 			}
 		}
@@ -178,9 +178,9 @@ func (v saving) tell(s *Streams) func(manage.SettingOutcome) error {
 		case v.DryRun:
 			_, err = fmt.Fprintln(s.Out, "Nothing was saved (--dry-run).")
 		case o.ConfirmBy != nil:
-			_, err = fmt.Fprintf(s.Out, "Saved as version %d, on trial until %s. Keep it: posthorn setting confirm %d\n", o.Version, when(*o.ConfirmBy), o.Version)
+			_, err = fmt.Fprint(s.Out, s.hint(fmt.Sprintf("Saved as version %d, on trial until %s. Keep it: posthorn setting confirm %d\n", o.Version, when(*o.ConfirmBy), o.Version)))
 		default:
-			_, err = fmt.Fprintf(s.Out, "Saved as version %d and in force; open sessions keep what they began with. Take it back: posthorn setting undo %d\n", o.Version, o.Version)
+			_, err = fmt.Fprint(s.Out, s.hint(fmt.Sprintf("Saved as version %d and in force; open sessions keep what they began with. Take it back: posthorn setting undo %d\n", o.Version, o.Version)))
 		}
 		return err
 	}
@@ -192,7 +192,7 @@ type settingExplainCmd struct {
 
 func (c *settingExplainCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return show(ctx, w, s, "setting-explain", manage.SettingInput{Name: c.Name}, func(i setting.Info) error {
-		_, err := fmt.Fprintf(s.Out, "%s\n\nChange it: posthorn setting set %s\n", strings.TrimRight(i.String(), "\n"), assignment(i))
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("%s\n\nChange it: posthorn setting set %s\n", strings.TrimRight(i.String(), "\n"), assignment(i))))
 		return err
 	})
 }

@@ -27,7 +27,7 @@ func (c *statusCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		pairs = append(pairs, "Queue", plural(x.Queue, "message")+" for "+plural(x.Recipients, "recipient"),
 			"Disk", human(x.Free)+" free of "+human(x.Total))
 		if paused {
-			pairs = append(pairs, "", pausedNote)
+			pairs = append(pairs, "", s.hint(pausedNote))
 		}
 		if x.Records.Dropped > 0 {
 			pairs = append(pairs, "Decision records", fmt.Sprintf("%d kept, %d dropped because they came too fast", x.Records.Kept, x.Records.Dropped))
@@ -36,13 +36,13 @@ func (c *statusCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			pairs = append(pairs, "STORE IS READ-ONLY", x.ReadOnly)
 		}
 		if x.OnTrial != 0 {
-			pairs = append(pairs, "Settings on trial", fmt.Sprintf("version %d; keep it: posthorn setting confirm %d", x.OnTrial, x.OnTrial))
+			pairs = append(pairs, "Settings on trial", s.hint(fmt.Sprintf("version %d; keep it: posthorn setting confirm %d", x.OnTrial, x.OnTrial)))
 		}
 		if len(x.Restart) > 0 {
 			pairs = append(pairs, "Waiting for a restart", strings.Join(x.Restart, ", "))
 		}
 		for _, p := range x.Problems {
-			pairs = append(pairs, "Setting not in force", p)
+			pairs = append(pairs, "Setting not in force", s.hint(p))
 		}
 		return facts(s.Out, pairs...)
 	})

@@ -58,7 +58,7 @@ func (c *tokenListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	page := func(p manage.Paging) any { return manage.TokenListInput{Paging: p} }
 	return list(ctx, w, s, "token-list", page, func(all []manage.Token) error {
 		if len(all) == 0 {
-			_, err := fmt.Fprintln(s.Out, "No token yet. Make one: posthorn token add NAME --role reader")
+			_, err := fmt.Fprintln(s.Out, s.hint("No token yet. Make one: posthorn token add NAME --role reader"))
 			return err
 		}
 		t := newTable(s.Out, "NAME", "ROLE", "FROM", "EXPIRES", "LAST USED", "MADE BY", "SINCE")

@@ -45,7 +45,7 @@ func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		found := p.Items
 		v := record.View{All: c.All, Zone: zoneOf(p.Understood)}
 		if len(found) == 0 {
-			_, err := fmt.Fprintln(s.Out, c.nothing(p.Understood))
+			_, err := fmt.Fprintln(s.Out, s.hint(c.nothing(p.Understood)))
 			return err
 		}
 		if len(found) == 1 || c.Long || c.ID != "" {
@@ -73,7 +73,7 @@ func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 				return err
 			}
 		}
-		_, err := fmt.Fprintf(s.Out, "\nTimes are those of %s. One of them in full: posthorn trace ID. All of them: add --long\n", clean(p.Zone))
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\nTimes are those of %s. One of them in full: posthorn trace ID. All of them: add --long\n", clean(p.Zone))))
 		if err == nil && p.Next != "" {
 			_, err = fmt.Fprintf(s.Out, "Older ones: add --after %s\n", p.Next)
 		}

@@ -237,18 +237,19 @@ func (s *Service) setAccount(ctx context.Context, in *AccountSetInput) (None, er
 	return None{}, byAddress(a, s.o.Directory.SetAccount(ctx, a))
 }
 
-func (s *Service) removeAccount(ctx context.Context, in *AccountInput) (None, error) {
+func (s *Service) removeAccount(ctx context.Context, in *AccountInput) (done Removed, err error) {
 	a, err := s.findAccount(ctx, in.Address)
 	if err != nil {
-		return None{}, err
+		return done, err
 	}
 	if err := s.o.Directory.RemoveAccount(ctx, a.ID); err != nil {
-		return None{}, byAddress(a, err)
+		return done, byAddress(a, err)
 	}
 	if s.o.Forget != nil {
 		s.o.Forget(ctx, a.ID)
 	}
-	return None{}, nil
+	done.Warnings, err = s.pointing(ctx, a.Addresses)
+	return done, err
 }
 
 // byAddress names an account in an error as people know it.

@@ -19,6 +19,8 @@ type Alias struct {
 	Title   string    `json:"title"`
 	SendAs  bool      `json:"send_as" doc:"Members may use the address as sender (M-GEN-03)"`
 	Created time.Time `json:"created"`
+	// Dangling stands in answers about one, and in lists that are not too long.
+	Dangling []Dangling `json:"dangling,omitempty" doc:"Targets that lead nowhere now and so get nothing"`
 }
 
 // NewAlias is an alias or group to make.
@@ -81,7 +83,7 @@ func aliasView(a store.AliasRow) Alias {
 }
 
 func (k aliasKind) list(s *Service, ctx context.Context, in *AliasListInput) (Page[Alias], error) {
-	limit, p := in.limit(), Page[Alias]{Items: []Alias{}}
+	limit, p, left := in.limit(), Page[Alias]{Items: []Alias{}}, maxChecked
 	for after := in.After; len(p.Items) < limit; {
 		rows, err := s.o.Store.Directory().ListAliases(ctx, in.Domain, after, limit)
 		if err != nil {
@@ -90,7 +92,13 @@ func (k aliasKind) list(s *Service, ctx context.Context, in *AliasListInput) (Pa
 		for _, a := range rows {
 			after = a.Address.Key()
 			if a.Group == k.group && len(p.Items) < limit {
-				p.Items = append(p.Items, aliasView(a))
+				v := aliasView(a)
+				if left -= len(a.Targets); left >= 0 {
+					if v.Dangling, err = s.dangling(ctx, a.Targets); err != nil {
+						return p, err
+					}
+				}
+				p.Items = append(p.Items, v)
 			}
 		}
 		if len(rows) < limit {
@@ -120,7 +128,12 @@ func (k aliasKind) find(s *Service, ctx context.Context, text string) (store.Ali
 
 func (k aliasKind) show(s *Service, ctx context.Context, in *AliasInput) (Alias, error) {
 	a, err := k.find(s, ctx, in.Address)
-	return aliasView(a), err
+	if err != nil {
+		return Alias{}, err
+	}
+	v := aliasView(a)
+	v.Dangling, err = s.dangling(ctx, a.Targets)
+	return v, err
 }
 
 // apply puts the given fields into the row.
@@ -167,41 +180,51 @@ func (c AliasChange) apply(a *store.AliasRow) error {
 	return nil
 }
 
-func (k aliasKind) add(s *Service, ctx context.Context, in *AliasAddInput) (None, error) {
+func (k aliasKind) add(s *Service, ctx context.Context, in *AliasAddInput) (AliasSaved, error) {
 	addr, err := mail.ParseAddress(in.Body.Address)
 	if err != nil {
-		return None{}, inField("address", err)
+		return AliasSaved{}, inField("address", err)
 	}
 	a := store.AliasRow{Address: addr, Group: k.group, Created: time.Now()}
 	b := in.Body
 	if err := (AliasChange{Targets: &b.Targets, Title: &b.Title, SendAs: &b.SendAs}).apply(&a); err != nil {
-		return None{}, err
+		return AliasSaved{}, err
 	}
-	return None{}, s.o.Directory.AddAlias(ctx, a)
+	if err := s.o.Directory.AddAlias(ctx, a); err != nil {
+		return AliasSaved{}, err
+	}
+	return k.saved(s, ctx, a)
 }
 
-func (k aliasKind) set(s *Service, ctx context.Context, in *AliasSetInput) (None, error) {
+func (k aliasKind) set(s *Service, ctx context.Context, in *AliasSetInput) (AliasSaved, error) {
 	a, err := k.find(s, ctx, in.Address)
 	if err != nil {
-		return None{}, err
+		return AliasSaved{}, err
 	}
 	c := in.Body
 	if c.Targets == nil && len(c.Add)+len(c.Drop) == 0 && c.Title == nil && c.SendAs == nil {
-		return None{}, errNothing
+		return AliasSaved{}, errNothing
 	}
 	if err := c.apply(&a); err != nil {
-		return None{}, err
+		return AliasSaved{}, err
 	}
 	if !k.group && len(a.Targets) == 0 {
-		return None{}, inField("drop", fmt.Errorf("an alias leads somewhere; remove it instead (posthorn alias remove %s)", a.Address))
+		return AliasSaved{}, inField("drop", fmt.Errorf("an alias leads somewhere; remove it instead (posthorn alias remove %s)", a.Address))
 	}
-	return None{}, s.o.Directory.SetAlias(ctx, a)
+	if err := s.o.Directory.SetAlias(ctx, a); err != nil {
+		return AliasSaved{}, err
+	}
+	return k.saved(s, ctx, a)
 }
 
-func (k aliasKind) remove(s *Service, ctx context.Context, in *AliasInput) (None, error) {
+func (k aliasKind) remove(s *Service, ctx context.Context, in *AliasInput) (done Removed, err error) {
 	a, err := k.find(s, ctx, in.Address)
 	if err != nil {
-		return None{}, err
+		return done, err
 	}
-	return None{}, s.o.Directory.RemoveAlias(ctx, a.Address)
+	if err := s.o.Directory.RemoveAlias(ctx, a.Address); err != nil {
+		return done, err
+	}
+	done.Warnings, err = s.pointing(ctx, []mail.Address{a.Address})
+	return done, err
 }

@@ -52,6 +52,12 @@ type (
 	}
 )
 
+// BanLifted says whose own bans were lifted, and which still keep it out.
+type BanLifted struct {
+	Host   string `json:"host"`
+	Others []Ban  `json:"others" doc:"Bans still in force that the host is under, of networks around it: it stays out until they are lifted"`
+}
+
 // BansLifted says how many bans were lifted.
 type BansLifted struct {
 	Lifted int `json:"lifted"`
@@ -179,24 +185,30 @@ func (s *Service) showBans(ctx context.Context, in *BanInput) (Page[Ban], error)
 	return p, nil
 }
 
-func (s *Service) liftBan(ctx context.Context, in *BanInput) (None, error) {
+func (s *Service) liftBan(ctx context.Context, in *BanInput) (BanLifted, error) {
 	host, err := ban.ParseHost(in.Host)
 	if err != nil {
-		return None{}, inField("host", err)
+		return BanLifted{}, inField("host", err)
 	}
-	err = s.o.Store.Bans().Lift(ctx, host)
-	if !errors.Is(err, store.ErrNotFound) {
-		return None{}, err
+	done := BanLifted{Host: hostText(host), Others: []Ban{}}
+	lifting := s.o.Store.Bans().Lift(ctx, host)
+	if lifting != nil && !errors.Is(lifting, store.ErrNotFound) {
+		return done, lifting
 	}
 	_, found, err := s.covering(ctx, in.Host)
 	if err != nil {
-		return None{}, err
+		return done, err
 	}
-	text := hostText(host) + " is not banned (posthorn ban list)"
-	if len(found) > 0 {
-		text = fmt.Sprintf("%s is not banned by itself; the network %s is, around it (posthorn ban lift %s)", hostText(host), found[0].Host, found[0].Host)
+	switch {
+	case lifting == nil:
+		for _, b := range found {
+			done.Others = append(done.Others, banView(b))
+		}
+		return done, nil
+	case len(found) > 0:
+		return done, said{fmt.Sprintf("%s is not banned by itself; the network %s is, around it (posthorn ban lift %s)", hostText(host), found[0].Host, found[0].Host), store.ErrNotFound}
 	}
-	return None{}, said{text, store.ErrNotFound}
+	return done, said{hostText(host) + " is not banned (posthorn ban list)", store.ErrNotFound}
 }
 
 func (s *Service) liftBans(ctx context.Context, in *BanLiftAllInput) (BansLifted, error) {

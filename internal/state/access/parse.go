@@ -174,6 +174,12 @@ func (r *Rule) readAddress(value string) error {
 	}
 	a, err := mail.ParseAddress(inside)
 	switch {
+	case err == nil && strings.Contains(a.Local, "*"):
+		text := "a * stands for itself, so this would match nobody else"
+		if r.Kind == Sender {
+			text += fmt.Sprintf("; an allow rule can be for all senders of %s (kind domain, --domain %[1]s), a block rule for single senders or for the clients the mail comes from (kind network, --network)", a.Domain)
+		}
+		return wrong("value", "%s", text)
 	case err != nil && !strings.Contains(inside, "@") && r.Kind == Sender:
 		return wrong("value", "%q is no mail address; write eve@example.org. A whole domain can be allowed by the kind domain", clip(inside))
 	case err != nil:

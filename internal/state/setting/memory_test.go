@@ -66,7 +66,7 @@ func (m *memory) Save(_ context.Context, base int64, c store.SettingChange) (int
 func (m *memory) Confirm(_ context.Context, version int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i := range m.history {
+	for i := range m.history[:min(1, len(m.history))] { // a later change has ended the trial
 		if m.history[i].Version == version && !m.history[i].ConfirmBy.IsZero() {
 			m.history[i].ConfirmBy = store.SettingChange{}.ConfirmBy
 			m.version++

@@ -99,7 +99,12 @@ func putSetting(t *txn, item store.SettingItem, version int64) error {
 // Confirm implements store.Settings.
 func (s *settings) Confirm(ctx context.Context, version int64) error {
 	err := s.s.write(ctx, func(t *txn) error {
-		n, err := t.exec(`UPDATE setting_change SET confirm_by = 0 WHERE version = ? AND confirm_by <> 0`, version)
+		// The counter first: it is what Save raises, so the two take turns.
+		if err := t.put(`UPDATE counter SET value = value + 1 WHERE name = ?`, settingsCounter); err != nil {
+			return err
+		}
+		n, err := t.exec(`UPDATE setting_change SET confirm_by = 0 WHERE version = ? AND confirm_by <> 0
+			AND NOT EXISTS (SELECT 1 FROM setting_change AS later WHERE later.version > ?)`, version, version)
 		if err != nil {
 			return err
 		}
@@ -107,7 +112,7 @@ func (s *settings) Confirm(ctx context.Context, version int64) error {
 			return fmt.Errorf("version %d is not on trial: %w", version, store.ErrNotFound)
 		}
 		t.onCommit(func() { hint(s.changed) })
-		return t.put(`UPDATE counter SET value = value + 1 WHERE name = ?`, settingsCounter)
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("confirm settings: %w", err)

@@ -16,6 +16,7 @@ var settingTests = []test{
 	{name: "SaveOnAnOldVersionConflicts", run: settingsConflict},
 	{name: "HistoryIsNewestFirst", run: settingsHistory},
 	{name: "ConfirmEndsATrial", run: settingsConfirm},
+	{name: "WhatWasTakenBackIsNotConfirmed", run: settingsConfirmLate},
 	{name: "OfManySaversOneWins", run: settingsTogether},
 	{name: "ChangedWakes", run: settingsChanged},
 }
@@ -129,6 +130,23 @@ func settingsConfirm(e *env) {
 	e.wants(err, store.ErrConflict, "take back what was confirmed meanwhile")
 	e.wants(s.Confirm(e.ctx, two), store.ErrNotFound, "confirm again")
 	e.save(v, store.SettingChange{Items: []store.SettingItem{item("a", "2", "3")}})
+}
+
+// A trial that has ended, by itself or by an undo, leaves nothing to keep: the
+// value is the old one again.
+func settingsConfirmLate(e *env) {
+	s := e.s.Settings()
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
+	one := e.save(0, store.SettingChange{Items: []store.SettingItem{item("a", "", "1")}, ConfirmBy: until})
+	two := e.save(one, store.SettingChange{Undoes: one, Items: []store.SettingItem{{Name: "a", Old: "1", Unset: true}}})
+	e.wants(s.Confirm(e.ctx, one), store.ErrNotFound, "confirm what was taken back")
+	if v, err := s.Version(e.ctx); err != nil || v != two {
+		e.t.Errorf("version %d after %d, %v", v, two, err)
+	}
+	h, err := s.History(e.ctx, 0, 10)
+	if err != nil || len(h) != 2 || !h[1].ConfirmBy.Equal(until) {
+		e.t.Errorf("history %+v, %v", h, err)
+	}
 }
 
 func settingsTogether(e *env) {

@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"posthorn/internal/server/manage"
+)
+
+// A password that is made up is told, to programs too: nobody else knows it.
+func TestAPasswordMadeUpIsToldToPrograms(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	_, said := b.say("", "account add js@ours.test --json")
+	var a struct{ Address, Password string }
+	if err := json.Unmarshal([]byte(said), &a); err != nil || a.Address != "js@ours.test" {
+		t.Fatalf("%v: %s", err, said)
+	}
+	addr := a.Address
+	if row, err := b.h.Directory.Login(t.Context(), addr); err != nil || len(a.Password) < 16 || row.ID == 0 {
+		t.Errorf("%q is no password: %v", a.Password, err)
+	}
+	if _, said = b.say("correct horse battery\n", "account add known@ours.test --password-stdin --json"); strings.Contains(said, `"password"`) {
+		t.Errorf("a password that was given is repeated: %s", said)
+	}
+}
+
+// What was taken back cannot be kept any more, and nobody is told that it is.
+func TestATrialThatIsOverIsNotKept(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(0, "", "setting set smtp.banner=one --trial 1h", "version 1, on trial")
+	b.want(0, "", "setting undo 1")
+	b.want(1, "", "setting confirm 1", "version 1 is not on trial")
+	b.want(0, "", "setting history", "on trial until")
+	if v := b.h.Settings.Registry().Version(); v != 2 {
+		t.Errorf("version %d", v)
+	}
+}
+
+// A host stays out while a network around it is banned, and this is said.
+func TestLiftingABanNamesTheOneAroundIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(0, "", "ban add 192.0.2.9")
+	b.want(0, "", "ban add 192.0.2.0/24")
+	b.want(0, "", "ban list", "no end")
+	b.want(0, "", "ban lift 192.0.2.9", "still stays out", "192.0.2.0/24", "posthorn ban lift 192.0.2.0/24")
+	b.want(0, "", "ban lift 192.0.2.0/24", "192.0.2.0/24 is let in again.")
+	b.want(1, "", "ban lift 192.0.2.0/24", "is not banned")
+}
+
+// A rule that is disabled does nothing, and is not said to do something.
+func TestADisabledRuleIsNotSaidToAct(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(0, "", "list add partner --allow --domain far.test", "Rule partner added: mail is allowed from senders of far.test")
+	b.want(0, "", "list set partner --disabled", "Rule partner changed: nothing while it is disabled", "posthorn list set partner --no-disabled")
+	b.want(0, "", "list show partner", "nothing while it is disabled")
+	b.want(0, "", "list set partner --no-disabled", "changed: mail is allowed")
+}
+
+// A * matches only itself; who writes one means something else.
+func TestAPatternOfSendersIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(1, "", "list add wild --block --sender *@bar.test", "a * stands for itself", "--domain bar.test", "--network")
+	b.want(1, "", "list add wild --block --recipient *@ours.test", "a * stands for itself")
+}
+
+func TestARelayDomainSaysWhereMailGoes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(0, "", "relay domain add rd inside.test --host mx.inside.test", "Mail for inside.test now goes on to mx.inside.test port 25.")
+	b.want(0, "", "relay domain add rd2 inside2.test", "now goes on to the main server that DNS names inside.")
+}
+
+// Every hint is about the same server when it is typed as it stands.
+func TestHintsNameTheServer(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"All: posthorn ban list":                              "All: posthorn ban list --data D",
+		"posthorn queue show ID. See: posthorn trace ID":      "posthorn queue show --data D ID. See: posthorn trace --data D ID",
+		"(posthorn setting history)":                          "(posthorn setting history --data D)",
+		"posthorn relay domain set x --recipient A":           "posthorn relay domain set --data D x --recipient A",
+		"posthorn policy try --help":                          "posthorn policy try --help",
+		"posthorn trace --data /x 1":                          "posthorn trace --data /x 1",
+		"posthorn quickstart, or posthorn serve":              "posthorn quickstart, or posthorn serve",
+		"posthorn is running, posthorn listens":               "posthorn is running, posthorn listens",
+		"posthorn greylist lift-all, posthorn ban lift-all x": "posthorn greylist --data D lift-all, posthorn ban lift-all --data D x",
+	} {
+		if got := (&Where{Data: "D"}).hint(text); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+		if got := (&Where{}).hint(text); got != text {
+			t.Errorf("without a flag: %s", got)
+		}
+	}
+	b := newBench(t)
+	for _, line := range []string{"queue list", "queue show nothing", "setting set smtp.banner=x", "ban show 192.0.2.1", "list list"} {
+		var out, err bytes.Buffer
+		Run(t.Context(), append(strings.Fields(line), "--data", b.dir), Streams{In: strings.NewReader(""), Out: &out, Err: &err})
+		said := out.String() + err.String()
+		if n := strings.Count(said, "posthorn "); n != strings.Count(said, "--data "+b.dir) && line != "queue show nothing" {
+			t.Errorf("%s: %s", line, said)
+		}
+	}
+}
+
+// A field's value may be folded over lines; that is not shown as dirt.
+func TestFoldedFieldsAreOneLine(t *testing.T) {
+	t.Parallel()
+	if got := clean(unfold("one\r\n two\r\n\tthree")); got != "one two three" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Addresses are set up in any order, but one that leads nowhere is not passed
+// over in silence.
+func TestAnAliasThatLeadsNowhereIsTold(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(0, "", "alias add info@ours.test missing@ours.test", "Mail for info@ours.test now goes to missing@ours.test.",
+		"Warning: missing@ours.test gets nothing of it: nobody has this address", "Warning: mail for info@ours.test is refused (550)")
+	b.want(0, "", "alias list", "missing@ours.test (leads nowhere)")
+	b.want(0, "", "alias show info@ours.test", "missing@ours.test (gets nothing: nobody has this address)")
+	b.want(0, "", "alias add l1@ours.test l2@ours.test")
+	b.want(0, "", "alias add l2@ours.test l1@ours.test", "Warning: l1@ours.test gets nothing of it: it is an alias or a group that leads nowhere, or back to itself")
+	if code, said := b.say("", "alias add ok@ours.test admin@ours.test x@else.test"); code != 0 || strings.Contains(said, "Warning") {
+		t.Errorf("exit %d: %s", code, said)
+	}
+	b.want(0, "", "account add q2@ours.test")
+	b.want(0, "", "group add team@ours.test admin@ours.test q2@ours.test")
+	b.want(0, "", "domain set ours.test --catch-all q2@ours.test")
+	b.want(0, "", "account remove q2@ours.test --yes", "Warning: the group team@ours.test still leads to q2@ours.test (posthorn group set team@ours.test --drop q2@ours.test)", "posthorn domain set ours.test --catch-all")
+	b.want(0, "", "domain set ours.test --catch-all=")
+	b.want(0, "", "group set team@ours.test --add nobody.there@ours.test", "Warning: nobody.there@ours.test gets nothing of it", "Warning: q2@ours.test gets nothing")
+	code, answer := b.call(manage.Administrator, "POST", "/aliases", `{"address":"j@ours.test","targets":["no@ours.test"]}`)
+	if code != 201 || !strings.Contains(answer, `"warnings"`) || !strings.Contains(answer, `"dangling"`) {
+		t.Errorf("%d %s", code, answer)
+	}
+}

@@ -147,16 +147,7 @@ func limit(s manage.Octets) string {
 }
 
 // human writes a size to three digits.
-func human[S ~int64](s S) string {
-	v, units := float64(s), []string{"B", "KB", "MB", "GB", "TB"}
-	for len(units) > 1 && v >= 1024 {
-		v, units = v/1024, units[1:]
-	}
-	if units[0] == "B" || v >= 100 {
-		return fmt.Sprintf("%.0f %s", v, units[0])
-	}
-	return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0") + " " + units[0]
-}
+func human[S ~int64](s S) string { return unit.Size(s).Words() }
 
 type accountShowCmd struct {
 	Address string `arg:"" help:"Any address of the account."`

@@ -55,6 +55,18 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10)
 }
 
+// Words writes the size to three digits, for people to read: "1.5 MB".
+func (s Size) Words() string {
+	v, units := float64(s), []string{"B", "KB", "MB", "GB", "TB"}
+	for len(units) > 1 && v >= 1024 {
+		v, units = v/1024, units[1:]
+	}
+	if units[0] == "B" || v >= 100 {
+		return fmt.Sprintf("%.0f %s", v, units[0])
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0") + " " + units[0]
+}
+
 // MarshalText implements encoding.TextMarshaler.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 

@@ -22,3 +22,11 @@ func TestSizesAreReadAndWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestSizesReadWell(t *testing.T) {
+	for size, want := range map[Size]string{0: "0 B", 501: "501 B", 10 * KB: "10 KB", 1500: "1.5 KB", 38033879040: "35.4 GB"} {
+		if got := size.Words(); got != want {
+			t.Errorf("%d: %s", size, got)
+		}
+	}
+}

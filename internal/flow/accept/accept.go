@@ -145,8 +145,12 @@ func (d *Door) Accept(ctx context.Context, e *Envelope, c *Content) error {
 		defer done()
 	}
 	done, err := d.commit(ctx, a)
+	if errors.Is(err, store.ErrOverQuota) && len(a.Filings) > 0 && a.Queue != nil {
+		a = later(a, e)
+		done, err = d.commit(ctx, a)
+	}
 	if err != nil {
-		return fmt.Errorf("accept: %s: %w", e.Key, err)
+		return failure(e, a, err)
 	}
 	if d.o.Filed != nil {
 		d.o.Filed(e, c, a, done)

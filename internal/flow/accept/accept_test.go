@@ -286,6 +286,28 @@ func TestAnAnswerOfTheStoreEndsTheDoubt(t *testing.T) {
 	})
 }
 
+// SMTP has one reply for all at the end of the content.
+func TestAFullMailboxKeepsNobodyElseFromTheirMail(t *testing.T) {
+	small := Recipient{Address: addr(t, "small@example.test"), Accounts: []store.AccountID{7}}
+	you := Recipient{Address: addr(t, "you@example.test"), Accounts: []store.AccountID{8}}
+	full := &store.OverQuota{Account: 7, Usage: store.Usage{Bytes: 501, LimitBytes: 10 << 10}, Bytes: 20 << 10}
+	e, c := message(t, small, you)
+	c.Complete, c.Host = true, "example.test"
+	s := &commits{errs: []error{fmt.Errorf("accept x: %w", full)}}
+	if err := New(s, Options{}).Accept(t.Context(), e, c); err != nil || len(s.got) != 2 {
+		t.Fatal(err, len(s.got))
+	}
+	if a := s.got[1]; len(a.Filings) != 0 || a.Account != 0 || len(a.Queue.Recipients) != 2 || a.Queue.Recipients[0].Local != 7 || !strings.Contains(string(a.Queue.Head), "Message-ID: ") {
+		t.Errorf("%+v", a)
+	}
+	e, c = message(t, small)
+	s = &commits{errs: []error{fmt.Errorf("accept x: %w", full)}}
+	err := New(s, Options{}).Accept(t.Context(), e, c)
+	if ReplyTo(err).Code != 452 || len(s.got) != 1 || err.Error() != "the mailbox of small@example.test holds 501 B of 10 KB, and the message has 20 KB" {
+		t.Error(err, len(s.got))
+	}
+}
+
 func TestAStoreThatIsAwayWithoutDoubtIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, c := message(t, Recipient{Address: addr(t, "b@example.test"), Accounts: []store.AccountID{7}})

@@ -37,10 +37,13 @@ func (q *Quota) Check(ctx context.Context, f *policy.Facts) policy.Verdict {
 	size := max(int64(f.DeclaredSize), 1)
 	switch {
 	case u.LimitBytes > 0 && size > u.LimitBytes-u.Bytes:
-		return q.full(fmt.Sprintf("the mailbox holds %s of %s and the message declares %d octets",
-			unit.Size(u.Bytes), unit.Size(u.LimitBytes), int64(f.DeclaredSize)))
+		reason := fmt.Sprintf("the mailbox of %s holds %s of %s", f.Recipient, unit.Size(u.Bytes).Words(), unit.Size(u.LimitBytes).Words())
+		if f.DeclaredSize > 0 {
+			reason += ", and the message has " + f.DeclaredSize.Words()
+		}
+		return q.full(reason)
 	case u.LimitMessages > 0 && u.Messages >= u.LimitMessages:
-		return q.full(fmt.Sprintf("the mailbox holds %d of %d messages", u.Messages, u.LimitMessages))
+		return q.full(fmt.Sprintf("the mailbox of %s holds %d of %d messages", f.Recipient, u.Messages, u.LimitMessages))
 	}
 	return policy.Passed("the mailbox has room")
 }

@@ -74,6 +74,7 @@ func (c *Check) change() string { return change(c.Setting) }
 // replies begin.
 var own = []struct{ reply, sentence string }{
 	{"552 5.3.4", "It outgrew the limit that the session had announced; to have it otherwise: posthorn setting explain policy.size.inbound (of users: policy.size.outbound)"},
+	{"452 4.2.2", "No check decided that: nothing is filed above the quota of an account. To give it more room: posthorn account set ADDRESS --quota SIZE (or --quota-messages N)"},
 	{"550 5.6.11", "No check decided that; to have it otherwise: posthorn setting explain smtp.bare_line_ends"},
 }
 

@@ -88,6 +88,8 @@ func TestBiographiesReadWell(t *testing.T) {
 		"aborted":    {Attempt: story(t, Aborted)},
 		"broken": {Attempt: story(t, Deferred, Step{After: 6 * time.Second, Verb: "content",
 			Reply: "451 4.3.0 Temporary problem, try again later", Reason: "the disk failed"})},
+		"full": {Attempt: story(t, Deferred, Step{After: 6 * time.Second, Verb: "content", Reply: "452 4.2.2 Mailbox full",
+			Reason: "the mailbox of bob@example.test holds 501 B of 10 KB, and the message has 20 KB"})},
 		"faulty":    {Attempt: story(t, Refused, Step{After: 6 * time.Second, Verb: "content", Reply: "550 5.6.11 Content has bare CR or bare LF; lines must end in CRLF"})},
 		"untouched": {Attempt: story(t, Accepted, sent)},
 		"accepted": {Attempt: story(t, Accepted, refused, sent), Events: []Event{

@@ -193,7 +193,8 @@ func (b *boxState) countFlags(flags store.Flags, sign int) {
 // fits checks the quota for so much more.
 func (st *accountState) fits(bytes, messages int64) error {
 	if st.limitBytes > 0 && st.bytes+bytes > st.limitBytes || st.limitMessages > 0 && st.messages+messages > st.limitMessages {
-		return fmt.Errorf("account %d: %w", st.id, store.ErrOverQuota)
+		now := store.Usage{Bytes: st.bytes, Messages: st.messages, LimitBytes: st.limitBytes, LimitMessages: st.limitMessages}
+		return &store.OverQuota{Account: st.id, Usage: now, Bytes: bytes, Messages: messages}
 	}
 	return nil
 }

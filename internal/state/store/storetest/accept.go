@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -190,7 +191,12 @@ func quotaOfFilings(e *env) {
 		_, err := e.accept(e.acceptance(a, []byte(body), store.Filing{Role: store.RoleInbox, Head: head}, store.Filing{Role: store.RoleSent, Head: head}))
 		return err
 	}
-	e.wants(two("12345678"), store.ErrOverQuota, "22 octets into 20")
+	full := two("12345678")
+	e.wants(full, store.ErrOverQuota, "22 octets into 20")
+	over := new(store.OverQuota)
+	if !errors.As(full, &over) || *over != (store.OverQuota{Account: a.ID(), Usage: store.Usage{LimitBytes: 20, LimitMessages: 5}, Bytes: 22, Messages: 2}) {
+		e.t.Errorf("what does not fit: %v", full)
+	}
 	e.must(two("1234567"))
 	u, err := a.Usage(e.ctx)
 	if want := (store.Usage{Bytes: 20, Messages: 2, LimitBytes: 20, LimitMessages: 5}); err != nil || u != want {

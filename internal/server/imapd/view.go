@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"posthorn/internal/base/event"
@@ -217,7 +218,7 @@ func (v *view) refresh(ctx context.Context) error {
 // refreshed is refresh after a change that is durable: OK it is, and a client
 // told otherwise would do it again. What cannot be read now is told later.
 func (v *view) refreshed(ctx context.Context) {
-	if err := v.refresh(ctx); err != nil {
+	if err := v.refresh(ctx); err != nil && !errors.Is(err, store.ErrNotFound) { // one that is gone is told, too
 		v.c.log.Log(event.StoreFailed, event.Err(err))
 	}
 }

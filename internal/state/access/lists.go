@@ -50,7 +50,8 @@ func Open(ctx context.Context, s store.Access, log *event.Logger) (*Lists, error
 	}
 	ctx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
 	l.work.Go(func() { store.Follow(ctx, s, version, pollEvery, l.load, l.failed) })
-	l.work.Go(func() { l.keep(ctx) })
+	l.work.Go(func() { store.Repeat(ctx, writeEvery, nil, l.write, l.failed) })
+	l.work.Go(func() { store.Repeat(ctx, sweepEvery, nil, l.sweep, l.failed) })
 	return l, nil
 }
 
@@ -79,26 +80,10 @@ func (l *Lists) failed(err error) {
 	l.log.Log(event.StoreFailed, event.Err(fmt.Errorf("access lists: %w", err)))
 }
 
-// keep writes hits down and removes what expired long ago.
-func (l *Lists) keep(ctx context.Context) {
-	write, sweep := time.NewTicker(writeEvery), time.NewTicker(sweepEvery)
-	defer write.Stop()
-	defer sweep.Stop()
-	for failing := false; ; {
-		var err error
-		select {
-		case <-ctx.Done():
-			return
-		case <-write.C:
-			err = l.write(ctx)
-		case now := <-sweep.C:
-			_, err = l.store.Sweep(ctx, now.Add(-keepExpired))
-		}
-		if err != nil && !failing && ctx.Err() == nil { // once an outage
-			l.failed(err)
-		}
-		failing = err != nil
-	}
+// sweep removes what expired long ago.
+func (l *Lists) sweep(ctx context.Context) error {
+	_, err := l.store.Sweep(ctx, time.Now().Add(-keepExpired))
+	return err
 }
 
 // write hands the hits to the store; what it does not take is kept. After an

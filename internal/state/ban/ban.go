@@ -118,7 +118,8 @@ func Open(ctx context.Context, s store.Bans, o Options) (*Book, error) {
 	}
 	ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
 	b.work.Go(func() { store.Follow(ctx, s, version, pollEvery, b.load, b.failed) })
-	b.work.Go(func() { b.keep(ctx) })
+	b.work.Go(func() { store.Repeat(ctx, pollEvery, b.written, b.write, b.failed) })
+	b.work.Go(func() { store.Repeat(ctx, sweepEvery, nil, b.sweep, b.failed) })
 	return b, nil
 }
 

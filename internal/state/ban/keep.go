@@ -54,28 +54,10 @@ func (b *Book) failed(err error) {
 	b.o.Log.Log(event.StoreFailed, event.Err(fmt.Errorf("bans: %w", err)))
 }
 
-// keep writes bans down as they come, and removes what ended long ago.
-func (b *Book) keep(ctx context.Context) {
-	retry, sweep := time.NewTicker(pollEvery), time.NewTicker(sweepEvery)
-	defer retry.Stop()
-	defer sweep.Stop()
-	for failing := false; ; {
-		var err error
-		select {
-		case <-ctx.Done():
-			return
-		case <-b.written:
-			err = b.write(ctx)
-		case <-retry.C:
-			err = b.write(ctx)
-		case now := <-sweep.C:
-			_, err = b.store.Sweep(ctx, now.Add(-keepEnded))
-		}
-		if err != nil && !failing && ctx.Err() == nil { // once an outage
-			b.failed(err)
-		}
-		failing = err != nil
-	}
+// sweep removes what ended long ago.
+func (b *Book) sweep(ctx context.Context) error {
+	_, err := b.store.Sweep(ctx, time.Now().Add(-keepEnded))
+	return err
 }
 
 // write hands new bans to the store; those it does not take are tried again.

@@ -76,7 +76,9 @@ func Open(s store.Greylist, o Options) *List {
 	l := &List{store: s, o: o, cache: newCache(), passed: map[string]store.GreylistRow{}}
 	var ctx context.Context
 	ctx, l.stop = context.WithCancel(context.Background())
-	l.work.Go(func() { l.keep(ctx) })
+	failed := func(err error) { o.Log.Log(event.StoreFailed, event.Err(err)) }
+	l.work.Go(func() { store.Repeat(ctx, writeEvery, nil, l.write, failed) })
+	l.work.Go(func() { store.Repeat(ctx, sweepEvery, nil, l.sweep, failed) })
 	return l
 }
 

@@ -6,31 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"posthorn/internal/base/event"
 	"posthorn/internal/state/store"
 )
-
-// keep writes passes down and sweeps the store.
-func (l *List) keep(ctx context.Context) {
-	write, sweep := time.NewTicker(writeEvery), time.NewTicker(sweepEvery)
-	defer write.Stop()
-	defer sweep.Stop()
-	for failing := false; ; {
-		var err error
-		select {
-		case <-ctx.Done():
-			return
-		case <-write.C:
-			err = l.write(ctx)
-		case <-sweep.C:
-			err = l.sweep(ctx)
-		}
-		if err != nil && !failing && ctx.Err() == nil { // once an outage
-			l.o.Log.Log(event.StoreFailed, event.Err(err))
-		}
-		failing = err != nil
-	}
-}
 
 // sweep removes what is over, in steps that leave room for mail between them.
 func (l *List) sweep(ctx context.Context) error {

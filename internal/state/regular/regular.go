@@ -65,7 +65,7 @@ type Book struct {
 	mu      sync.Mutex
 	pending [len(rules)]map[netip.Prefix]time.Time // not yet in the store
 
-	version int64 // how far the store was read; of Open and keep alone
+	version int64 // how far the store was read; of Open and talk alone
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 }
@@ -82,7 +82,8 @@ func Open(ctx context.Context, s store.Regulars, log *event.Logger) (*Book, erro
 		return nil, err
 	}
 	ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
-	b.work.Go(func() { b.keep(ctx) })
+	b.work.Go(func() { store.Repeat(ctx, talkEvery, nil, b.talk, b.failed) })
+	b.work.Go(func() { store.Repeat(ctx, sweepEvery, nil, b.sweep, b.failed) })
 	return b, nil
 }
 
@@ -125,27 +126,10 @@ func (b *Book) Note(kind store.RegularKind, client netip.Addr) {
 	}
 }
 
-// keep writes hosts down, reads those of other nodes and sweeps the store.
-func (b *Book) keep(ctx context.Context) {
-	talk, sweep := time.NewTicker(talkEvery), time.NewTicker(sweepEvery)
-	defer talk.Stop()
-	defer sweep.Stop()
-	for failing := false; ; {
-		var err error
-		select {
-		case <-ctx.Done():
-			return
-		case <-talk.C:
-			err = errors.Join(b.write(ctx), b.read(ctx))
-		case <-sweep.C:
-			err = b.sweep(ctx)
-		}
-		if err != nil && !failing && ctx.Err() == nil { // once an outage
-			b.log.Log(event.StoreFailed, event.Err(err))
-		}
-		failing = err != nil
-	}
-}
+func (b *Book) failed(err error) { b.log.Log(event.StoreFailed, event.Err(err)) }
+
+// talk writes hosts down and reads those of other nodes.
+func (b *Book) talk(ctx context.Context) error { return errors.Join(b.write(ctx), b.read(ctx)) }
 
 // read takes in what was noted since it read last, by other nodes too.
 func (b *Book) read(ctx context.Context) error {

@@ -7,8 +7,8 @@ import (
 
 // Versioned is a list that nodes keep in memory: Access, Bans.
 type Versioned interface {
-	// Version grows with every change by any node; Changed wakes on changes
-	// made through this process.
+	// Version grows with every change by any node; Changed, always the same
+	// channel, wakes on changes made through this process.
 	Version(ctx context.Context) (int64, error)
 	Changed() <-chan struct{}
 }
@@ -23,15 +23,7 @@ const loading = 20
 // returns the version it found; version is that of the load before. failed is
 // told of the first error of an outage.
 func Follow(ctx context.Context, v Versioned, version int64, every time.Duration, load func(context.Context) (int64, error), failed func(error)) {
-	poll := time.NewTicker(every)
-	defer poll.Stop()
-	for failing := false; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-v.Changed():
-		case <-poll.C:
-		}
+	Repeat(ctx, every, v.Changed(), func(ctx context.Context) error {
 		began := time.Now()
 		now, err := v.Version(ctx)
 		if err == nil && now != version {
@@ -39,11 +31,30 @@ func Follow(ctx context.Context, v Versioned, version int64, every time.Duration
 				version = now
 			}
 		}
+		if err == nil {
+			pause(ctx, min(every, loading*time.Since(began)))
+		}
+		return err
+	}, failed)
+}
+
+// Repeat calls work until ctx ends, every so often and when woken; a nil channel
+// wakes nobody. failed is told of the first error of an outage.
+func Repeat(ctx context.Context, every time.Duration, wake <-chan struct{}, work func(context.Context) error, failed func(error)) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for failing := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake:
+		case <-tick.C:
+		}
+		err := work(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
 			failed(err)
 		}
 		failing = err != nil
-		pause(ctx, min(every, loading*time.Since(began)))
 	}
 }
 

@@ -185,7 +185,7 @@ func (b *Bouncer) notice(m *store.QueueMessage, due []queue.Report, key ident.ID
 	out := &dsn.Notice{Host: b.o.Host(), ID: key.String(), Boundary: rand.Text(), To: m.Sender, Date: time.Now().In(b.o.Zone()),
 		UTF8: m.SMTPUTF8 || !m.Sender.IsASCII(), Languages: s.Languages, EnvelopeID: m.EnvelopeID, Queue: m.ID.String(), Arrived: m.Accepted}
 	for _, r := range due {
-		row := dsn.Recipient{Original: r.Recipient.Original, Address: r.Recipient.Address, Action: actions[r.Action], Expired: r.Expired, Host: r.Host, Reply: r.Reply, Last: r.At}
+		row := dsn.Recipient{Original: r.Recipient.Original, Address: r.Recipient.Address, Action: actions[r.Action], Expired: r.Expired, Host: r.Host, Reply: r.Reply, Ours: r.Ours, Last: r.At}
 		if r.Action == queue.ActionDelayed {
 			row.Until = m.Expires
 		}

@@ -162,11 +162,13 @@ func TestWhatExpiredIsReportedInTheHostsWords(t *testing.T) {
 	n, _ := message(t, header+"Hello.\r\n")
 	r := report(t, "bob@far.test", queue.ActionFailed, 0)
 	r.Expired, r.Reply = true, reply.New(452, reply.E(4, 2, 2), "Mailbox full")
-	n.Reports = []queue.Report{r}
+	mute := report(t, "eve@far.test", queue.ActionFailed, 0)
+	mute.Expired, mute.Ours, mute.Reply = true, true, reply.New(451, reply.E(4, 4, 2), "mx.far.test hung up")
+	n.Reports = []queue.Report{r, mute}
 	a := w.tell(n)
 	defer a.Body.Discard()
 	raw, _ := w.content(a)
-	for _, want := range []string{"\r\nStatus: 4.4.7\r\n", "\r\nDiagnostic-Code: smtp; 452 4.2.2 Mailbox full\r\n", "has now given up"} {
+	for _, want := range []string{"\r\nDiagnostic-Code: X-Posthorn; 451 4.4.2 mx.far.test hung up\r\n", "\r\nStatus: 4.4.7\r\n", "\r\nDiagnostic-Code: smtp; 452 4.2.2 Mailbox full\r\n", "has now given up"} {
 		if !strings.Contains(raw, want) {
 			t.Errorf("no %q in\n%s", want, raw)
 		}

@@ -34,9 +34,10 @@ type Report struct {
 	Action    Action
 	// Expired: it failed because its time was up.
 	Expired bool
-	// Host and Reply are those of the last attempt, as in Result.
+	// Host, Reply and Ours are those of the last attempt, as in Result.
 	Host  string
 	Reply reply.Reply
+	Ours  bool
 	// At is when the last attempt ended.
 	At time.Time
 }

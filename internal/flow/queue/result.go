@@ -35,6 +35,9 @@ type Result struct {
 	// Its Enhanced code goes into notices (RFC 3464 §2.3.4); a deliverer fills
 	// one in where the host gave none.
 	Reply reply.Reply
+	// Ours: Reply is our words about Host, which said nothing, or cannot take
+	// the message.
+	Ours bool
 	// Aware says that the next host took over NOTIFY (RFC 3461 §5.2.2):
 	// success is then reported from there and not from here.
 	Aware bool

@@ -289,7 +289,7 @@ func (s *settlement) tell(ctx context.Context) error {
 	for i := range s.endings {
 		if action, wanted := s.endings[i].action(s.r.o.Local); wanted {
 			e := &s.endings[i]
-			reports = append(reports, Report{Recipient: e.Recipient, Action: action, Expired: e.Expired, Host: e.Result.Host, Reply: e.Result.Reply, At: now})
+			reports = append(reports, Report{Recipient: e.Recipient, Action: action, Expired: e.Expired, Host: e.Result.Host, Reply: e.Result.Reply, Ours: e.Result.Ours, At: now})
 		}
 	}
 	if len(reports) == 0 {

@@ -107,7 +107,7 @@ func (d *Deliverer) refuse(j queue.Job, final reply.Reply) []queue.Result {
 	alarm := false
 	for i := range m.Recipients {
 		r := &m.Recipients[i]
-		results[i] = queue.Result{Recipient: r.ID, Fate: queue.Failed, Reply: final}
+		results[i] = queue.Result{Recipient: r.ID, Fate: queue.Failed, Reply: final, Ours: true}
 		if since, passing := waited(r, final); since < patience {
 			results[i].Fate, results[i].Reply = queue.Deferred, passing
 			alarm = true

@@ -142,18 +142,18 @@ func (a *attempt) settle(r store.QueueRecipient, fate queue.Fate, host string, w
 }
 
 // refuse settles a recipient who does not get the message, now or ever.
-func (a *attempt) refuse(r store.QueueRecipient, host string, why reply.Reply) {
+func (a *attempt) refuse(r store.QueueRecipient, why *problem) {
 	fate := queue.Deferred
-	if why.Permanent() {
+	if why.reply.Permanent() {
 		fate = queue.Failed
 	}
-	a.settle(r, fate, host, why)
+	a.results = append(a.results, queue.Result{Recipient: r.ID, Fate: fate, Host: why.host, Reply: why.reply, Ours: why.ours})
 }
 
 // refuseAll refuses all that are pending.
-func (a *attempt) refuseAll(host string, why reply.Reply) {
+func (a *attempt) refuseAll(why *problem) {
 	for _, r := range a.pending {
-		a.refuse(r, host, why)
+		a.refuse(r, why)
 	}
 	a.pending = nil
 }
@@ -170,7 +170,7 @@ func (a *attempt) conclude(ctx context.Context) ([]queue.Result, error) {
 		return a.results, nil
 	}
 	p := a.verdict()
-	a.refuseAll(p.host, p.reply)
+	a.refuseAll(p)
 	if p.final || p.message || a.talked {
 		return a.results, nil
 	}
@@ -196,14 +196,14 @@ func (a *attempt) verdict() *problem {
 // such address in; nothing relies on that (reliability.md row 18).
 func (a *attempt) refuseUnsendable() {
 	if !sendable(a.job.Claim.Message.Sender.String()) {
-		a.refuseAll("", reply.New(553, reply.E(5, 1, 7), "the sender's address cannot be sent"))
+		a.refuseAll(final(553, reply.E(5, 1, 7), "the sender's address cannot be sent"))
 		return
 	}
 	a.each(func(r store.QueueRecipient) bool {
 		if sendable(r.Address.String()) {
 			return false
 		}
-		a.refuse(r, "", reply.New(553, reply.E(5, 1, 3), "the recipient's address cannot be sent"))
+		a.refuse(r, final(553, reply.E(5, 1, 3), "the recipient's address cannot be sent"))
 		return true
 	})
 }
@@ -235,14 +235,13 @@ func (a *attempt) suit(ctx context.Context, c *connection) bool {
 		var err error
 		if a.content, err = openContent(ctx, &a.job.Claim); err != nil {
 			if a.over = true; ctx.Err() == nil {
-				a.refuseAll("", unreadable(err))
+				a.refuseAll(unreadable(err))
 			}
 			return false
 		}
 	}
-	host := c.key.hop.String()
-	if why, ok := a.obstacle(c); ok {
-		a.refuseAll(host, why)
+	if why := a.obstacle(c); why != nil {
+		a.refuseAll(why)
 		return true
 	}
 	if offers(c, "SMTPUTF8") {
@@ -252,19 +251,19 @@ func (a *attempt) suit(ctx context.Context, c *connection) bool {
 		if r.Address.IsASCII() {
 			return false
 		}
-		a.refuse(r, host, noUTF8(host))
+		a.refuse(r, noUTF8(c.key.hop))
 		return true
 	})
 	return true
 }
 
 // unreadable is our own trouble with the store.
-func unreadable(err error) reply.Reply {
-	return reply.New(451, reply.E(4, 3, 0), "the message could not be read here").Because(err)
+func unreadable(err error) *problem {
+	return passing(reply.E(4, 3, 0), "the message could not be read here").because(err)
 }
 
-func noUTF8(host string) reply.Reply {
-	return reply.Newf(553, reply.E(5, 6, 7), "%s does not support internationalised addresses (SMTPUTF8)", host)
+func noUTF8(h hop) *problem {
+	return final(553, reply.E(5, 6, 7), "%s does not support internationalised addresses (SMTPUTF8)", h).at(h)
 }
 
 func offers(c *connection, extension string) bool {
@@ -272,10 +271,10 @@ func offers(c *connection, extension string) bool {
 	return ok
 }
 
-// obstacle returns why the host cannot take the message at all. Afterwards
-// a.form is how it goes to this host.
-func (a *attempt) obstacle(c *connection) (reply.Reply, bool) {
-	m, host := &a.job.Claim.Message, c.key.hop.String()
+// obstacle returns why the host cannot take the message at all, or nil.
+// Afterwards a.form is how it goes to this host.
+func (a *attempt) obstacle(c *connection) *problem {
+	m, h := &a.job.Claim.Message, c.key.hop
 	if !offers(c, "SMTPUTF8") {
 		needed, err := m.SMTPUTF8, error(nil)
 		if needed {
@@ -283,20 +282,20 @@ func (a *attempt) obstacle(c *connection) (reply.Reply, bool) {
 		}
 		switch {
 		case err != nil:
-			return unreadable(err), true
+			return unreadable(err)
 		case needed || !m.Sender.IsASCII():
-			return noUTF8(host), true
+			return noUTF8(h)
 		}
 	}
 	if err := a.choose(c); errors.Is(err, errNoSevenBit) {
-		return reply.Newf(554, reply.E(5, 6, 3), "%s takes 7-bit content only, and this cannot be converted", host).Because(err), true
+		return final(554, reply.E(5, 6, 3), "%s takes 7-bit content only, and this cannot be converted", h).at(h).because(err)
 	} else if err != nil {
-		return unreadable(err), true
+		return unreadable(err)
 	}
 	if most := c.client.MaxSize(); most > 0 && a.form.size > most {
-		return reply.Newf(552, reply.E(5, 3, 4), "the message has %d octets, %s takes at most %d", a.form.size, host, most), true
+		return final(552, reply.E(5, 3, 4), "the message has %d octets, %s takes at most %d", a.form.size, h, most).at(h)
 	}
-	return reply.Reply{}, false
+	return nil
 }
 
 // form is how content goes to a host.

@@ -232,7 +232,7 @@ func (a *attempt) greetProblem(c *connection, err error) *problem {
 	if r.Reply.Code == 521 && a.job.To.Relay == nil {
 		p.final = true
 	} else if r.Reply.Permanent() {
-		p.reply = temporary(p.reply, "refused for now").Because(err)
+		return temporary(p.reply, "refused for now").because(err)
 	}
 	return p
 }
@@ -317,7 +317,7 @@ func (a *attempt) login(c *connection) *problem {
 	r, refused := errors.AsType[*smtp.RefusedError](err)
 	switch {
 	case refused && r.Reply.Permanent():
-		p = &problem{reply: temporary(kept(r.Reply, "AUTH"), "the relay does not accept our login")}
+		p = temporary(kept(r.Reply, "AUTH"), "the relay does not accept our login")
 		a.over = true // the next host would count one more wrong password
 	case refused:
 		p = &problem{reply: kept(r.Reply, "AUTH")}

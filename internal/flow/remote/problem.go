@@ -15,6 +15,8 @@ import (
 type problem struct {
 	host  string // "mx.far.test [192.0.2.1]", "" before there was one
 	reply reply.Reply
+	// ours says that reply is in our words, and not what the host said.
+	ours bool
 	// final says that asking again later will not help.
 	final bool
 	// message says that other messages may fare better there.
@@ -26,12 +28,15 @@ type problem struct {
 }
 
 func final(code int, e reply.Enhanced, format string, args ...any) *problem {
-	return &problem{reply: reply.Newf(code, e, format, args...), final: true}
+	return &problem{reply: reply.Newf(code, e, format, args...), ours: true, final: true}
 }
 
 func passing(e reply.Enhanced, format string, args ...any) *problem {
-	return &problem{reply: reply.Newf(451, e, format, args...)}
+	return &problem{reply: reply.Newf(451, e, format, args...), ours: true}
 }
+
+// said is what a host answered that does not take a recipient.
+func said(h hop, r reply.Reply) *problem { return (&problem{reply: r}).at(h) }
 
 // at names the host.
 func (p *problem) at(h hop) *problem { p.host = h.String(); return p }
@@ -84,8 +89,8 @@ func cut(line string) string {
 
 // temporary makes a host's 5xx reply one of ours that does not end the
 // message; the text tells what the host said.
-func temporary(r reply.Reply, words string) reply.Reply {
-	return reply.New(451, reply.E(4, r.Enhanced.Subject, r.Enhanced.Detail), cut(words+": "+r.String()))
+func temporary(r reply.Reply, words string) *problem {
+	return passing(reply.E(4, r.Enhanced.Subject, r.Enhanced.Detail), "%s", cut(words+": "+r.String()))
 }
 
 // enhanced returns the code that RFC 3463 has for a plain reply code, for

@@ -70,7 +70,7 @@ func (a *attempt) message(c *connection, batch []store.QueueRecipient) smtp.Mess
 // judge settles the recipients about whom the host has spoken, and returns
 // those that another transaction or host may still serve.
 func (a *attempt) judge(c *connection, batch []store.QueueRecipient, sent *smtp.Sent, err error) (left []store.QueueRecipient) {
-	host, aware := c.key.hop.String(), offers(c, "DSN")
+	host, aware := c.key.hop, offers(c, "DSN")
 	refused, _ := errors.AsType[*smtp.RefusedError](err)
 	taken := 0
 	for i := range sent.Rcpt {
@@ -82,23 +82,22 @@ func (a *attempt) judge(c *connection, batch []store.QueueRecipient, sent *smtp.
 		own := sent.Rcpt[i]
 		switch {
 		case sent.Mail.Code >= 400:
-			a.refuse(r, host, kept(sent.Mail, "MAIL")) // RCPT was then answered to nothing
+			a.refuse(r, said(host, kept(sent.Mail, "MAIL"))) // RCPT was then answered to nothing
 		case taken > 0 && tooMany(own):
 			left = append(left, r)
 		case own.Code >= 400:
-			a.refuse(r, host, kept(rcptReply(own), "RCPT"))
+			a.refuse(r, said(host, kept(rcptReply(own), "RCPT")))
 		case own.Code/100 == 2 && err == nil:
-			a.settle(r, queue.Delivered, host, kept(sent.Data, "content"))
+			a.settle(r, queue.Delivered, host.String(), kept(sent.Data, "content"))
 			a.results[len(a.results)-1].Aware = aware
 		case own.Code/100 == 2 && refused != nil:
-			a.refuse(r, host, kept(refused.Reply, refused.Verb))
+			a.refuse(r, said(host, kept(refused.Reply, refused.Verb)))
 		case own.Code/100 == 2 && sent.Ended:
 			// The host may have the message or not: the window that SMTP leaves
 			// open (RFC 1047). Sending it twice is better than not at all.
-			p := ioProblem(c.key.hop, "the end of the message", err)
-			a.refuse(r, host, p.reply)
+			a.refuse(r, ioProblem(host, "the end of the message", err))
 		case a.content.failed != nil:
-			a.refuse(r, "", unreadable(a.content.failed))
+			a.refuse(r, unreadable(a.content.failed))
 		default:
 			left = append(left, r)
 		}
@@ -137,7 +136,7 @@ func (a *attempt) after(c *connection, sent *smtp.Sent, err error) state {
 	case err == nil && !leaving:
 		return good
 	case a.content.failed != nil:
-		a.refuseAll("", unreadable(a.content.failed))
+		a.refuseAll(unreadable(a.content.failed))
 		return spent
 	case refused && (leaving || errors.Is(err, io.ErrUnexpectedEOF)), err == nil:
 		return spent
@@ -148,7 +147,7 @@ func (a *attempt) after(c *connection, sent *smtp.Sent, err error) state {
 		}
 		return good
 	case leaving:
-		a.note((&problem{reply: kept(last, "RCPT").Because(err)}).at(c.key.hop))
+		a.note(said(c.key.hop, kept(last, "RCPT").Because(err)))
 	default:
 		a.note(ioProblem(c.key.hop, "the message", err))
 	}

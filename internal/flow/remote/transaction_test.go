@@ -409,3 +409,28 @@ func TestAStopLetsTheHostFinish(t *testing.T) {
 		})
 	}
 }
+
+// What the host said and what we say about it are told apart, because notices
+// must not put words into its mouth (RFC 3464 §2.3.6).
+func TestOurWordsAreNotTakenForTheHosts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		dialogue, reply string
+		ours            bool
+	}{
+		"recipient refused": {pipe + rcpts("250 ok", "450 4.2.1 busy") + "C: RSET\nS: 250 ok\n" + bye, "450 4.2.1 busy", false},
+		"content refused":   {pipe + rcpts("250 ok", "250 ok") + data + "S: 554 5.7.1 spam\n" + bye, "554 5.7.1 spam", false},
+		"leaves":            {"S: 421 4.3.2 closing", "421 4.3.2 closing", false},
+		"hangs up":          {hello + "C: *", "451 4.4.2 ", true},
+		"unwilling":         {"S: 554 5.7.1 go away", "451 4.7.1 refused for now: 554 5.7.1 go away", true},
+		"too large":         {"S: 220 mx\nC: EHLO me.test\nS: 250-mx\\n250 SIZE 10\n" + bye, "552 5.3.4 ", true},
+	} {
+		inWorld(t, func(w *world) {
+			w.one(c.dialogue)
+			results, _ := w.d.Deliver(w.t.Context(), job(text))
+			if len(results) != 1 || !strings.HasPrefix(results[0].Reply.String(), c.reply) || results[0].Ours != c.ours || results[0].Host == "" {
+				t.Errorf("%s: %+v", name, results)
+			}
+		})
+	}
+}

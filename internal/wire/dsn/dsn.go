@@ -70,9 +70,11 @@ type Recipient struct {
 	Action   Action
 	// Expired: it failed because its time was up, and not by Reply alone.
 	Expired bool
-	// Host is who answered, "mx1.far.test [192.0.2.7]"; "" when Reply is ours.
+	// Host is who was asked, "mx1.far.test [192.0.2.7]", "" for nobody. Reply is
+	// what it said or, without it or where Ours is set, our own reason.
 	Host  string
 	Reply reply.Reply
+	Ours  bool
 	// Last is when the last attempt ended, Until how long a delayed recipient
 	// is tried; zero is not shown.
 	Last, Until time.Time

@@ -400,15 +400,17 @@ func TestTheReportOfWhatExpiredHasTheLastReply(t *testing.T) {
 	for _, c := range []struct {
 		last    reply.Reply
 		host    string
+		ours    bool
 		said    string
 		because cause
 	}{
-		{reply.New(452, reply.E(4, 2, 2), "Mailbox full"), "mx.far.test [192.0.2.7]", "smtp; 452 4.2.2 Mailbox full", causeFull},
-		{reply.New(450, reply.Enhanced{}, "busy"), "mx.far.test", "smtp; 450 busy", causeTrouble},
-		{reply.New(451, reply.E(4, 4, 3), "no answer of DNS"), "", "X-Posthorn; 451 4.4.3 no answer of DNS", causeDNS},
-		{reply.Reply{}, "", "", causeHere},
+		{reply.New(452, reply.E(4, 2, 2), "Mailbox full"), "mx.far.test [192.0.2.7]", false, "smtp; 452 4.2.2 Mailbox full", causeFull},
+		{reply.New(450, reply.Enhanced{}, "busy"), "mx.far.test", false, "smtp; 450 busy", causeTrouble},
+		{reply.New(451, reply.E(4, 4, 2), "mx.far.test hung up"), "mx.far.test", true, "X-Posthorn; 451 4.4.2 mx.far.test hung up", causeNoAnswer},
+		{reply.New(451, reply.E(4, 4, 3), "no answer of DNS"), "", false, "X-Posthorn; 451 4.4.3 no answer of DNS", causeDNS},
+		{reply.Reply{}, "", false, "", causeHere},
 	} {
-		r := &Recipient{Action: Failed, Expired: true, Host: c.host, Reply: c.last}
+		r := &Recipient{Action: Failed, Expired: true, Host: c.host, Ours: c.ours, Reply: c.last}
 		if r.status().String() != "4.4.7" || r.diagnostic() != c.said || r.cause() != c.because {
 			t.Errorf("%s: status %s, %q, cause %d", c.last, r.status(), r.diagnostic(), r.cause())
 		}

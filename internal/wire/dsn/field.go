@@ -176,7 +176,7 @@ func (r *Recipient) diagnostic() string {
 		return ""
 	}
 	kind := "smtp; "
-	if r.Host == "" {
+	if r.ours() {
 		kind = "X-Posthorn; "
 	}
 	text := r.Reply.String()
@@ -185,6 +185,9 @@ func (r *Recipient) diagnostic() string {
 	}
 	return kind + text
 }
+
+// ours reports that Reply is in our own words.
+func (r *Recipient) ours() bool { return r.Host == "" || r.Ours }
 
 // remote is the Remote-MTA field: the name or, without one, the address.
 func (r *Recipient) remote() string {

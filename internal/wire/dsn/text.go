@@ -296,7 +296,7 @@ func (n *Notice) technical(p *page, c *catalogue) {
 		}
 		rows = append(rows, [2]string{l.status, r.Action.String() + ", " + r.status().String()}, [2]string{l.host, r.Host})
 		words := l.reply
-		if r.Host == "" {
+		if r.ours() {
 			words = l.reason
 		}
 		if !r.Reply.IsZero() {

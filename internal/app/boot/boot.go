@@ -17,6 +17,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"posthorn/internal/base/unit"
+	"posthorn/internal/server/listen"
 )
 
 // Config is the content of posthorn.toml, every field optional.
@@ -88,9 +89,6 @@ func Trial() map[string][]string {
 		"http": {"127.0.0.1:8025"},
 	}
 }
-
-// names are the listeners this version knows.
-var names = []string{"smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s", "http", "metrics"}
 
 // Load reads and checks the file.
 func Load(name string) (Config, error) {
@@ -181,8 +179,8 @@ func (c Config) Check() error {
 // CheckListen checks one listener's name and address; lmtp also takes the path
 // of a Unix socket.
 func CheckListen(name, addr string) error {
-	if !slices.Contains(names, name) {
-		return fmt.Errorf("listen: no listener is called %q; there are %s", name, strings.Join(names, ", "))
+	if _, ok := listen.Lookup(name); !ok {
+		return fmt.Errorf("listen: no listener is called %q; there are %s", name, listen.AllNames())
 	}
 	if strings.HasPrefix(addr, "/") {
 		return nil

@@ -23,11 +23,11 @@ type accountCmd struct {
 
 // accountFields are what add and set can give.
 type accountFields struct {
-	PasswordStdin bool       `help:"Read the password from the first line of standard input."`
-	Name          *string    `help:"The person's name."`
+	PasswordStdin bool       `field:"password" help:"Read the password from the first line of standard input."`
+	Name          *string    `field:"full_name" help:"The person's name."`
 	Admin         *bool      `negatable:"" help:"May administer the server."`
 	Disabled      *bool      `negatable:"" help:"No login, no new mail."`
-	Quota         *unit.Size `help:"Most octets kept, such as 10GB (0: no limit)." placeholder:"SIZE"`
+	Quota         *unit.Size `field:"quota_bytes" help:"Most octets kept, such as 10GB (0: no limit)." placeholder:"SIZE"`
 	QuotaMessages *int64     `help:"Most messages kept (0: no limit)." placeholder:"N"`
 	Forward       []string   `help:"Addresses its mail goes on to." placeholder:"ADDRESS" xor:"forward"`
 	NoForward     bool       `help:"Its mail goes on to nobody any more." xor:"forward"`
@@ -73,7 +73,7 @@ func newPassword() string {
 }
 
 type accountAddCmd struct {
-	Address []string `arg:"" help:"Primary address, then further ones."`
+	Address []string `arg:"" field:"addresses" help:"Primary address, then further ones."`
 	accountFields
 }
 

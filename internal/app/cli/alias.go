@@ -18,7 +18,7 @@ type aliasCmd struct {
 
 type aliasAddCmd struct {
 	Address string   `arg:"" help:"Address of the alias."`
-	Targets []string `arg:"" name:"target" help:"Addresses its mail goes to."`
+	Targets []string `arg:"" name:"target" field:"targets" help:"Addresses its mail goes to."`
 }
 
 func (c *aliasAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
@@ -120,7 +120,7 @@ func (c *aliasShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 
 type aliasSetCmd struct {
 	Address string   `arg:"" help:"Address of the alias."`
-	Add     []string `help:"Addresses to add." placeholder:"ADDRESS"`
+	Add     []string `field:"targets" help:"Addresses to add." placeholder:"ADDRESS"`
 	Drop    []string `help:"Addresses to take away." placeholder:"ADDRESS"`
 }
 

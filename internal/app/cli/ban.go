@@ -59,7 +59,7 @@ func banEnds(b manage.Ban) string {
 
 type banAddCmd struct {
 	Host   string `arg:"" help:"An address or a network; an IPv6 address means its /64."`
-	For    string `help:"How long, such as 7d (default: until it is lifted)." placeholder:"TIME"`
+	For    string `field:"until" help:"How long, such as 7d (default: until it is lifted)." placeholder:"TIME"`
 	Reason string `help:"Why, for the list." placeholder:"TEXT"`
 }
 

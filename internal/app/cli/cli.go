@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"posthorn/internal/server/manage"
 )
 
 // Streams are what a command reads from and writes to.
@@ -95,7 +97,12 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		return 2
 	}
 	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(s.Err, "posthorn:", s.hint(explain(err)))
+		node := command.Selected()
+		fmt.Fprintln(s.Err, "posthorn:", s.hint(asTyped(explain(err), err, node)))
+		if errors.As(err, new(misused)) || errors.Is(err, manage.ErrNothing) {
+			fmt.Fprintf(s.Err, "Try: %s --help\n", node.FullPath())
+			return 2
+		}
 		return 1
 	}
 	return 0

@@ -13,7 +13,7 @@ type dnsCmd struct {
 }
 
 type dnsCheckCmd struct {
-	Domain string `arg:"" optional:"" help:"Domain whose mail servers are looked up (without: this server's own name and addresses)."`
+	Domain string `arg:"" optional:"" field:"name" help:"Domain whose mail servers are looked up (without: this server's own name and addresses)."`
 }
 
 func (c *dnsCheckCmd) Run(ctx context.Context, w *Where, s *Streams) error {

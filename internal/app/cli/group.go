@@ -16,7 +16,7 @@ type groupCmd struct {
 
 type groupAddCmd struct {
 	Address string   `arg:"" help:"Address of the group."`
-	Members []string `arg:"" optional:"" name:"member" help:"Addresses of the members."`
+	Members []string `arg:"" optional:"" name:"member" field:"targets" help:"Addresses of the members."`
 	Title   string   `help:"What the group is for."`
 	SendAs  bool     `negatable:"" help:"Members may send as the group."`
 }
@@ -44,7 +44,7 @@ func (c *groupShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 
 type groupSetCmd struct {
 	Address string   `arg:"" help:"Address of the group."`
-	Add     []string `help:"Members to add." placeholder:"ADDRESS"`
+	Add     []string `field:"targets" help:"Members to add." placeholder:"ADDRESS"`
 	Drop    []string `help:"Members to take away." placeholder:"ADDRESS"`
 	Title   *string  `help:"What the group is for."`
 	SendAs  *bool    `negatable:"" help:"Members may send as the group."`

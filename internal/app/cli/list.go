@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,11 +25,11 @@ type listCmd struct {
 
 // criterion says what a rule looks at.
 type criterion struct {
-	IP        string `name:"ip" help:"Exactly this client address." placeholder:"ADDRESS" xor:"criterion"`
-	Network   string `help:"Clients of this network: CIDR, or an IPv4 address with any mask." placeholder:"NETWORK" xor:"criterion"`
-	Sender    string `help:"This envelope sender." placeholder:"ADDRESS" xor:"criterion"`
-	Recipient string `help:"This recipient, as the client gives it." placeholder:"ADDRESS" xor:"criterion"`
-	Domain    string `help:"Senders of this domain; .example.org: of the domains below it (allow rules only)." placeholder:"DOMAIN" xor:"criterion"`
+	IP        string `name:"ip" field:"value,kind" help:"Exactly this client address." placeholder:"ADDRESS" xor:"criterion"`
+	Network   string `field:"value,kind" help:"Clients of this network: CIDR, or an IPv4 address with any mask." placeholder:"NETWORK" xor:"criterion"`
+	Sender    string `field:"value,kind" help:"This envelope sender." placeholder:"ADDRESS" xor:"criterion"`
+	Recipient string `field:"value,kind" help:"This recipient, as the client gives it." placeholder:"ADDRESS" xor:"criterion"`
+	Domain    string `field:"value,kind" help:"Senders of this domain; .example.org: of the domains below it (allow rules only)." placeholder:"DOMAIN" xor:"criterion"`
 }
 
 // given returns the kind and the value; of several the parser lets one through.
@@ -67,10 +66,10 @@ func until(flag, text string) (*time.Time, error) {
 	}
 	d, err := setting.ParseDuration(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", flag, err)
+		return nil, misuse("%s: %w", flag, err)
 	}
 	if d <= 0 {
-		return nil, fmt.Errorf("%s: a time to come is needed, such as 30d", flag)
+		return nil, misuse("%s: a time to come is needed, such as 30d", flag)
 	}
 	end := time.Now().Add(d).UTC()
 	return &end, nil
@@ -99,11 +98,11 @@ by sender, recipient and domain lift some. See what: posthorn list try --help`
 
 func (c *listAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if c.Allow == c.Block {
-		return errors.New("say which list: --allow or --block")
+		return misuse("say which list: --allow or --block")
 	}
 	kind, value := c.given()
 	if kind == "" {
-		return errors.New("say what the rule looks at: --ip, --network, --sender, --recipient or --domain")
+		return misuse("say what the rule looks at: --ip, --network, --sender, --recipient or --domain")
 	}
 	change, err := c.change()
 	if err != nil {

@@ -71,7 +71,7 @@ type policyTryCmd struct {
 	Client   string    `help:"Address of the client." required:"" placeholder:"IP"`
 	Helo     string    `help:"Name the client gives itself (EHLO)." placeholder:"NAME"`
 	From     string    `help:"Sender; <> or empty for the null sender." default:"" placeholder:"ADDRESS"`
-	Rcpt     []string  `help:"Recipient; may be given several times." required:"" placeholder:"ADDRESS"`
+	Rcpt     []string  `field:"to" help:"Recipient; may be given several times." required:"" placeholder:"ADDRESS"`
 	Login    string    `help:"Who logs in (default: nobody)." placeholder:"ADDRESS"`
 	Listener string    `help:"Listener: smtp, submission, submissions or lmtp." enum:"smtp,submission,submissions,lmtp" default:"smtp"`
 	TLS      bool      `name:"tls" help:"The connection is encrypted."`

@@ -83,7 +83,7 @@ func (c *rehearsal) input() (manage.Rehearsal, error) {
 	for _, text := range c.Set {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return r, fmt.Errorf("--set %s has no value; write --set %s=VALUE, or %s= for the default", text, text, text)
+			return r, misuse("--set %s has no value; write --set %s=VALUE, or %s= for the default", text, text, text)
 		}
 		if r.Set == nil {
 			r.Set = map[string]string{}

@@ -17,8 +17,8 @@ type quarantineCmd struct {
 }
 
 type quarantineListCmd struct {
-	From  string `help:"Only of this sender: an address or a domain." placeholder:"SENDER"`
-	To    string `help:"Only for this recipient: an address or a domain." placeholder:"RECIPIENT"`
+	From  string `field:"sender" help:"Only of this sender: an address or a domain." placeholder:"SENDER"`
+	To    string `field:"recipient" help:"Only for this recipient: an address or a domain." placeholder:"RECIPIENT"`
 	Limit int    `help:"Most messages to list." default:"100"`
 	After string `help:"Go on after a page: what it said at its end." placeholder:"MARK"`
 }

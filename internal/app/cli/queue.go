@@ -25,8 +25,8 @@ type queueCmd struct {
 
 // selection says which recipients in the queue.
 type selection struct {
-	From        string `help:"Only from this address or domain." placeholder:"SENDER" aliases:"sender"`
-	To          string `help:"Only to this address or domain." placeholder:"RECIPIENT" aliases:"recipient"`
+	From        string `field:"sender" help:"Only from this address or domain." placeholder:"SENDER" aliases:"sender"`
+	To          string `field:"recipient" help:"Only to this address or domain." placeholder:"RECIPIENT" aliases:"recipient"`
 	Destination string `help:"Only what last went this way: a domain, or a relay host, as show tells it under Route." placeholder:"ROUTE"`
 	State       string `help:"Only recipients in this state." enum:",queued,held" default:"" placeholder:"queued|held"`
 }

@@ -28,6 +28,10 @@ type quickstartCmd struct {
 }
 
 func (c *quickstartCmd) Run(ctx context.Context, w *Where, s *Streams) error {
+	domain, err := mail.ParseDomain(c.Domain)
+	if err != nil || mail.IsLiteral(domain) {
+		return misuse("--domain: %q is not a domain name such as example.org", c.Domain)
+	}
 	config, err := c.boot(w)
 	if err != nil {
 		return err
@@ -39,7 +43,7 @@ func (c *quickstartCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		}
 		return err
 	}
-	t := trial{c: c, domain: c.Domain}
+	t := trial{c: c, domain: domain}
 	o := app.ServeOptions{Open: app.OpenOptions{Log: s.Err, Version: Version()}, Sockets: sockets, Prepare: t.prepare}
 	o.Ready = func(h *app.House, open []manage.Listener) error {
 		if w.JSON {
@@ -95,22 +99,18 @@ type trial struct {
 
 // prepare makes domain and accounts where they are missing.
 func (t *trial) prepare(ctx context.Context, h *app.House) error {
-	domain, err := mail.ParseDomain(t.domain)
-	if err != nil {
-		return fmt.Errorf("--domain: %w", err)
-	}
-	t.domain, t.passwords = domain, map[string]string{}
+	t.passwords = map[string]string{}
 	if err := t.settings(ctx, h); err != nil {
 		return err
 	}
-	if _, err := manage.Invoke[manage.None](ctx, h.Service, "domain-add", manage.DomainAddInput{Body: manage.NewDomain{Name: domain}}); err != nil && !errors.Is(err, store.ErrExists) {
+	if _, err := manage.Invoke[manage.None](ctx, h.Service, "domain-add", manage.DomainAddInput{Body: manage.NewDomain{Name: t.domain}}); err != nil && !errors.Is(err, store.ErrExists) {
 		return err
 	}
 	for _, who := range []struct {
 		local, name string
 		admin       bool
 	}{{"admin", "Administrator", true}, {"demo", "Demo", false}} {
-		if err := t.account(ctx, h, who.local+"@"+domain, who.name, who.admin); err != nil {
+		if err := t.account(ctx, h, who.local+"@"+t.domain, who.name, who.admin); err != nil {
 			return err
 		}
 	}

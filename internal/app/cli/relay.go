@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,7 +26,7 @@ type relayCmd struct {
 
 // relayHostFields are what names another mail server.
 type relayHostFields struct {
-	Host           []string `help:"Name or address of the server; more are tried in their order." placeholder:"HOST"`
+	Host           []string `field:"hosts" help:"Name or address of the server; more are tried in their order." placeholder:"HOST"`
 	Port           *int     `help:"Its port (25)." placeholder:"N"`
 	Secure         *bool    `negatable:"" help:"Only with TLS and a certificate that matches."`
 	AnyCertificate *bool    `negatable:"" help:"Take any certificate."`
@@ -44,12 +43,12 @@ func (f relayHostFields) change() manage.RelayHostChange {
 
 // relayFields are what add and set can give.
 type relayFields struct {
-	To   []string `help:"The rule is for these recipients: addresses, domains, or .DOMAIN for subdomains." placeholder:"TARGET" xor:"kind"`
-	From []string `help:"The rule is for these senders." placeholder:"TARGET" xor:"kind"`
+	To   []string `field:"targets,kind" help:"The rule is for these recipients: addresses, domains, or .DOMAIN for subdomains." placeholder:"TARGET" xor:"kind"`
+	From []string `field:"targets,kind" help:"The rule is for these senders." placeholder:"TARGET" xor:"kind"`
 	relayHostFields
 	Direct        bool    `help:"Without a relay host: to the recipients' own servers."`
 	User          *string `help:"Name to log in with (empty: no login)." placeholder:"NAME"`
-	PasswordStdin bool    `help:"Read the password from the first line of standard input."`
+	PasswordStdin bool    `field:"password" help:"Read the password from the first line of standard input."`
 	ClearLogin    *bool   `negatable:"" help:"Log in even without TLS."`
 	Disabled      *bool   `negatable:"" help:"Keep the rule and do not use it."`
 	Position      *int    `help:"Place in the list." placeholder:"N"`
@@ -65,7 +64,7 @@ func (f relayFields) change(s *Streams) (manage.RelayRuleChange, error) {
 	}
 	if f.Direct {
 		if f.Host != nil {
-			return c, errors.New("--direct and --host contradict each other")
+			return c, misuse("--direct and --host contradict each other")
 		}
 		c.Hosts, c.User = &[]string{}, new(string)
 	}
@@ -86,10 +85,10 @@ type relayAddCmd struct {
 
 func (c *relayAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if c.To == nil && c.From == nil {
-		return errors.New("say which mail the rule is for, with --to or --from")
+		return misuse("say which mail the rule is for, with --to or --from")
 	}
 	if c.Host == nil && !c.Direct {
-		return errors.New("say where the mail goes, with --host or --direct")
+		return misuse("say where the mail goes, with --host or --direct")
 	}
 	change, err := c.change(s)
 	if err != nil {
@@ -218,8 +217,8 @@ func (c *relayImportCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 }
 
 type relayTryCmd struct {
-	From string `help:"Envelope sender (none: the null one, of notices)." placeholder:"ADDRESS"`
-	To   string `required:"" help:"Envelope recipient." placeholder:"ADDRESS"`
+	From string `field:"sender" help:"Envelope sender (none: the null one, of notices)." placeholder:"ADDRESS"`
+	To   string `required:"" field:"recipient" help:"Envelope recipient." placeholder:"ADDRESS"`
 }
 
 func (c *relayTryCmd) Run(ctx context.Context, w *Where, s *Streams) error {

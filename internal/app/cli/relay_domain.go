@@ -20,8 +20,8 @@ type relayDomainCmd struct {
 type relayDomainFields struct {
 	relayHostFields
 	Recipients *string  `enum:"all,listed" help:"Take mail for all names, or for those listed alone." placeholder:"all|listed"`
-	Recipient  []string `help:"Address to add to the list." placeholder:"ADDRESS"`
-	Drop       []string `help:"Address to take off the list." placeholder:"ADDRESS"`
+	Recipient  []string `field:"add_recipients" help:"Address to add to the list." placeholder:"ADDRESS"`
+	Drop       []string `field:"drop_recipients" help:"Address to take off the list." placeholder:"ADDRESS"`
 	Disabled   *bool    `negatable:"" help:"Take no mail from strangers for it for now. What is queued for it waits, until it is enabled or its time in the queue is over."`
 }
 

@@ -48,16 +48,19 @@ func TestASettingIsReadFromStandardInput(t *testing.T) {
 	b.want(0, "", "setting explain relay.password", "relay.password --stdin <FILE")
 	b.want(0, "", "setting explain relay.hosts", "relay.hosts=VALUE,VALUE")
 	b.want(0, "", "setting explain relay.mode", "relay.mode=direct|relay")
-	for _, tt := range []struct{ in, line, say string }{
-		{"x", "setting set relay.password", "pipe the value in with --stdin"},
-		{"x", "setting set relay.user=me --stdin", "name the setting it is for"},
-		{"x", "setting set relay.user relay.password --stdin", "one value, not one for relay.user and one for relay.password"},
-		{"", "setting set relay.password --stdin", "nothing came"},
-		{"\n", "setting set relay.password --stdin", "write relay.password= for the default"},
-		{strings.Repeat("x", maxPiped+1), "setting set relay.password --stdin", "more than 1 MB"},
-		{strings.Repeat("x", 1025), "setting set relay.password --stdin", "relay.password"},
+	for _, tt := range []struct {
+		code          int
+		in, line, say string
+	}{
+		{2, "x", "setting set relay.password", "pipe the value in with --stdin"},
+		{2, "x", "setting set relay.user=me --stdin", "name the setting it is for"},
+		{2, "x", "setting set relay.user relay.password --stdin", "one value, not one for relay.user and one for relay.password"},
+		{1, "", "setting set relay.password --stdin", "nothing came"},
+		{1, "\n", "setting set relay.password --stdin", "write relay.password= for the default"},
+		{1, strings.Repeat("x", maxPiped+1), "setting set relay.password --stdin", "more than 1 MB"},
+		{1, strings.Repeat("x", 1025), "setting set relay.password --stdin", "relay.password"},
 	} {
-		b.want(1, tt.in, tt.line, tt.say)
+		b.want(tt.code, tt.in, tt.line, tt.say)
 	}
 }
 

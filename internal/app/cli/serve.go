@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
+	"strings"
 
 	"posthorn/internal/app"
 	"posthorn/internal/app/boot"
@@ -27,14 +29,22 @@ func (l listening) apply(c *boot.Config, standard map[string][]string) error {
 		c.Listen = map[string][]string{}
 		for _, text := range l.Listen {
 			spec, err := listen.ParseSpec(text)
+			if err == nil {
+				err = boot.CheckListen(spec.Name, spec.Addr)
+			}
 			if err != nil {
-				return err
+				return misuse("--listen %s: %s", text, strings.TrimPrefix(err.Error(), "listen: "))
 			}
 			c.Listen[spec.Name] = append(c.Listen[spec.Name], spec.Addr)
 		}
 	}
 	if len(c.Listen) == 0 {
 		c.Listen = standard
+	}
+	for _, addr := range l.DNS {
+		if _, err := netip.ParseAddrPort(addr); err != nil {
+			return misuse("--dns: %q is not ADDRESS:PORT, for example 192.0.2.53:53", addr)
+		}
 	}
 	switch len(l.DNS) {
 	case 0:
@@ -43,7 +53,7 @@ func (l listening) apply(c *boot.Config, standard map[string][]string) error {
 	case 2:
 		c.DNS = boot.DNS{Preferred: l.DNS[0], Alternate: l.DNS[1]}
 	default:
-		return errors.New("--dns: two servers at most, the preferred and the alternate one")
+		return misuse("--dns: two servers at most, the preferred and the alternate one")
 	}
 	return c.Check()
 }

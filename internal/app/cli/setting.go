@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -83,8 +82,13 @@ type saving struct {
 	DryRun  bool   `help:"Only show what would change."`
 }
 
-func (v saving) change() manage.SettingChange {
-	return manage.SettingChange{Comment: v.Comment, Trial: v.Trial, DryRun: v.DryRun, Author: author()}
+func (v saving) change() (manage.SettingChange, error) {
+	if v.Trial != "" {
+		if _, err := setting.ParseDuration(v.Trial); err != nil {
+			return manage.SettingChange{}, misuse("--trial: %w", err)
+		}
+	}
+	return manage.SettingChange{Comment: v.Comment, Trial: v.Trial, DryRun: v.DryRun, Author: author()}, nil
 }
 
 // author names who sits at the terminal.
@@ -105,18 +109,25 @@ type settingSetCmd struct {
 }
 
 func (c *settingSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	change := c.change()
+	change, err := c.change()
+	if err != nil {
+		return err
+	}
 	change.Set = map[string]string{}
-	piped := ""
+	piped, seen := "", map[string]bool{}
 	for _, v := range c.Values {
 		name, value, ok := strings.Cut(v, "=")
+		if seen[name] {
+			return misuse("%s is there twice; say once what it shall be", name)
+		}
+		seen[name] = true
 		switch {
 		case !ok && c.Stdin && piped == "":
 			piped = name
 		case !ok && c.Stdin:
-			return fmt.Errorf("standard input has one value, not one for %s and one for %s", piped, v)
+			return misuse("standard input has one value, not one for %s and one for %s", piped, v)
 		case !ok:
-			return fmt.Errorf("%q has no value; write %s=VALUE, %s= for the default, or pipe the value in with --stdin", v, v, v)
+			return misuse("%q has no value; write %s=VALUE, %s= for the default, or pipe the value in with --stdin", v, v, v)
 		case value == "":
 			change.Unset = append(change.Unset, name)
 		default:
@@ -140,7 +151,7 @@ const maxPiped = 1 << 20
 // last line.
 func (c *settingSetCmd) read(s *Streams, name string) (string, error) {
 	if name == "" {
-		return "", errors.New("--stdin: name the setting it is for, without = (posthorn setting set relay.password --stdin)")
+		return "", misuse("--stdin: name the setting it is for, without = (posthorn setting set relay.password --stdin)")
 	}
 	text, err := io.ReadAll(io.LimitReader(s.In, maxPiped+1))
 	if err != nil {
@@ -230,9 +241,12 @@ type settingApplyCmd struct {
 
 func (c *settingApplyCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if (c.File == "") == (c.Profile == "") {
-		return fmt.Errorf("give a settings file or --profile NAME, one of them")
+		return misuse("give a settings file or --profile NAME, one of them")
 	}
-	change := c.change()
+	change, err := c.change()
+	if err != nil {
+		return err
+	}
 	if c.Profile != "" {
 		change.Set = map[string]string{"profile": c.Profile}
 		return show(ctx, w, s, "setting-change", manage.SettingChangeInput{Body: change}, c.tell(s))

@@ -2,13 +2,10 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"posthorn/internal/server/manage"
-	"posthorn/internal/state/setting"
 )
 
 type tokenCmd struct {
@@ -22,7 +19,7 @@ type tokenAddCmd struct {
 	Name    string   `arg:"" help:"What the token is for, such as backup-script."`
 	Role    string   `help:"What it may do: reader, operator or administrator." enum:"reader,operator,administrator" default:"reader" placeholder:"ROLE"`
 	Expires string   `help:"How long it works, such as 90d (default: until it is removed)." placeholder:"TIME"`
-	Network []string `help:"Where it may be used from; may be given several times (default: everywhere)." placeholder:"NETWORK"`
+	Network []string `field:"networks" help:"Where it may be used from; may be given several times (default: everywhere)." placeholder:"NETWORK"`
 }
 
 // Help implements kong.HelpProvider.
@@ -36,15 +33,11 @@ func (c *tokenAddCmd) Help() string {
 func (c *tokenAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	wish := manage.TokenWish{Name: c.Name, Role: c.Role, Networks: c.Network, Author: author()}
 	if c.Expires != "" {
-		d, err := setting.ParseDuration(c.Expires)
+		end, err := until("--expires", c.Expires)
 		if err != nil {
-			return fmt.Errorf("--expires: %w", err)
+			return err
 		}
-		if d <= 0 {
-			return errors.New("--expires: a time to come is needed, such as 90d")
-		}
-		end := time.Now().Add(d).UTC()
-		wish.Expires = &end
+		wish.Expires = end
 	}
 	return show(ctx, w, s, "token-add", manage.TokenAddInput{Body: wish}, func(k manage.NewToken) error {
 		_, err := fmt.Fprintf(s.Out, "Token %s (%s) made. Its secret, shown this once:\n\n%s\n\nUse it as: Authorization: Bearer SECRET\n", k.Name, k.Role, k.Secret)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"posthorn/internal/server/manage"
@@ -41,42 +42,53 @@ func (c *traceCmd) nothing(u manage.Understood) string {
 
 func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	in := manage.TraceInput{ID: c.ID, From: c.From, To: c.To, Client: c.Client, Period: c.input(), Outcome: c.Outcome, Paging: manage.Paging{Limit: c.Limit, After: c.After}}
-	return show(ctx, w, s, "trace", in, func(p manage.Traced) error {
-		found := p.Items
-		v := record.View{All: c.All, Zone: zoneOf(p.Understood)}
-		if len(found) == 0 {
-			_, err := fmt.Fprintln(s.Out, s.hint(c.nothing(p.Understood)))
-			return err
-		}
-		if len(found) == 1 || c.Long || c.ID != "" {
-			for i, b := range found {
-				if i > 0 {
-					if _, err := fmt.Fprintln(s.Out); err != nil {
-						return err
-					}
-				}
-				if err := v.Text(s.Out, b); err != nil {
+	p, err := ask[manage.Traced](ctx, w, s, "trace", in)
+	switch {
+	case err != nil:
+		return err
+	case c.ID != "" && c.After == "" && len(p.Items) == 0: // one that is not there is a mistake, to scripts too
+		return errors.New(c.nothing(p.Understood))
+	case w.JSON:
+		return printJSON(s.Out, p)
+	}
+	return c.print(s, p)
+}
+
+func (c *traceCmd) print(s *Streams, p manage.Traced) error {
+	found := p.Items
+	v := record.View{All: c.All, Zone: zoneOf(p.Understood)}
+	if len(found) == 0 {
+		_, err := fmt.Fprintln(s.Out, s.hint(c.nothing(p.Understood)))
+		return err
+	}
+	if len(found) == 1 || c.Long || c.ID != "" {
+		for i, b := range found {
+			if i > 0 {
+				if _, err := fmt.Fprintln(s.Out); err != nil {
 					return err
 				}
 			}
-			if p.Next == "" || len(found) == 1 {
-				return nil
+			if err := v.Text(s.Out, b); err != nil {
+				return err
 			}
-			_, err := fmt.Fprintf(s.Out, "\nOlder ones: add --after %s\n", p.Next)
+		}
+		if p.Next == "" || len(found) == 1 {
+			return nil
+		}
+		_, err := fmt.Fprintf(s.Out, "\nOlder ones: add --after %s\n", p.Next)
+		return err
+	}
+	for _, b := range found {
+		if err := v.Line(s.Out, b); err != nil {
 			return err
 		}
-		for _, b := range found {
-			if err := v.Line(s.Out, b); err != nil {
-				return err
-			}
-			if err := v.Reasons(s.Out, b); err != nil {
-				return err
-			}
+		if err := v.Reasons(s.Out, b); err != nil {
+			return err
 		}
-		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\nTimes are those of %s. One of them in full: posthorn trace ID. All of them: add --long\n", clean(p.Zone))))
-		if err == nil && p.Next != "" {
-			_, err = fmt.Fprintf(s.Out, "Older ones: add --after %s\n", p.Next)
-		}
-		return err
-	})
+	}
+	_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\nTimes are those of %s. One of them in full: posthorn trace ID. All of them: add --long\n", clean(p.Zone))))
+	if err == nil && p.Next != "" {
+		_, err = fmt.Fprintf(s.Out, "Older ones: add --after %s\n", p.Next)
+	}
+	return err
 }

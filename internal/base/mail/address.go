@@ -44,11 +44,15 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, err
 	}
 	if rest == "" || rest[0] != '@' {
+		if strings.Contains(rest, "@") {
+			r, _ := utf8.DecodeRuneInString(rest)
+			return Address{}, fmt.Errorf("%w: %q: %q cannot stand before the @", ErrAddress, clip(s), r)
+		}
 		return Address{}, fmt.Errorf("%w: %q has no @domain", ErrAddress, clip(s))
 	}
 	domain, err := ParseDomain(rest[1:])
 	if err != nil {
-		return Address{}, err
+		return Address{}, fmt.Errorf("%w: %w", ErrAddress, err)
 	}
 	a := Address{Local: local, Domain: domain}
 	if len(local) > MaxLocal {

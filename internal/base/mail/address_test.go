@@ -88,3 +88,29 @@ func FuzzParseAddress(f *testing.F) {
 		}
 	})
 }
+
+// What is wrong is named, and a domain alone is not called an address.
+func TestErrorsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"not a host":   `"not a host" is not a domain name such as example.org: ' ' cannot stand in it`,
+		"a..b":         "there is nothing beside one of its dots",
+		"-a.example":   "a hyphen stands at the end of a part",
+		"":             "it is empty",
+		"[192.0.2]":    "is not an address literal such as [192.0.2.1]",
+		"xn--\u00fc.x": "is not a domain name",
+	} {
+		if _, err := ParseDomain(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "mail address") || !errors.Is(err, ErrAddress) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"a b@example.org": `not a mail address: "a b@example.org": ' ' cannot stand before the @`,
+		"nobody":          "has no @domain",
+		"a@not a host":    `not a mail address: "not a host" is not a domain name`,
+	} {
+		if _, err := ParseAddress(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -21,25 +21,58 @@ func ParseDomain(s string) (string, error) {
 		return parseLiteral(s)
 	}
 	if s == "" || len(s) > MaxDomain {
-		return "", fmt.Errorf("%w: domain is empty or over %d octets", ErrAddress, MaxDomain)
+		return "", badDomain(s, fmt.Sprintf("it is empty or over %d octets", MaxDomain))
 	}
 	if d, ok := plainDomain(s); ok {
 		return d, nil
 	}
 	if !utf8.ValidString(s) { // the look-up form would hide that
-		return "", fmt.Errorf("%w: bad domain %q", ErrAddress, clip(s))
+		return "", badDomain(s, "it is not UTF-8")
 	}
 	if isASCII(s) && !strings.Contains(strings.ToLower(s), "xn--") {
-		return "", fmt.Errorf("%w: bad domain %q", ErrAddress, clip(s))
+		return "", badDomain(s, faultOf(s))
 	}
 	d, err := profile.ToASCII(s)
 	if err != nil {
-		return "", fmt.Errorf("%w: bad domain %q: %v", ErrAddress, clip(s), err)
+		return "", badDomain(s, err.Error())
 	}
 	if d, ok := checkLabels(strings.ToLower(d)); ok {
 		return d, nil
 	}
-	return "", fmt.Errorf("%w: bad domain %q", ErrAddress, clip(s))
+	return "", badDomain(s, faultOf(d))
+}
+
+// domainError says what is wrong with a domain, without a word of addresses: a
+// domain may stand alone.
+type domainError struct{ text string }
+
+func (e domainError) Error() string { return e.text }
+
+// Unwrap makes errors.Is(err, ErrAddress) true.
+func (e domainError) Unwrap() error { return ErrAddress }
+
+func badDomain(s, why string) error {
+	return domainError{fmt.Sprintf("%q is not a domain name such as example.org: %s", clip(s), why)}
+}
+
+// faultOf says why checkLabels refuses a name.
+func faultOf(s string) string {
+	for _, c := range s {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.') {
+			return fmt.Sprintf("%q cannot stand in it", c)
+		}
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		switch {
+		case label == "":
+			return "there is nothing beside one of its dots"
+		case len(label) > 63:
+			return "a part between dots is over 63 octets"
+		case label[0] == '-' || label[len(label)-1] == '-':
+			return "a hyphen stands at the end of a part"
+		}
+	}
+	return fmt.Sprintf("it is over %d octets", MaxDomain)
 }
 
 // plainDomain is the fast path for ASCII names without A-labels.
@@ -80,7 +113,7 @@ func checkLabels(s string) (string, bool) {
 
 // parseLiteral reads an address literal (RFC 5321 §4.1.3).
 func parseLiteral(s string) (string, error) {
-	bad := fmt.Errorf("%w: bad address literal %q", ErrAddress, clip(s))
+	bad := domainError{fmt.Sprintf("%q is not an address literal such as [192.0.2.1] or [IPv6:2001:db8::1]", clip(s))}
 	if !strings.HasSuffix(s, "]") {
 		return "", bad
 	}

@@ -50,7 +50,7 @@ func NewRspamd(o RspamdOptions) (*Rspamd, error) {
 	r := &Rspamd{o: o, gate: limit.NewGate(o.Width, o.Queue)}
 	u, err := url.Parse(o.URL)
 	if err != nil {
-		return nil, fmt.Errorf("rspamd: %w", err)
+		return nil, fmt.Errorf("%w; write http://host:port or unix:/path", err)
 	}
 	to := func(ctx context.Context, network, address string) (net.Conn, error) {
 		return o.Dial(ctx, network, address)
@@ -61,7 +61,7 @@ func NewRspamd(o RspamdOptions) (*Rspamd, error) {
 		to = func(ctx context.Context, _, _ string) (net.Conn, error) { return o.Dial(ctx, "unix", path) }
 		u = &url.URL{Scheme: "http", Host: "localhost"}
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("rspamd: %q is no address of rspamd; write http://host:port or unix:/path", o.URL)
+		return nil, fmt.Errorf("%q is no address of rspamd; write http://host:port or unix:/path", o.URL)
 	}
 	r.url = u.JoinPath("checkv2").String()
 	r.client = &http.Client{

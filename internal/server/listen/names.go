@@ -24,9 +24,7 @@ var names = []Name{
 	{"imaps", 993, true, true},
 	{"pop3", 110, false, true},
 	{"pop3s", 995, true, true},
-	{"sieve", 4190, false, true},
 	{"http", 80, false, true},
-	{"https", 443, true, true},
 	{"metrics", 9090, false, true},
 }
 
@@ -43,8 +41,8 @@ func Lookup(name string) (Name, bool) {
 	return Name{}, false
 }
 
-// allNames joins them, for error messages.
-func allNames() string {
+// AllNames joins them, for error messages.
+func AllNames() string {
 	all := make([]string, len(names))
 	for i, n := range names {
 		all[i] = n.Name

@@ -38,7 +38,7 @@ func ParseSpec(s string) (Spec, error) {
 func (s Spec) resolve() (network, addr string, err error) {
 	name, ok := Lookup(s.Name)
 	if !ok {
-		return "", "", fmt.Errorf("listen: %q is not a listener; use one of %s", s.Name, allNames())
+		return "", "", fmt.Errorf("listen: %q is not a listener; use one of %s", s.Name, AllNames())
 	}
 	if path, ok := strings.CutPrefix(s.Addr, "unix:"); ok || strings.HasPrefix(s.Addr, "/") {
 		if path == "" {
@@ -198,7 +198,7 @@ func Inherited() ([]*Socket, error) {
 	for given, listeners := range byName {
 		name, ok := Lookup(given)
 		if !ok {
-			return nil, fmt.Errorf("listen: systemd hands over a socket named %q; set FileDescriptorName= to one of %s", given, allNames())
+			return nil, fmt.Errorf("listen: systemd hands over a socket named %q; set FileDescriptorName= to one of %s", given, AllNames())
 		}
 		for _, l := range listeners {
 			open = append(open, &Socket{Listener: l, Name: name})

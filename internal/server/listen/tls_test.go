@@ -131,7 +131,7 @@ func TestHTTPFinishesRequestsAtStop(t *testing.T) {
 	})
 	mux.HandleFunc("/fast", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 	h := NewHTTP(&http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}, nil)
-	g, addr := openTLS(t, "https", h, store.TLS(cert.HTTP), Options{})
+	g, addr := openTLS(t, "imaps", h, store.TLS(cert.HTTP), Options{})
 
 	transport := &http.Transport{TLSClientConfig: trust}
 	defer transport.CloseIdleConnections()

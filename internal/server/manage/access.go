@@ -247,7 +247,7 @@ func (s *Service) savedRule(ctx context.Context, t *access.Table, r *access.Rule
 
 func (s *Service) setAccess(ctx context.Context, in *AccessSetInput) (AccessSaved, error) {
 	if in.Body.AccessChange == (AccessChange{}) {
-		return AccessSaved{}, errNothing
+		return AccessSaved{}, ErrNothing
 	}
 	row, err := s.o.Store.Access().Get(ctx, in.Name)
 	if err != nil {

@@ -221,7 +221,7 @@ func (s *Service) setAccount(ctx context.Context, in *AccountSetInput) (None, er
 		return None{}, err
 	}
 	if in.Body.empty() {
-		return None{}, errNothing
+		return None{}, ErrNothing
 	}
 	if v := in.Body.Version; v != 0 && v != a.Version {
 		return None{}, said{fmt.Sprintf("account %s is at version %d, the change was made from %d; look again", in.Address, a.Version, v), store.ErrConflict}

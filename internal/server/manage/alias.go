@@ -203,7 +203,7 @@ func (k aliasKind) set(s *Service, ctx context.Context, in *AliasSetInput) (Alia
 	}
 	c := in.Body
 	if c.Targets == nil && len(c.Add)+len(c.Drop) == 0 && c.Title == nil && c.SendAs == nil {
-		return AliasSaved{}, errNothing
+		return AliasSaved{}, ErrNothing
 	}
 	if err := c.apply(&a); err != nil {
 		return AliasSaved{}, err

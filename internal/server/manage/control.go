@@ -62,11 +62,26 @@ func (s *Service) control(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(StatusOf(err))
-	_ = json.NewEncoder(w).Encode(failure{Error: err.Error()})
+	fault, _ := FaultOf(err)
+	_ = json.NewEncoder(w).Encode(failure{Error: err.Error(), Field: fault.Field, Text: fault.Text})
 }
 
 type failure struct {
 	Error string `json:"error"`
+	Field string `json:"field,omitempty"` // what of the input it is about
+	Text  string `json:"text,omitempty"`  // what is wrong with that
+}
+
+// err is the failure as it was in the server, as far as callers tell kinds
+// apart.
+func (f failure) err() error {
+	switch {
+	case f.Error == ErrNothing.Error():
+		return ErrNothing
+	case f.Field != "":
+		return said{f.Error, fielded{Fault{f.Field, f.Text}, ErrInput}}
+	}
+	return errors.New(f.Error)
 }
 
 // Caller runs operations by their ID: a Service in this process, or a Remote.
@@ -112,7 +127,7 @@ func (r *Remote) Call(ctx context.Context, id string, input []byte) ([]byte, err
 	if json.Unmarshal(body, &f) != nil || f.Error == "" {
 		return nil, fmt.Errorf("the running server answered %s", resp.Status)
 	}
-	return nil, errors.New(f.Error)
+	return nil, f.err()
 }
 
 // Invoke runs the operation with typed input and output.

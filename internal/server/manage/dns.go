@@ -174,7 +174,7 @@ func (s *Service) dnsDomain(ctx context.Context, in *DNSDomainInput) (*DNSReport
 	defer cancel()
 	domain, err := mail.ParseDomain(in.Name)
 	if err != nil || mail.IsLiteral(domain) {
-		return nil, fmt.Errorf("%w: %.80q is no domain", ErrInput, in.Name)
+		return nil, inField("name", fmt.Errorf("%.80q is not a domain name such as example.org", in.Name))
 	}
 	r := s.dnsReport(domain)
 	here, err := s.here(ctx, domain)

@@ -137,7 +137,7 @@ func (s *Service) setDomain(ctx context.Context, in *DomainSetInput) (None, erro
 		return None{}, err
 	}
 	if in.Body.CatchAll == nil && in.Body.Separator == nil && in.Body.Disabled == nil && in.Body.Forwarding == nil {
-		return None{}, errNothing
+		return None{}, ErrNothing
 	}
 	if err := in.Body.apply(&d); err != nil {
 		return None{}, err

@@ -18,8 +18,8 @@ var ErrInput = errors.New("invalid input")
 // ErrForbidden is wrapped by errors of callers whose role is too small.
 var ErrForbidden = errors.New("not allowed")
 
-// errNothing says that a change names no field.
-var errNothing = said{"nothing to change was given; --help lists what can be", ErrInput}
+// ErrNothing says that a change names no field.
+var ErrNothing error = said{"nothing to change was given; --help lists what can be", ErrInput}
 
 // statuses pairs error kinds with what HTTP says of them.
 var statuses = []struct {
@@ -75,6 +75,14 @@ func (f fielded) Unwrap() error { return f.kind }
 // inField names the field an error is about.
 func inField(field string, err error) error {
 	return fielded{Fault{field, err.Error()}, fmt.Errorf("%w: %w", ErrInput, err)}
+}
+
+// FaultOf returns the field of the input that an error is about, if it is about
+// one: the error's text then has "field: text" in it.
+func FaultOf(err error) (Fault, bool) {
+	f := fielded{}
+	ok := errors.As(err, &f)
+	return f.Fault, ok
 }
 
 // faultsOf lists the fields an error is about; none when it is about none.

@@ -139,7 +139,7 @@ func (s *Service) addRelayRule(ctx context.Context, in *RelayAddInput) (None, er
 func (s *Service) setRelayRule(ctx context.Context, in *RelaySetInput) (None, error) {
 	c := in.Body
 	if c.Kind == nil && c.Targets == nil && c.RelayHostChange.empty() && c.User == nil && c.Password == nil && c.ClearLogin == nil && c.Disabled == nil && c.Position == nil {
-		return None{}, errNothing
+		return None{}, ErrNothing
 	}
 	return None{}, s.o.Directory.ChangeRules(ctx, func(rules []store.RelayRule) ([]store.RelayRule, error) {
 		i := ruleNamed(rules, in.Name)

@@ -198,7 +198,7 @@ func (s *Service) addRelayDomain(ctx context.Context, in *RelayDomainAddInput) (
 func (s *Service) setRelayDomain(ctx context.Context, in *RelayDomainSetInput) (None, error) {
 	c := in.Body
 	if c.RelayHostChange.empty() && c.Recipients == nil && c.Disabled == nil && slices.Concat(c.AddRecipients, c.DropRecipients) == nil {
-		return None{}, errNothing
+		return None{}, ErrNothing
 	}
 	d, err := s.o.Directory.RelayDomain(ctx, in.Name)
 	if err != nil {

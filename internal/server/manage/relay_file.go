@@ -61,7 +61,7 @@ func exported(v RelayRule) NewRelayRule {
 func (s *Service) importRelayRules(ctx context.Context, in *RelayImportInput) (None, error) {
 	b := in.Body
 	if len(b.Rules) == 0 && !b.Replace {
-		return None{}, errNothing
+		return None{}, ErrNothing
 	}
 	return None{}, s.o.Directory.ChangeRules(ctx, func(old []store.RelayRule) ([]store.RelayRule, error) {
 		var rules []store.RelayRule

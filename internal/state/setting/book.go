@@ -187,7 +187,10 @@ func (b *Book) build(rows map[string]store.SettingRow) ([]any, []Problem) {
 		v, faults := b.buildGroup(g, profile, rows)
 		problems = append(problems, faults...)
 		if err := validate(v); err != nil {
-			problems = append(problems, Problem{Name: g.name, Text: err.Error() + "; the defaults are in force"})
+			for _, f := range b.r.faults(g, err) {
+				f.Text += "; the defaults are in force"
+				problems = append(problems, f)
+			}
 			v, _ = g.defaults(profile) // checked by Register
 		}
 		values[i] = v

@@ -196,10 +196,13 @@ func (b *Book) plan(e Edit) (*planned, error) {
 		v, problems := b.buildGroup(g, profile, p.rows)
 		if err := validate(v); err != nil {
 			if touched[i] {
-				faults = append(faults, Problem{Name: g.name, Text: err.Error()})
+				faults = append(faults, b.r.faults(g, err)...)
 				continue
 			}
-			problems = append(problems, Problem{Name: g.name, Text: err.Error() + "; the defaults are in force"})
+			for _, f := range b.r.faults(g, err) {
+				f.Text += "; the defaults are in force"
+				problems = append(problems, f)
+			}
 			v, _ = g.defaults(profile) // checked by Register
 		}
 		p.values[i] = v

@@ -23,7 +23,10 @@ func ParseDuration(text string) (time.Duration, error) {
 	if head, rest, ok := strings.Cut(s, "d"); ok {
 		// days by the parser of hours, so that fractions and overflow are its matter
 		d, err := time.ParseDuration(head + "h")
-		if err != nil || d > (1<<63-1)/24 || d < 0 {
+		switch {
+		case err == nil && d > (1<<63-1)/24 || err != nil && wholeNumber(head):
+			return 0, tooLong(text)
+		case err != nil || d < 0:
 			return 0, bad
 		}
 		days, s = d*24, rest
@@ -32,11 +35,21 @@ func ParseDuration(text string) (time.Duration, error) {
 		}
 	}
 	d, err := time.ParseDuration(s)
-	if err != nil || d < 0 || days+d < 0 {
+	switch {
+	case err == nil && d >= 0 && days+d < 0 || err != nil && s != "" && wholeNumber(s[:len(s)-1]) && strings.Contains("smh", s[len(s)-1:]):
+		return 0, tooLong(text)
+	case err != nil || d < 0:
 		return 0, bad
 	}
 	return days + d, nil
 }
+
+func tooLong(text string) error {
+	return fmt.Errorf("%q is too long a time: at most 106751d", clip(text))
+}
+
+// wholeNumber reports digits alone.
+func wholeNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // FormatDuration writes what ParseDuration reads, without idle zeros: 1m, 8h, 35d.
 func FormatDuration(d time.Duration) string {

@@ -186,10 +186,10 @@ func TestValuesAreReadCheckedAndWrittenInNormalForm(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"on", "maybe", "neither"}, {"count", "0", "at least 1"}, {"count", "101", "at most 100"}, {"count", "1.5", "whole number"},
 		{"score", "NaN", "not a number"}, {"score", "11", "at most 10"}, {"wait", "36d", "at most 35d"}, {"wait", "-1s", "not a time"},
-		{"wait", "5 minutes", "not a time"}, {"wait", "999999999999d", "not a time"}, {"size", "1", "at least 1KB"}, {"size", "x", "not a size"},
+		{"wait", "5 minutes", "not a time"}, {"wait", "999999999999d", "too long a time"}, {"size", "1", "at least 1KB"}, {"size", "x", "not a size"},
 		{"local", "10.0.0.0/33", "not a network"}, {"local", "10.0.0.0/255.0.255.0", "not a network"}, {"local", "fe80::1%eth0", "not a network"},
 		{"networks", "1.1.1.1,1.1.1.2,1.1.1.3,1.1.1.4,1.1.1.5", "at most 4"}, {"networks", `["1.1.1.1"`, "closing ]"},
-		{"admin", "bob", "no @domain"}, {"domain", "a b", "bad domain"}, {"scanner", "localhost", "host:port"}, {"hook", "file", "URL"},
+		{"admin", "bob", "no @domain"}, {"domain", "a b", "not a domain name"}, {"scanner", "localhost", "host:port"}, {"hook", "file", "URL"},
 		{"mode", "on", "one of off, observe, enforce"}, {"words", "a, d", "one of"}, {"banner", "a\nb", "control character"},
 		{"banner", strings.Repeat("x", 41), "at most 40"}, {"banner", "\xff", "UTF-8"}, {"footer", "a\x00b", "control character"},
 		{"names", strings.Repeat("x,", maxItems+1), "items"}, {"banner", strings.Repeat("x", maxText+1), "octets"},

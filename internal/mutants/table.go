@@ -119,7 +119,7 @@ var Details = []Mutation{
 	swap("one hop too few", "hops.go", "Hops.Check", "f.Hops > limit", "f.Hops >= limit", "hops"),
 	swap("one hop too many", "hops.go", "Hops.Check", "f.Hops > limit", "f.Hops > limit+1", "hops"),
 	swap("hops have one direction", "hops.go", "Hops.Check", "if f.Outbound() {", "if false {", "hops"),
-	swap("Delivered-To is not looked at", "hops.go", "Hops.Check", "; ok {", "; ok && false {", "hops"),
+	swap("Delivered-To is not looked at", "hops.go", "Hops.Check", "f.SentOn); ok {", "f.SentOn); ok && false {", "hops"),
 	swap("one recipient too many", "count.go", "Recipients.atRcpt", "f.Accepted < limit", "f.Accepted <= limit", "recipients"),
 	swap("one recipient too few", "count.go", "Recipients.atRcpt", "f.Accepted < limit", "f.Accepted+1 < limit", "recipients"),
 	swap("users are asked to send the rest", "count.go", "Recipients.whole", "f.Kind == policy.Submission ||", "", "recipients"),

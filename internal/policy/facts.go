@@ -86,9 +86,10 @@ type Facts struct {
 	Recipient  mail.Address
 	Resolution directory.Resolution
 	// Recipients are the forward-paths Judge let pass, Remote how many of
-	// them lead elsewhere, Postmasters how many passed by ORD-04. Judge keeps
-	// all three and OverLimit; stage Mail begins them anew.
-	Recipients          []mail.Address
+	// them lead elsewhere, Postmasters how many passed by ORD-04, SentOn those
+	// whose mail no mailbox here can keep. Judge keeps all of them and OverLimit;
+	// stage Mail begins them anew.
+	Recipients, SentOn  []mail.Address
 	Remote, Postmasters int
 	// Accepted is the number of recipients accepted so far, Refused of those not.
 	Accepted, Refused int

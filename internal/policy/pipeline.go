@@ -230,7 +230,7 @@ func (l *ledger) begin(stage Stage, f *Facts) {
 			delete(l.known, name)
 		}
 	}
-	f.Recipients, f.Remote, f.Postmasters, f.OverLimit = f.Recipients[:0], 0, 0, 0
+	f.Recipients, f.SentOn, f.Remote, f.Postmasters, f.OverLimit = f.Recipients[:0], f.SentOn[:0], 0, 0, 0
 }
 
 // result adds an empty result for the entry.
@@ -274,7 +274,10 @@ func (l *ledger) end(ctx context.Context, stage Stage, f *Facts, d *Decision, ap
 	case d.Refuses() && tooMany(d.Reply.Enhanced) && d.Check == recipientLimit:
 		f.OverLimit++
 	case d.Action == Pass:
-		f.Recipients = append(f.Recipients, mail.Address{Local: f.Recipient.Local, Domain: f.Recipient.Domain})
+		to := mail.Address{Local: f.Recipient.Local, Domain: f.Recipient.Domain}
+		if f.Recipients = append(f.Recipients, to); !f.Resolution.Keeps() {
+			f.SentOn = append(f.SentOn, to)
+		}
 		if !f.Resolution.Hosted() && f.Recipient.Domain != "" {
 			f.Remote++
 		}

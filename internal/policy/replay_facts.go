@@ -130,7 +130,7 @@ func (f *Facts) noteRules(add func(name, value string), rules []*access.Rule) {
 }
 
 // leadsTo writes what checks look at of a resolution: its kind, the one account
-// and whether it has no quota.
+// and whether it has no quota, or that nobody here keeps the mail.
 func leadsTo(r *directory.Resolution) string {
 	text := r.Kind.String()
 	if r.Account != 0 {
@@ -139,11 +139,15 @@ func leadsTo(r *directory.Resolution) string {
 	if len(r.Deliveries) == 1 && r.Deliveries[0].Unlimited {
 		text += " unlimited"
 	}
+	if r.Kind == directory.Local && !r.Keeps() {
+		text += " onward"
+	}
 	return text
 }
 
 // readLeads is the way back.
 func readLeads(text string) (r directory.Resolution, ok bool) {
+	text, onward := strings.CutSuffix(text, " onward")
 	text, unlimited := strings.CutSuffix(text, " unlimited")
 	if kind, number, found := cutLast(text, " "); found {
 		if n, err := strconv.ParseInt(number, 10, 64); err == nil {
@@ -157,6 +161,8 @@ func readLeads(text string) (r directory.Resolution, ok bool) {
 	}
 	if r.Account != 0 && r.Kind == directory.Local {
 		r.Deliveries = []directory.Delivery{{Account: r.Account, Unlimited: unlimited}}
+	} else if r.Kind == directory.Local && !onward {
+		r.Away = []directory.Delivery{{}} // somebody keeps it
 	}
 	return r, ok
 }

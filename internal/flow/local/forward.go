@@ -128,6 +128,11 @@ func (f *Forwarder) accept(ctx context.Context, c *store.Claim, r store.QueueRec
 	if err := f.Door.Accept(ctx, e, content); err != nil {
 		return queue.Result{}, err
 	}
+	if len(to.Remote)+len(to.Copies) == 0 {
+		res := delivered("not sent on but kept here, as " + e.Key.String())
+		res.As = e.Key
+		return res, nil
+	}
 	res := delivered("forwarded as " + e.Key.String())
 	res.As, res.Onward = e.Key, slices.Concat(to.Remote, to.Copies)
 	return res, nil

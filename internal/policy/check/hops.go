@@ -21,7 +21,8 @@ type Hops struct {
 }
 
 // Check counts Received fields and looks for a recipient the message was
-// delivered to before.
+// delivered to before. A mailbox here keeps such a message, and sends it on no
+// more (docs/decisions/0017); only what nobody here could keep is refused.
 func (h *Hops) Check(_ context.Context, f *policy.Facts) policy.Verdict {
 	limit, setting := h.Inbound, "policy.hops.inbound"
 	if f.Outbound() {
@@ -31,8 +32,11 @@ func (h *Hops) Check(_ context.Context, f *policy.Facts) policy.Verdict {
 	if f.Hops > limit {
 		return looping(fmt.Sprintf("the message has %d Received fields and the limit is %d", f.Hops, limit)).By(setting)
 	}
-	if addr, ok := deliveredBefore(f); ok {
+	if addr, ok := deliveredBefore(f, f.SentOn); ok {
 		return looping("the message was delivered to " + addr + " before: its Delivered-To field says so")
+	}
+	if addr, ok := deliveredBefore(f, f.Recipients); ok {
+		return policy.Passed("the message was delivered to " + addr + " before: it is kept here and not sent on again")
 	}
 	return policy.Passed("no loop")
 }
@@ -41,15 +45,15 @@ func looping(reason string) policy.Verdict {
 	return policy.Refused(reply.New(554, reply.E(5, 4, 6), "Mail loop detected: too many hops"), reason)
 }
 
-// deliveredBefore finds a recipient among the Delivered-To fields.
-func deliveredBefore(f *policy.Facts) (string, bool) {
+// deliveredBefore finds one of the recipients among the Delivered-To fields.
+func deliveredBefore(f *policy.Facts, recipients []mail.Address) (string, bool) {
 	for _, text := range f.DeliveredTo {
 		addr, err := mail.ParseAddress(text)
 		if err != nil {
 			continue // a field of another program's make
 		}
 		key := addr.Key()
-		for _, r := range f.Recipients {
+		for _, r := range recipients {
 			if r.Key() == key {
 				return addr.String(), true
 			}

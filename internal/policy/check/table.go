@@ -204,7 +204,7 @@ func Table(s *Settings) []policy.Entry {
 		{
 			Stage: policy.Content, Name: "hops", Setting: "policy.hops.inbound", Worst: policy.Reject, Exempt: anybody, Fixed: true,
 			IDs: []string{"M-GEN-10"}, Check: &s.Hops, Replies: []string{"554 5.4.6"},
-			Doc: "A message that has passed too many servers, or was delivered to one of its recipients before, goes round in a loop and is refused.",
+			Doc: "A message that has passed too many servers goes round in a loop and is refused; so is one that comes back to an address from which all mail is sent on. A mailbox keeps what comes back, and does not send it on again.",
 		},
 		{
 			Stage: policy.Content, Name: "author-owned", Setting: "policy.sender.owned", Worst: policy.Reject, Exempt: classes, Mode: s.Sender.Mode,

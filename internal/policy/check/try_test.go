@@ -64,7 +64,8 @@ func TestRehearsalSaysWhatASessionWould(t *testing.T) {
 		"two From fields":  {with(to(user, "x@other.test"), message("From: bob@example.test\nFrom: boss@other.test\n")), record.Refused, "[]", "From field cannot be read"},
 		"unreadable From":  {with(to(user, "x@other.test"), message("From: boss at other\n")), record.Refused, "[]", "From field cannot be read"},
 		"hops":             {with(to(stranger, "bob@example.test"), message("Received: a\nReceived: b\nReceived: c\n")), record.Refused, "[]", "policy.hops.inbound"},
-		"delivered before": {with(to(stranger, "bob@example.test"), message("Delivered-To: bob@example.test\n")), record.Refused, "[]", "554 5.4.6"},
+		"delivered before": {with(to(stranger, "bob@example.test"), message("Delivered-To: bob@example.test\n")), record.Accepted, "[bob@example.test]", "kept here and not sent on again"},
+		"sent on before":   {with(to(stranger, "sales@example.test"), message("Delivered-To: sales@example.test\n")), record.Refused, "[]", "554 5.4.6"},
 	} {
 		a, err := policy.Try(context.Background(), p, house(), c.q)
 		var out bytes.Buffer

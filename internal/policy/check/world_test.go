@@ -74,11 +74,17 @@ func resolve(a mail.Address) directory.Resolution {
 	who := people[a.Key()]
 	switch {
 	case a.Key() == "bob@second.test":
-		return directory.Resolution{Kind: directory.Local, Account: 2}
+		return local(2)
+	case a.Key() == "sales@example.test": // an alias for somebody elsewhere
+		return directory.Resolution{Kind: directory.Local, Forwards: []mail.Address{{Local: "sales", Domain: "far.test"}}}
 	case who == nil:
 		return directory.Resolution{Kind: directory.Unknown}
 	case who.Disabled:
 		return directory.Resolution{Kind: directory.Disabled, Account: who.ID}
 	}
-	return directory.Resolution{Kind: directory.Local, Account: who.ID}
+	return local(who.ID)
+}
+
+func local(id store.AccountID) directory.Resolution {
+	return directory.Resolution{Kind: directory.Local, Account: id, Deliveries: []directory.Delivery{{Account: id}}}
 }

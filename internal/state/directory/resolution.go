@@ -81,6 +81,10 @@ type Delivery struct {
 	Forwarded bool
 }
 
+// Keeps reports that a mailbox here can take the message, even one that usually
+// keeps no copy of what it forwards.
+func (r Resolution) Keeps() bool { return r.Kind == Local && len(r.Deliveries)+len(r.Away) > 0 }
+
 // Hosted reports that the address is in a domain of ours, whether or not
 // anybody is behind it; relay domains are not hosted.
 func (r Resolution) Hosted() bool { return r.Kind != Elsewhere && r.Kind != Relay }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -216,8 +215,7 @@ func (c *Client) Read() (reply.Reply, error) { return c.read(c.o.Timeouts.Comman
 // command. It sees what was read from the network already, and waits for more
 // until the deadline of the connection, which the caller sets.
 func (c *Client) Unread() bool {
-	err := c.in.Await(c.conn)
-	return !errors.Is(err, os.ErrDeadlineExceeded)
+	return !late(c.in.Await(c.conn))
 }
 
 // Reset ends a transaction.

@@ -305,10 +305,7 @@ var errWrite = errors.New("smtp: write")
 // verdict looks for the reply of a server that refused the content half way
 // and hung up, such as 552 for a message too large.
 func (c *Client) verdict(err error, s *Sent) error {
-	if late, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](err); ok && late.Timeout() || !errors.Is(err, errWrite) {
+	if late(err) || !errors.Is(err, errWrite) {
 		return err
 	}
 	r, rerr := c.read(time.Second)
@@ -317,6 +314,15 @@ func (c *Client) verdict(err error, s *Sent) error {
 	}
 	s.Data = r
 	return fmt.Errorf("%w: %w", &RefusedError{"content", r}, io.ErrUnexpectedEOF)
+}
+
+// late reports a deadline that has passed.
+func late(err error) bool {
+	e, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && e.Timeout()
 }
 
 // finish reads the final reply, or with LMTP one for each recipient taken.

@@ -11,24 +11,21 @@ import (
 )
 
 // action is what an administrator does to recipients. message changes those
-// of one message that match and returns how many; the parameters of matches
-// are match.
+// of one message that match and returns how many.
 type action struct {
 	name    string
 	removes bool
-	message func(t *txn, at moment, id ident.ID, match []any) (int64, error)
+	message func(t *txn, at moment, id ident.ID, match condition) (int64, error)
 }
-
-// of is the condition of an update of one message's recipients that match.
-const of = ` WHERE queue_id = ? AND ` + matches
 
 // Hold implements store.Queue. An attempt under way goes on; what it defers is held.
 func (q *queue) Hold(ctx context.Context, f store.QueueFilter) (int, error) {
 	if quarantined(&f) {
 		return 0, errQuarantined("hold")
 	}
-	return q.act(ctx, f, action{name: "hold", message: func(t *txn, _ moment, id ident.ID, match []any) (int64, error) {
-		return t.exec(`UPDATE queue_recipient SET state = 1`+of, append([]any{id[:]}, match...)...)
+	return q.act(ctx, f, action{name: "hold", message: func(t *txn, _ moment, id ident.ID, match condition) (int64, error) {
+		c := match.of(id, `UPDATE queue_recipient SET state = 1`)
+		return t.exec(c.text, c.args...)
 	}})
 }
 
@@ -37,15 +34,15 @@ func (q *queue) Release(ctx context.Context, f store.QueueFilter) (int, error) {
 	if quarantined(&f) {
 		return q.act(ctx, f, action{name: "release from quarantine", message: endQuarantine})
 	}
-	return q.act(ctx, f, action{name: "release", message: func(t *txn, at moment, id ident.ID, match []any) (int64, error) {
-		return t.exec(`UPDATE queue_recipient SET state = 0, due = CASE WHEN owner <> '' AND due > ? THEN due ELSE next_try END`+of,
-			append([]any{at.steady(), id[:]}, match...)...)
+	return q.act(ctx, f, action{name: "release", message: func(t *txn, at moment, id ident.ID, match condition) (int64, error) {
+		c := match.of(id, `UPDATE queue_recipient SET state = 0, due = CASE WHEN owner <> '' AND due > ? THEN due ELSE next_try END`, at.steady())
+		return t.exec(c.text, c.args...)
 	}})
 }
 
 // endQuarantine releases all recipients of a message: who looked at it has
 // judged it for all of them. Its lifetime begins anew.
-func endQuarantine(t *txn, at moment, id ident.ID, _ []any) (int64, error) {
+func endQuarantine(t *txn, at moment, id ident.ID, _ condition) (int64, error) {
 	if t.lock {
 		if _, err := lockMessage(t, id); errors.Is(err, store.ErrNotFound) {
 			return 0, nil // removed just now
@@ -72,10 +69,10 @@ func (q *queue) Retry(ctx context.Context, f store.QueueFilter) (int, error) {
 	if quarantined(&f) {
 		return 0, errQuarantined("retry")
 	}
-	return q.act(ctx, f, action{name: "retry", message: func(t *txn, at moment, id ident.ID, match []any) (int64, error) {
+	return q.act(ctx, f, action{name: "retry", message: func(t *txn, at moment, id ident.ID, match condition) (int64, error) {
 		now := at.steady()
-		return t.exec(`UPDATE queue_recipient SET asked = 1, next_try = ?, due = CASE WHEN owner <> '' AND due > ? THEN due ELSE ? END`+of,
-			append([]any{now, now, now, id[:]}, match...)...)
+		c := match.of(id, `UPDATE queue_recipient SET asked = 1, next_try = ?, due = CASE WHEN owner <> '' AND due > ? THEN due ELSE ? END`, now, now, now)
+		return t.exec(c.text, c.args...)
 	}})
 }
 
@@ -89,19 +86,20 @@ func (q *queue) Redirect(ctx context.Context, f store.QueueFilter, to mail.Addre
 		return 0, fmt.Errorf("queue: redirect to the null address: %w", store.ErrInvalid)
 	}
 	busy := false
-	n, err := q.act(ctx, f, action{name: "redirect", message: func(t *txn, at moment, id ident.ID, match []any) (int64, error) {
+	n, err := q.act(ctx, f, action{name: "redirect", message: func(t *txn, at moment, id ident.ID, match condition) (int64, error) {
 		var account int64
 		_, err := one(t, `SELECT account_id FROM address WHERE address_key = ?`, []any{to.Key()}, func(r row) error { account = r.int(0); return nil })
 		if err != nil {
 			return 0, err
 		}
 		now := at.steady()
-		n, err := t.exec(`UPDATE queue_recipient SET address = ?, address_key = ?, domain = ?, local_account = ?, is_local = ?,
-			attempts = 0, last_error = '', last_try = 0, last_host = '', route = '', asked = 1, next_try = ?, due = ?, owner = '', fence = 0`+of+
-			` AND (owner = '' OR due <= ?)`,
-			append(append([]any{to.String(), to.Key(), to.Domain, account, account > 0, now, now, id[:]}, match...), now)...)
+		c := match.of(id, `UPDATE queue_recipient SET address = ?, address_key = ?, domain = ?, local_account = ?, is_local = ?,
+			attempts = 0, last_error = '', last_try = 0, last_host = '', route = '', asked = 1, next_try = ?, due = ?, owner = '', fence = 0`,
+			to.String(), to.Key(), to.Domain, account, account > 0, now, now).and(`(owner = '' OR due <= ?)`, now)
+		n, err := t.exec(c.text, c.args...)
 		if err == nil && n == 0 {
-			_, err = one(t, `SELECT 1 FROM queue_recipient`+of+` LIMIT 1`, append([]any{id[:]}, match...), func(row) error { busy = true; return nil })
+			c = match.of(id, `SELECT 1 FROM queue_recipient`).within(``, ` LIMIT 1`)
+			_, err = one(t, c.text, c.args, func(row) error { busy = true; return nil })
 		}
 		return n, err
 	}})
@@ -113,7 +111,7 @@ func (q *queue) Redirect(ctx context.Context, f store.QueueFilter, to mail.Addre
 
 // Remove implements store.Queue.
 func (q *queue) Remove(ctx context.Context, f store.QueueFilter) (int, error) {
-	return q.act(ctx, f, action{name: "remove", removes: true, message: func(t *txn, _ moment, id ident.ID, match []any) (int64, error) {
+	return q.act(ctx, f, action{name: "remove", removes: true, message: func(t *txn, _ moment, id ident.ID, match condition) (int64, error) {
 		if t.lock {
 			if _, err := lockMessage(t, id); errors.Is(err, store.ErrNotFound) {
 				return 0, nil // finished just now
@@ -121,7 +119,8 @@ func (q *queue) Remove(ctx context.Context, f store.QueueFilter) (int, error) {
 				return 0, err
 			}
 		}
-		n, err := t.exec(`DELETE FROM queue_recipient`+of, append([]any{id[:]}, match...)...)
+		c := match.of(id, `DELETE FROM queue_recipient`)
+		n, err := t.exec(c.text, c.args...)
 		if err != nil || n == 0 {
 			return 0, err
 		}
@@ -169,14 +168,14 @@ func (q *queue) act(ctx context.Context, f store.QueueFilter, a action) (int, er
 // actSome runs an action on the next messages and returns the last one's id,
 // zero when there are no more.
 func (q *queue) actSome(ctx context.Context, f store.QueueFilter, a action, step int) (n int, last ident.ID, err error) {
-	match := recipientArgs(&f)
+	match := recipientsOf(&f)
 	err = q.s.engine.write(ctx, a.removes, func(t *txn) error {
 		n, last = 0, ident.ID{}
 		at, err := q.clock.tick(t)
 		if err != nil {
 			return err
 		}
-		ids, err := actOn(t, &f, step)
+		ids, err := found(t, &f, step)
 		if err != nil {
 			return err
 		}
@@ -199,18 +198,6 @@ func (q *queue) actSome(ctx context.Context, f store.QueueFilter, a action, step
 		return 0, ident.ID{}, err
 	}
 	return n, last, nil
-}
-
-// actOn reads the next messages that match.
-func actOn(t tx, f *store.QueueFilter, step int) (ids []ident.ID, err error) {
-	add := func(r row) error { ids = append(ids, ident.ID(r.bytes(0))); return nil }
-	if !f.ID.IsZero() {
-		err = t.query(`SELECT q.id FROM queue q WHERE q.id = ? AND `+matching, append([]any{f.ID[:]}, messageArgs(f)...), add)
-		return ids, err
-	}
-	err = t.query(`SELECT q.id FROM queue q WHERE q.id > ? AND `+matchingOf(f)+` ORDER BY q.id LIMIT ?`,
-		append(append([]any{f.After[:]}, messageArgs(f)...), step), add)
-	return ids, err
 }
 
 // Abandon implements store.Queue. The second condition on the owner leads to

@@ -139,3 +139,43 @@ func one(t tx, query string, args []any, scan func(r row) error) (bool, error) {
 	})
 	return found, err
 }
+
+// reading is a query whose answer nothing waits for but the end of readAll.
+type reading struct {
+	query string
+	args  []any
+	scan  func(r row) error
+}
+
+// readAll runs queries in order. An engine that is far away answers many of
+// them in one round trip.
+func readAll(t tx, list []reading) error {
+	x, pipelined := t.(*pgTx)
+	for i, q := range list {
+		if pipelined && i < len(list)-1 && i%pipeline != pipeline-1 {
+			x.later(q.query, q.args, q.scan)
+			continue
+		}
+		if err := t.query(q.query, q.args, q.scan); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walk is query for one that is bounded by walking in the order it asks for
+// until there is enough. PostgreSQL would rather sort everything there is when it
+// knows little of a table, as of a queue that grew a minute ago.
+func walk(t tx, query string, args []any, scan func(r row) error) error {
+	x, sorts := t.(*pgTx)
+	if !sorts {
+		return t.query(query, args, scan)
+	}
+	x.later(`SET LOCAL enable_sort = off`, nil, nil)
+	err := x.query(query, args, scan)
+	x.later(`RESET enable_sort`, nil, nil)
+	return err
+}
+
+// pipeline bounds the queries of one round trip.
+const pipeline = 100

@@ -61,8 +61,9 @@ func (s *Server) Validate() error {
 type Connections struct {
 	// Total is the most connections of all listeners together; 0 is no bound.
 	Total int `default:"20000" min:"0" max:"1000000"`
-	// Reserved is the part of them that strangers may not use: it is kept for
-	// users who have logged in, or connect where one logs in.
+	// Reserved is how many of all connections (connections.total) strangers may
+	// not use: they are kept for users who have logged in, or connect where one
+	// logs in.
 	Reserved int `default:"5000" min:"0" max:"1000000"`
 	// PerListener is the most connections of one listener; 0 is no bound.
 	PerListener int `default:"0" min:"0" max:"1000000"`
@@ -70,7 +71,8 @@ type Connections struct {
 	// (M-SEC-CON-02); 0 is no bound. This machine, clients of class trusted and
 	// those with an allow rule by address or network are exempt.
 	PerHost int `default:"20" min:"0" max:"100000"`
-	// PerHostExemptTrusted leaves other trusted clients out of that bound too.
+	// PerHostExemptTrusted leaves trusted clients out of the bound of connections
+	// from one host (connections.per_host).
 	PerHostExemptTrusted bool `default:"true"`
 }
 

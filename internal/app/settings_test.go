@@ -3,6 +3,8 @@ package app
 import (
 	"flag"
 	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"posthorn/internal/state/setting"
@@ -32,6 +34,40 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	Declare(r)
 	for _, name := range r.Undocumented() {
 		t.Errorf("%s has no documentation", name)
+	}
+}
+
+// Administrators cannot look requirements up, and a type of Go tells them nothing.
+func TestSettingsAreExplainedToAdministrators(t *testing.T) {
+	r := setting.NewRegistry()
+	Declare(r)
+	page := string(r.Markdown())
+	for _, id := range regexp.MustCompile(`\b(M|B1G|ORD|SYS)(-[A-Z]+)+(-[0-9]+)?`).FindAllString(page, -1) {
+		t.Errorf("%s is named", id)
+	}
+	kinds := regexp.MustCompile(`^(list of )?(text|number|size|duration|network|domain|address|choice|rule|secret|bool)(s|es)?$`)
+	for section := range strings.SplitSeq(page, "\n### ") {
+		name, text, _ := strings.Cut(section, "\n")
+		_, kind, _ := strings.Cut(text, "\n- Type: ")
+		kind, _, _ = strings.Cut(kind, "\n")
+		_, written, _ := strings.Cut(text, "\n- Written: ")
+		written, _, _ = strings.Cut(written, "\n")
+		switch {
+		case strings.HasPrefix(name, "# "):
+		case !kinds.MatchString(kind):
+			t.Errorf("%s is of type %s", name, kind)
+		case strings.HasSuffix(kind, "rules") && !strings.Contains(written, "such as"):
+			t.Errorf("%s does not say how a rule is written: %q", name, written)
+		case strings.Contains(text, "`enforce`, `observe`, `off`") || strings.Contains(text, "Allowed: enforce"):
+			if !strings.Contains(text, "- observe: it is only written into the trace") {
+				t.Errorf("%s does not say what observing is", name)
+			}
+		}
+		for _, leaning := range []string{"The same for", "Those of", "How many of them", "Belongs to", "How large they", "of that mail", "as above", "these to"} {
+			if strings.Contains(text, leaning) {
+				t.Errorf("%s is understood beside its neighbours only: %q", name, leaning)
+			}
+		}
 	}
 }
 

@@ -190,7 +190,7 @@ func TestExemptionsAreHonouredAndRecorded(t *testing.T) {
 		facts  Facts
 		want   string
 	}{
-		"class":    {FromTrustedClass, Facts{Trust: TrustedClass}, "B1G-CLS-02"},
+		"class":    {FromTrustedClass, Facts{Trust: TrustedClass}, "class trusted"},
 		"trusted":  {FromTrusted, Facts{Trust: TrustedList}, "trusted"},
 		"login":    {FromLogin, Facts{Login: &store.AccountRow{}}, "logged in"},
 		"loopback": {FromLoopback, Facts{Client: netip.MustParseAddr("127.0.0.1")}, "this machine"},

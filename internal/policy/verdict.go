@@ -71,6 +71,13 @@ var modeNames = [...]string{"enforce", "observe", "off"}
 // String returns the mode's name in settings, traces and documents.
 func (m Mode) String() string { return modeNames[m] }
 
+// SettingHelp implements setting.Helper.
+func (Mode) SettingHelp() string {
+	return "- enforce: it counts. Mail is refused, put off or sorted as the check says.\n" +
+		"- observe: it is only written into the trace of the mail, which goes on as\n  if the check had passed it. So you see what enforce would do.\n" +
+		"- off: the check is not asked."
+}
+
 // MarshalText implements encoding.TextMarshaler.
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 

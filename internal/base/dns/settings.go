@@ -16,8 +16,9 @@ type Settings struct {
 	// its own records, this is the inner server. Empty asks the servers of the
 	// system.
 	Preferred string `default:""`
-	// Alternate is the DNS server that is asked when the preferred one fails,
-	// written the same way. For relay domains both are asked, each for itself.
+	// Alternate is the DNS server that is asked when dns.preferred fails: its
+	// address, with a port if that is not 53. For relay domains both are asked,
+	// each for itself.
 	Alternate string `default:""`
 }
 

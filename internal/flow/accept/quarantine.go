@@ -20,11 +20,14 @@ type QuarantineSettings struct {
 	// removed, and nobody is told: its sender was told it was accepted, and may be
 	// forged (ORD-03).
 	Keep time.Duration `default:"720h" min:"1h" max:"8760h"`
-	// Most is how many messages may be there. Nothing goes for want of room:
-	// when quarantine is full, mail that belongs there is refused for the time
-	// being (452), and the event quarantine.full says so.
+	// Most is how many messages may be in quarantine. None is removed to make
+	// room: when quarantine is full, mail that belongs there is refused for the
+	// time being (452), and the event quarantine.full says so.
 	Most int `default:"10000" min:"10" max:"1000000"`
-	// MostSize is how large they may be together, with the same consequence.
+	// MostSize is how much space all messages in quarantine may take together.
+	// None is removed to make room: when quarantine is full, mail that belongs
+	// there is refused for the time being (452), and the event quarantine.full
+	// says so.
 	MostSize unit.Size `default:"2GB" min:"100MB" max:"1TB"`
 }
 

@@ -10,8 +10,9 @@ import (
 
 // Settings are how senders are told what became of their mail.
 type Settings struct {
-	// Languages are those of the notices, in order: en, de, ja. With several, a
-	// notice says the same in each of them, one after the other.
+	// Languages are the languages of the notices that senders get about mail that
+	// could not be delivered: en, de, ja. With several, a notice says the same in
+	// each of them, in this order.
 	Languages []string `default:"en" oneof:"en,de,ja" min:"1" max:"3"`
 	// ReturnSize is the largest message that a failure notice returns whole, if
 	// its sender is a user of this server. Of larger ones, and of those of

@@ -20,17 +20,17 @@ type Settings struct {
 	// Lifetime is how long a message is tried before its sender gets it back.
 	// It counts from the acceptance, and for messages accepted from then on.
 	Lifetime time.Duration `default:"5d" min:"1m" max:"30d"`
-	// BounceLifetime is the lifetime of notices, which have nobody to go back
-	// to and are dropped in the end.
+	// BounceLifetime is how long a notice that mail could not be delivered is
+	// itself tried. It has nobody to go back to and is dropped in the end.
 	BounceLifetime time.Duration `default:"2d" min:"1m" max:"30d"`
 	// DelayNotice is the age at which the sender of a message that still waits
 	// is told, once for each recipient; 0 tells nobody.
 	DelayNotice time.Duration `default:"4h" min:"0" max:"30d"`
 	// Workers is how many messages are delivered to other servers at once.
 	Workers int `default:"100" min:"1" max:"2000"`
-	// PerDestination is how many of them to one destination: a domain or a
-	// relay host. It begins with three and grows while the destination takes
-	// mail.
+	// PerDestination is how many messages are delivered at once to one
+	// destination: a domain or a relay host. Delivery begins with three at once
+	// and takes more while the destination takes the mail, up to this number.
 	PerDestination int `default:"20" min:"1" max:"500"`
 	// Paused stops delivery to other servers. Mail is accepted and waits; mail
 	// for mailboxes here is filed.

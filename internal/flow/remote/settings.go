@@ -18,10 +18,13 @@ type Settings struct {
 	// Family is which addresses of a host are tried first: "auto" takes IPv6 and
 	// IPv4 in turn.
 	Family string `default:"auto" oneof:"auto,ipv4,ipv6"`
-	// SourceIPv4 is the address that connections to IPv4 hosts come from; empty
-	// leaves it to the system. It must be one of this machine.
+	// SourceIPv4 is the address of this machine from which connections to the
+	// IPv4 addresses of other servers are made; empty leaves the choice to the
+	// system.
 	SourceIPv4 string `name:"source_ipv4" default:""`
-	// SourceIPv6 is the same for IPv6.
+	// SourceIPv6 is the address of this machine from which connections to the
+	// IPv6 addresses of other servers are made; empty leaves the choice to the
+	// system.
 	SourceIPv6 string `name:"source_ipv6" default:""`
 	// Connections is the most connections to other servers at once, those kept
 	// for reuse included.

@@ -28,7 +28,8 @@ type Settings struct {
 	MostRows int `default:"1000000" min:"10000" max:"100000000"`
 	// Collect counts for each domain that asks for reports what its mail was like.
 	Collect bool `default:"true"`
-	// KeepCollected is how long these counts are kept.
+	// KeepCollected is how long the counts are kept of what mail from other
+	// domains was like, from which reports to them are made.
 	KeepCollected time.Duration `default:"720h" min:"48h" max:"8760h"`
 }
 

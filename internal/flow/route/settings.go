@@ -30,9 +30,10 @@ type RelaySettings struct {
 	// on any other, with a certificate that matches the relay host's name. Mail
 	// waits rather than go in clear. Without it TLS is used where it is offered.
 	Secure bool `default:"false"`
-	// User is the name to log in with; empty does not log in.
+	// User is the name to log in with at the relay host; empty does not log in.
 	User string `default:"" max:"256"`
-	// Password belongs to the user name.
+	// Password is what the relay host asks for together with the user name
+	// (relay.user). Without a user name it is not used.
 	Password setting.Secret `default:"" max:"1024"`
 	// ClearLogin logs in even where the connection is not encrypted, so that
 	// everybody on the way can read the password.

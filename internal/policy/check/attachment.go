@@ -35,8 +35,8 @@ type Attachments struct {
 	Macros bool `default:"false"`
 	// Broken finds archives that contradict themselves.
 	Broken bool `default:"false"`
-	// Members extends all these to the members of archives, and archives in them,
-	// three deep.
+	// Members applies the rules about attachments to the files inside archives
+	// too, and to archives in them, three deep.
 	Members bool `default:"true"`
 	// Found is what happens to mail from outside that fits: it is refused, held in
 	// quarantine, filed in Junk or only marked.

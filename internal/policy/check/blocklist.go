@@ -34,6 +34,11 @@ type WeightedList struct {
 	Codes netip.Prefix
 }
 
+// SettingForm implements setting.Former.
+func (WeightedList) SettingForm() string {
+	return "ZONE, ZONE=WEIGHT or ZONE=WEIGHT:NETWORK, such as zen.example.net=3:127.0.0.4/30"
+}
+
 // MarshalText implements encoding.TextMarshaler.
 func (w WeightedList) MarshalText() ([]byte, error) {
 	text := w.Zone + "=" + strconv.Itoa(w.Weight)

@@ -27,8 +27,10 @@ type Classes struct {
 	// to ask about such addresses only, as in zen.example.net=reject:ipv4; the
 	// first list that names the client decides (B1G-BL).
 	Lists []ListRule `default:""`
-	// PublicTrusted confirms that class trusted, which lifts every check and
-	// limit, may be given to public networks and by DNS lists.
+	// PublicTrusted confirms that connection class "trusted" may be given to
+	// clients on the internet: to public networks, and by DNS lists. The class
+	// lifts every check and limit, so without this confirmation such rules are
+	// refused.
 	PublicTrusted bool `default:"false"`
 }
 
@@ -37,6 +39,9 @@ type SubnetRule struct {
 	Network netip.Prefix
 	Class   policy.Class
 }
+
+// SettingForm implements setting.Former.
+func (SubnetRule) SettingForm() string { return "NETWORK=CLASS, such as 192.0.2.0/24=dial-up" }
 
 // MarshalText implements encoding.TextMarshaler.
 func (r SubnetRule) MarshalText() ([]byte, error) {
@@ -88,6 +93,11 @@ type ListRule struct {
 	Zone   string
 	Class  policy.Class
 	Family Family
+}
+
+// SettingForm implements setting.Former.
+func (ListRule) SettingForm() string {
+	return "ZONE=CLASS, ZONE=CLASS:ipv4 or ZONE=CLASS:ipv6, such as zen.example.net=reject:ipv4"
 }
 
 // MarshalText implements encoding.TextMarshaler.

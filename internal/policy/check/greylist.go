@@ -38,7 +38,8 @@ type Greylist struct {
 	// Key is what is remembered: each "address", or the "network" of /24 or, for
 	// IPv6, /64, because large senders try again from other addresses.
 	Key string `default:"network" factory:"address" oneof:"address,network"`
-	// Most bounds the list; beyond it the oldest unconfirmed entries go first.
+	// Most is how many clients the greylist remembers; beyond it the oldest
+	// unconfirmed entries go first.
 	Most int `default:"1000000" min:"1000" max:"10000000"`
 	// Mode is how the verdict of the greylist counts (B1G-GREY-01).
 	Mode policy.Mode `default:"enforce" trial:"observe" oneof:"enforce,observe,off"`

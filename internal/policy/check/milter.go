@@ -22,15 +22,15 @@ type Milters struct {
 	// Fallback is what happens when a milter is down, late or makes no sense: mail
 	// passes without it, is put off or refused.
 	Fallback string `default:"accept" oneof:"accept,tempfail,reject"`
-	// ConnectTime bounds connecting to a milter.
+	// ConnectTime is how long connecting to a milter may take.
 	ConnectTime time.Duration `default:"10s" min:"1s" max:"5m"`
-	// CommandTime bounds its answer to a command.
+	// CommandTime is how long a milter may take to answer about one command.
 	CommandTime time.Duration `default:"30s" min:"1s" max:"5m"`
-	// ContentTime bounds its work on a whole message.
+	// ContentTime is how long a milter may take for a whole message.
 	ContentTime time.Duration `default:"5m" min:"1s" max:"10m"`
 	// MostBody is the largest body that may replace a message's; 0 allows none.
 	MostBody unit.Size `default:"10MB" min:"0" max:"100MB"`
-	// Outgoing asks them about mail of users and trusted clients too.
+	// Outgoing asks milters about mail of users and trusted clients too.
 	Outgoing bool `default:"true"`
 	// Mode is how the verdicts of milters count.
 	Mode policy.Mode `default:"enforce" oneof:"enforce,observe,off"`

@@ -18,7 +18,9 @@ type Origin struct {
 	// as one that can get mail (M-SEC-SP-02). It concerns recipients who have no
 	// mailbox here: those of relay domains and of other servers.
 	Known policy.Mode `default:"enforce" factory:"off" trial:"observe" oneof:"enforce,observe,off"`
-	// KnownForLocal judges mail to our own mailboxes the same way.
+	// KnownForLocal asks for mail to our own mailboxes too whether DNS knows the
+	// sender's domain as one that can get mail, and judges it as
+	// policy.origin.known says.
 	KnownForLocal bool `default:"true" factory:"false"`
 }
 

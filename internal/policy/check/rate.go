@@ -25,8 +25,7 @@ type Rate struct {
 	// MessagesCount says which messages count: "every" one, or "outgoing", those
 	// of trusted clients and of users who have logged in.
 	MessagesCount string `default:"every" oneof:"every,outgoing"`
-	// MessagesExemptTrusted leaves trusted clients out of the limit of messages,
-	// MessagesExemptLogin users who have logged in.
+	// MessagesExemptTrusted leaves trusted clients out of the limit of messages.
 	MessagesExemptTrusted bool `default:"false"`
 	// MessagesExemptLogin leaves users who have logged in out of the limit of
 	// messages.

@@ -23,18 +23,21 @@ type Spam struct {
 	// URL is that of a normal or proxy worker of rspamd: http://host:11333,
 	// https://host:port or unix:/path. Empty asks nobody.
 	URL string `name:"url" default:""`
-	// Password is sent to rspamd if it is not empty.
+	// Password is what rspamd's own settings demand from its clients; empty sends
+	// none.
 	Password setting.Secret `default:""`
-	// Timeout bounds one scan, waiting for a turn included.
+	// Timeout is how long rspamd may take for one message, waiting for a turn
+	// included.
 	Timeout time.Duration `default:"30s" min:"1s" max:"5m"`
 	// Most is the largest message that is sent to rspamd; its own max_message
 	// must be no less. A larger one counts as harmless. 0 is no limit.
 	Most unit.Size `default:"20MB" min:"0"`
-	// Width is how many messages are scanned at once.
+	// Width is how many messages rspamd is asked about at once.
 	Width int `default:"8" min:"1" max:"200"`
-	// By is what decides: the score, compared with the three that follow, or the
-	// action that rspamd's own settings give it, where "add header" and "rewrite
-	// subject" file the message in Junk.
+	// By is what decides: the score that rspamd gives a message, compared with
+	// mark_from, junk_from and refuse_from of this group, or the action that
+	// rspamd's own settings give it, where "add header" and "rewrite subject"
+	// file the message in Junk.
 	By string `default:"score" oneof:"score,action"`
 	// RefuseFrom is the score from which mail is refused; 0 refuses none.
 	RefuseFrom float64 `default:"15" min:"0" max:"10000"`

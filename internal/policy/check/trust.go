@@ -38,6 +38,11 @@ type TrustedClient struct {
 	Network netip.Prefix
 }
 
+// SettingForm implements setting.Former.
+func (TrustedClient) SettingForm() string {
+	return "NETWORK or NAME=NETWORK, such as office=192.0.2.0/24"
+}
+
 // MarshalText implements encoding.TextMarshaler.
 func (c TrustedClient) MarshalText() ([]byte, error) {
 	if c.Name == "" {

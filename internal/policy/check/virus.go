@@ -17,12 +17,13 @@ type Virus struct {
 	// Server is where clamd listens: host:port, or unix:/path of its socket.
 	// Empty asks nobody.
 	Server string `default:""`
-	// Timeout bounds one scan, waiting for a turn included.
+	// Timeout is how long clamd may take for one message, waiting for a turn
+	// included.
 	Timeout time.Duration `default:"2m" min:"1s" max:"10m"`
 	// Most is the largest message that is sent to clamd; its own StreamMaxLength
 	// must be no less. 0 is no limit.
 	Most unit.Size `default:"25MB" min:"0"`
-	// Width is how many messages are scanned at once.
+	// Width is how many messages clamd is asked about at once.
 	Width int `default:"4" min:"1" max:"100"`
 	// Found is what happens to mail from outside with a virus: it is refused, held
 	// in quarantine or filed in Junk.
@@ -33,7 +34,8 @@ type Virus struct {
 	// WhenLarge is what happens to messages larger than clamd takes: they are
 	// taken and marked in their header, or refused.
 	WhenLarge string `default:"accept" oneof:"accept,refuse"`
-	// MarkClean marks the messages too in which nothing was found.
+	// MarkClean marks in their header the messages too in which no virus was
+	// found.
 	MarkClean bool `default:"false"`
 	// Outgoing scans what users and trusted clients send. A virus in it is
 	// always refused.

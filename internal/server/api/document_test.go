@@ -60,6 +60,17 @@ func walk(v any, at string, visit func(at string, n node)) {
 
 // What OpenAPI 3.1 asks of a description as far as ours uses it: references
 // lead somewhere, parameters match the path, identifiers are unique.
+// Readers of the API have no list of requirements.
+func TestTheDescriptionNamesNoRequirements(t *testing.T) {
+	text, err := json.Marshal(description(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range regexp.MustCompile(`\b(M|B1G|ORD|SYS)(-[A-Z]+)+(-[0-9]+)?`).FindAllString(string(text), -1) {
+		t.Errorf("%s is named", id)
+	}
+}
+
 func TestTheDescriptionIsSound(t *testing.T) {
 	t.Parallel()
 	doc := description(t)

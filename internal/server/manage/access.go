@@ -20,7 +20,7 @@ type AccessRule struct {
 	Value         string     `json:"value" doc:"An address, a network, a mail address, or a domain (.example.org: those below it)"`
 	Discard       bool       `json:"discard" doc:"Block rules: answer as if the mail were accepted, and throw it away"`
 	FromField     bool       `json:"from_field" doc:"Rules by sender: look at the From field as well"`
-	Authenticated bool       `json:"authenticated" doc:"Allow rules by sender or domain: count only when SPF or DKIM proves the sender's domain (M-SEC-BW-12)"`
+	Authenticated bool       `json:"authenticated" doc:"Allow rules by sender or domain: count only when SPF or DKIM proves the sender's domain"`
 	Disabled      bool       `json:"disabled"`
 	Owner         string     `json:"owner" doc:"Who answers for it"`
 	Reason        string     `json:"reason" doc:"Why it is there"`

@@ -26,7 +26,7 @@ type AccessMatch struct {
 	Rule AccessRule `json:"rule"`
 	By   string     `json:"by" doc:"What it matches: client 192.0.2.1"`
 	// Lifts and Effect are for people; what a rule lifts is policy.Skips.
-	Lifts  []string `json:"lifts" doc:"Allow rules: the checks that do not refuse because of it (table in M-SEC-BW-09)"`
+	Lifts  []string `json:"lifts" doc:"Allow rules: the checks that do not refuse because of it"`
 	Effect string   `json:"effect" doc:"What happens because of the rule, in words"`
 }
 

@@ -24,7 +24,7 @@ type Account struct {
 	QuotaMessages int64           `json:"quota_messages" doc:"0: no limit"`
 	Forward       []string        `json:"forward" doc:"Addresses its mail goes on to"`
 	KeepCopy      bool            `json:"keep_copy" doc:"A copy of forwarded mail stays here"`
-	Forwarding    string          `json:"forwarding" doc:"Whether it may forward mail: yes, no or inherit, as the domain of its primary address says (M-GEN-05)"`
+	Forwarding    string          `json:"forwarding" doc:"Whether it may forward mail: yes, no or inherit, as the domain of its primary address says"`
 	MayForward    bool            `json:"may_forward" doc:"What that comes to; without it the addresses of forward stay and are not used, and mail stays in the mailbox"`
 	UsedBytes     Octets          `json:"used_bytes"`
 	UsedMessages  int64           `json:"used_messages"`
@@ -43,7 +43,7 @@ type AccountChange struct {
 	QuotaMessages *int64    `json:"quota_messages,omitempty" minimum:"0" doc:"0: no limit"`
 	Forward       *[]string `json:"forward,omitempty" doc:"Addresses its mail goes on to, at most 10; an empty list ends forwarding"`
 	KeepCopy      *bool     `json:"keep_copy,omitempty" doc:"Keep a copy of forwarded mail here; so it is unless said otherwise"`
-	Forwarding    *string   `json:"forwarding,omitempty" enum:"yes,no,inherit" doc:"Whether it may forward mail; inherit: as the domain of its primary address says (M-GEN-05)"`
+	Forwarding    *string   `json:"forwarding,omitempty" enum:"yes,no,inherit" doc:"Whether it may forward mail; inherit: as the domain of its primary address says"`
 	Version       int64     `json:"version,omitempty" doc:"Version the change was made from; when the account has another by now, nothing is changed (409)"`
 }
 

@@ -17,7 +17,7 @@ type Alias struct {
 	Targets []string  `json:"targets" doc:"Addresses the mail goes to, or the group's members"`
 	Group   bool      `json:"group"`
 	Title   string    `json:"title"`
-	SendAs  bool      `json:"send_as" doc:"Members may use the address as sender (M-GEN-03)"`
+	SendAs  bool      `json:"send_as" doc:"Members may use the address as sender"`
 	Created time.Time `json:"created"`
 	// Dangling stands in answers about one, and in lists that are not too long.
 	Dangling []Dangling `json:"dangling,omitempty" doc:"Targets that lead nowhere now and so get nothing"`
@@ -28,7 +28,7 @@ type NewAlias struct {
 	Address string   `json:"address" example:"info@example.org"`
 	Targets []string `json:"targets,omitempty" doc:"Addresses the mail goes to, or the group's members"`
 	Title   string   `json:"title,omitempty" doc:"What it is for"`
-	SendAs  bool     `json:"send_as,omitempty" doc:"Members may use the address as sender (M-GEN-03)"`
+	SendAs  bool     `json:"send_as,omitempty" doc:"Members may use the address as sender"`
 }
 
 // AliasChange sets the fields that are given.
@@ -37,7 +37,7 @@ type AliasChange struct {
 	Add     []string  `json:"add,omitempty" doc:"Targets to add"`
 	Drop    []string  `json:"drop,omitempty" doc:"Targets to take away"`
 	Title   *string   `json:"title,omitempty" doc:"What it is for"`
-	SendAs  *bool     `json:"send_as,omitempty" doc:"Members may use the address as sender (M-GEN-03)"`
+	SendAs  *bool     `json:"send_as,omitempty" doc:"Members may use the address as sender"`
 }
 
 // The inputs of the alias and group operations.

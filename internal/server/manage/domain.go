@@ -16,7 +16,7 @@ type Domain struct {
 	CatchAll   string    `json:"catch_all" doc:"Address that gets mail to unknown names; empty: it is refused"`
 	Separator  string    `json:"separator" doc:"What divides a subaddress from the name; empty: no subaddresses"`
 	Disabled   bool      `json:"disabled" doc:"No mail is accepted for the domain"`
-	Forwarding string    `json:"forwarding" doc:"Whether its accounts may forward mail: yes, no or inherit, as directory.forwarding says (M-GEN-05)"`
+	Forwarding string    `json:"forwarding" doc:"Whether its accounts may forward mail: yes, no or inherit, as directory.forwarding says"`
 	Created    time.Time `json:"created"`
 }
 
@@ -31,7 +31,7 @@ type DomainChange struct {
 	CatchAll   *string `json:"catch_all,omitempty" doc:"Address that gets mail to unknown names; empty: refuse it"`
 	Separator  *string `json:"separator,omitempty" doc:"What divides a subaddress from the name; empty: no subaddresses"`
 	Disabled   *bool   `json:"disabled,omitempty" doc:"Accept no mail for the domain"`
-	Forwarding *string `json:"forwarding,omitempty" enum:"yes,no,inherit" doc:"Whether its accounts may forward mail; inherit: as directory.forwarding says (M-GEN-05)"`
+	Forwarding *string `json:"forwarding,omitempty" enum:"yes,no,inherit" doc:"Whether its accounts may forward mail; inherit: as directory.forwarding says"`
 }
 
 // The inputs of the domain operations.

@@ -20,7 +20,7 @@ type RelayDomain struct {
 	Domain  string `json:"domain" doc:"Domain on the wire; with a dot before it, its subdomains"`
 	Unicode string `json:"unicode" doc:"Domain as people read it"`
 	RelayHost
-	Recipients string    `json:"recipients" doc:"all, or listed: only those in the list exist (M-REL-05)"`
+	Recipients string    `json:"recipients" doc:"all, or listed: only those in the list exist"`
 	Warning    string    `json:"warning,omitempty" doc:"What is risky about it"`
 	Disabled   bool      `json:"disabled"`
 	Created    time.Time `json:"created"`

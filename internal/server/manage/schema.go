@@ -21,7 +21,7 @@ func (s *Service) SettingsSchema() *huma.Schema {
 }
 
 func settingSchema(i setting.Info) *huma.Schema {
-	p := &huma.Schema{Type: huma.TypeString, Title: i.Summary, Description: i.Doc + "\n\nType: " + i.Type, WriteOnly: i.Secret}
+	p := &huma.Schema{Type: huma.TypeString, Title: i.Summary, Description: i.Doc + "\n\nType: " + i.Type + written(i.Form), WriteOnly: i.Secret}
 	if r := i.Range(); r != "" {
 		p.Description += "; " + r
 	}
@@ -32,4 +32,12 @@ func settingSchema(i setting.Info) *huma.Schema {
 		p.Enum = append(p.Enum, value)
 	}
 	return p
+}
+
+// written adds how a value is written, where there is more to say than its type.
+func written(form string) string {
+	if form == "" {
+		return ""
+	}
+	return " (" + form + ")"
 }

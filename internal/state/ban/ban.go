@@ -27,15 +27,18 @@ type Settings struct {
 	// Failures is how many failures within the window lead to a ban. They count
 	// together over SMTP, IMAP, POP3 and HTTP, by IPv4 address or IPv6 /64 (B1G-BAN-01).
 	Failures int `default:"15" min:"2" max:"100"`
-	// Window is the time in which so many failures are too many.
+	// Window is the time in which a host must fail ban.failures times to be
+	// banned.
 	Window time.Duration `default:"300s" min:"10s" max:"1d"`
 	// Duration is how long a host is banned.
 	Duration time.Duration `default:"1h" min:"1m" max:"365d"`
-	// WrongLogin lets failed logins count.
+	// WrongLogin counts failed logins among the failures that lead to a ban.
 	WrongLogin bool `default:"true"`
-	// UnknownRecipient lets recipients count that do not exist here.
+	// UnknownRecipient counts recipients that do not exist here among the
+	// failures that lead to a ban.
 	UnknownRecipient bool `default:"true"`
-	// ProtocolError lets commands count that no proper client sends.
+	// ProtocolError counts commands that no proper client sends among the
+	// failures that lead to a ban.
 	ProtocolError bool `default:"true"`
 	// Most is how many bans of each kind are kept; beyond that those that end
 	// first go.

@@ -32,8 +32,8 @@ type Settings struct {
 	// domain that has no such address of its own (ORD-04). Empty, or when
 	// nobody has the address any more: the oldest administrator's mailbox.
 	Postmaster mail.Address `default:""`
-	// ExternalPostmaster lists addresses elsewhere that get a copy of that
-	// mail (M-GEN-12).
+	// ExternalPostmaster lists addresses elsewhere that get a copy of the mail to
+	// postmaster and mailer-daemon (M-GEN-12).
 	ExternalPostmaster []mail.Address `default:"" max:"50"`
 	// Forwarding lets mail for an account go on to the addresses it names,
 	// unless its domain or the account say otherwise (M-GEN-05). Without it

@@ -16,7 +16,16 @@ import (
 	"unicode/utf8"
 
 	"posthorn/internal/base/mail"
+	"posthorn/internal/base/unit"
 )
+
+// Former is a type of a rule: SettingForm says how one is written, with an
+// example, as in "NETWORK=CLASS, such as 192.0.2.0/24=dial-up".
+type Former interface{ SettingForm() string }
+
+// Helper is a type whose values mean the same in each setting that has it.
+// SettingHelp explains them, below what the setting's own documentation says.
+type Helper interface{ SettingHelp() string }
 
 // codec turns one kind of value into text and back.
 type codec struct {
@@ -25,6 +34,8 @@ type codec struct {
 	format func(v reflect.Value) string
 	// compare is nil for kinds without order.
 	compare func(a, b reflect.Value) int
+	// form says how a value is written, with an example; "" where any text will do.
+	form string
 	// bare values stand without quotes in the settings file.
 	bare bool
 }
@@ -33,15 +44,21 @@ type codec struct {
 func codecFor(typ reflect.Type, kind string, lines bool) (codec, error) {
 	switch {
 	case typ == reflect.TypeFor[time.Duration]():
-		return codec{name: "duration", parse: parseDuration, format: formatDuration, compare: compareInt}, nil
+		return codec{name: "duration", form: "a number with s, m, h or d, such as 90s, 5m, 12h or 30d", parse: parseDuration, format: formatDuration, compare: compareInt}, nil
 	case typ == reflect.TypeFor[netip.Prefix]():
-		return codec{name: "network", parse: parsePrefix, format: formatText}, nil
+		return codec{name: "network", form: "an address or a network, such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32", parse: parsePrefix, format: formatText}, nil
 	case typ == reflect.TypeFor[Secret]():
 		return codec{name: "secret", parse: parseSecret, format: formatSecret}, nil
 	case typ == reflect.TypeFor[mail.Address]():
-		return codec{name: "address", parse: parseText, format: formatText}, nil
+		return codec{name: "address", form: "a mail address, such as bob@example.org", parse: parseText, format: formatText}, nil
 	case reflect.PointerTo(typ).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		c := codec{name: strings.ToLower(typ.Name()), parse: parseText, format: formatText}
+		if typ == reflect.TypeFor[unit.Size]() {
+			c.form = "octets, or a number with KB, MB, GB or TB, such as 50MB"
+		}
+		if former, ok := reflect.Zero(typ).Interface().(Former); ok {
+			c.name, c.form = "rule", former.SettingForm()
+		}
 		if typ.Kind() >= reflect.Int && typ.Kind() <= reflect.Int64 {
 			c.compare = compareInt
 		}
@@ -49,7 +66,7 @@ func codecFor(typ reflect.Type, kind string, lines bool) (codec, error) {
 	}
 	switch typ.Kind() {
 	case reflect.Bool:
-		return codec{name: "bool", parse: parseBool, format: formatBool, bare: true}, nil
+		return codec{name: "bool", form: "true or false", parse: parseBool, format: formatBool, bare: true}, nil
 	case reflect.Int, reflect.Int64:
 		return codec{name: "number", parse: parseInt, format: formatInt, compare: compareInt, bare: true}, nil
 	case reflect.Float64:
@@ -189,6 +206,7 @@ func stringCodec(kind string, lines bool) (codec, error) {
 	if kind == "" {
 		name = "text"
 	}
+	form := map[string]string{"domain": "a domain, such as example.org", "hostport": "host:port, such as 192.0.2.1:25", "url": "such as https://host.example/path"}[kind]
 	parse := func(text string, v reflect.Value) error {
 		clean, err := checkText(text, lines)
 		if err == nil && clean != "" {
@@ -197,7 +215,7 @@ func stringCodec(kind string, lines bool) (codec, error) {
 		v.SetString(clean)
 		return err
 	}
-	return codec{name: name, parse: parse, format: reflect.Value.String}, nil
+	return codec{name: name, form: form, parse: parse, format: reflect.Value.String}, nil
 }
 
 // checkText refuses what could break a header, a log line or a reply apart

@@ -72,6 +72,9 @@ func (g *group) declareStruct(typ reflect.Type, prefix string, index []int, docs
 			return fmt.Errorf("field %s: %w", sf.Name, err)
 		}
 		f.name, f.index, f.doc = name, at, plain(docs[docKey(typ, sf.Name)], sf.Name)
+		if h, ok := reflect.Zero(sf.Type).Interface().(Helper); ok && f.doc != "" {
+			f.doc += "\n\n" + h.SettingHelp()
+		}
 		g.fields = append(g.fields, f)
 	}
 	return nil

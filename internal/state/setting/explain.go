@@ -9,8 +9,10 @@ import (
 
 // Info is everything there is to say about one setting.
 type Info struct {
-	Name    string `json:"name"`
-	Type    string `json:"type"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+	// Form says how a value is written, with an example.
+	Form    string `json:"form,omitempty"`
 	Value   string `json:"value"`   // secrets: "set" or "not set"
 	Default string `json:"default"` // of the profile in force
 	// Set says that the value is stored; otherwise the default is in force.
@@ -98,7 +100,7 @@ func (b *Book) info(f *field) Info {
 // describe fills in what the declaration says.
 func (f *field) describe(profile Profile) Info {
 	info := Info{
-		Name: f.name, Type: f.kind(), Default: f.tidy(f.def(profile)), Min: f.tidy(f.min), Max: f.tidy(f.max), OneOf: f.oneof,
+		Name: f.name, Type: f.kind(), Form: f.form(), Default: f.tidy(f.def(profile)), Min: f.tidy(f.min), Max: f.tidy(f.max), OneOf: f.oneof,
 		Secret: f.secret, Lines: f.lines, Restart: f.restart, Doc: f.doc, Summary: summary(f.doc),
 		Source: "default",
 	}
@@ -140,6 +142,9 @@ func (i Info) String() string {
 	}
 	b.WriteString(i.Name + "\n")
 	line("type", i.Type)
+	if len(i.OneOf) == 0 || i.Type != "choice" { // the range names the choices
+		line("written", i.Form)
+	}
 	line("value", show(i.Value))
 	line("from", i.Source)
 	line("default", show(i.Default))

@@ -40,6 +40,9 @@ func (r *Registry) writeSection(b *strings.Builder, name string) {
 func (f *field) markdown(b *strings.Builder) {
 	i := f.describe(Recommended)
 	fmt.Fprintf(b, "\n### %s\n\n%s\n\n- Type: %s\n- Default: %s\n", f.name, f.doc, i.Type, code(i.Default))
+	if f.list || i.Type == "rule" {
+		fmt.Fprintf(b, "- Written: %s\n", i.Form)
+	}
 	for _, p := range []Profile{Factory, Trial} {
 		if f.def(p) != f.def(Recommended) {
 			fmt.Fprintf(b, "- Default, %s: %s\n", p, code(f.def(p)))

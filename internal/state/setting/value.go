@@ -146,16 +146,38 @@ func parseCount(s string) (int, error) {
 	return strconv.Atoi(s)
 }
 
-// kind names the type for people: "duration", "list of network".
+// kind names the type for people: "duration", "list of networks".
 func (f *field) kind() string {
 	name := f.codec.name
 	if len(f.oneof) > 0 {
 		name = "choice"
 	}
 	if f.list {
-		return "list of " + name
+		return "list of " + plural(name)
 	}
 	return name
+}
+
+func plural(name string) string {
+	if strings.HasSuffix(name, "s") {
+		return name + "es"
+	}
+	return name + "s"
+}
+
+// form says how a value is written, with an example; "" where that needs no words.
+func (f *field) form() string {
+	form := f.codec.form
+	if len(f.oneof) > 0 {
+		form = "one of " + strings.Join(f.oneof, ", ")
+	}
+	switch {
+	case !f.list:
+		return form
+	case form == "":
+		return "one or several, with commas between"
+	}
+	return form + "; several with commas between"
 }
 
 // splitList reads `a, b c` or `["a", "b, c"]`.

@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,8 +86,49 @@ func collectFile(file, pkg string, docs map[string]string) error {
 
 func put(docs map[string]string, key string, comment *ast.CommentGroup) {
 	if text := strings.TrimSpace(comment.Text()); text != "" {
-		docs[key] = text
+		docs[key] = withoutIDs(text)
 	}
+}
+
+// id is a requirement as comments name it: (M-GEN-11), or (mail of others, B1G-SPF).
+// Who reads the code wants to know it; an administrator has nowhere to look it up.
+const id = `(?:M|B1G|ORD|SYS)(?:-[A-Z]+)+(?:-[0-9]+)?`
+
+var (
+	inParentheses = regexp.MustCompile(`\s*\(` + id + `(?:, ` + id + `)*\)`)
+	amongOthers   = regexp.MustCompile(`, ` + id + `\b|\b` + id + `, `)
+)
+
+// withoutIDs leaves requirements out, and fills the lines of the paragraphs
+// that had one anew.
+func withoutIDs(text string) string {
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		if short := amongOthers.ReplaceAllString(inParentheses.ReplaceAllString(p, ""), ""); short != p {
+			paragraphs[i] = fill(short)
+		}
+	}
+	return strings.Join(paragraphs, "\n\n")
+}
+
+// fill breaks a text into lines of at most 76 octets.
+func fill(text string) string {
+	var b strings.Builder
+	width := 0
+	for _, word := range strings.Fields(text) {
+		switch {
+		case width == 0:
+		case width+1+len(word) > 76:
+			b.WriteByte('\n')
+			width = 0
+		default:
+			b.WriteByte(' ')
+			width++
+		}
+		b.WriteString(word)
+		width += len(word)
+	}
+	return b.String()
 }
 
 func isSettings(body *ast.StructType) bool {

@@ -43,7 +43,7 @@ func TestCommentsOfSettingsStructsAreCollected(t *testing.T) {
 		t.Fatal(err)
 	}
 	const source = "package b\n" +
-		"// Greylist defers.\ntype Greylist struct {\n\t// Wait is how long.\n\t//\n\t// More.\n\tWait int `default:\"1\"`\n\tOn bool `default:\"true\"` // On is a switch.\n}\n" +
+		"// Greylist defers (B1G-GREY).\ntype Greylist struct {\n\t// Wait is how long\n\t// (B1G-GREY-03, M-SEC-BW-09) (of others, B1G-SPF).\n\t//\n\t// More.\n\tWait int `default:\"1\"`\n\tOn bool `default:\"true\"` // On is a switch.\n}\n" +
 		"// Other has no settings.\ntype Other struct {\n\t// X is not collected.\n\tX int `json:\"x\"`\n}\n"
 	if err := os.WriteFile(filepath.Join(dir, "b.go"), []byte(source), 0o644); err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestCommentsOfSettingsStructsAreCollected(t *testing.T) {
 	}
 	const want = "== posthorn/internal/a/b.Greylist\nGreylist defers.\n" +
 		"== posthorn/internal/a/b.Greylist.On\nOn is a switch.\n" +
-		"== posthorn/internal/a/b.Greylist.Wait\nWait is how long.\n\nMore.\n"
+		"== posthorn/internal/a/b.Greylist.Wait\nWait is how long (of others).\n\nMore.\n"
 	if string(got) != want {
 		t.Errorf("Collect:\n%s\nwant:\n%s", got, want)
 	}

@@ -113,22 +113,6 @@ func Load(name string) (Config, error) {
 	return c, nil
 }
 
-// explain turns the parser's error into one that names the line.
-func explain(name string, err error) error {
-	var strict *toml.StrictMissingError
-	if errors.As(err, &strict) && len(strict.Errors) > 0 {
-		row, _ := strict.Errors[0].Position()
-		return fmt.Errorf("configuration %s, line %d: unknown field %q; the file holds data, user, store, listen, proxies, tls, dns and log, all else is a setting (posthorn setting list)",
-			name, row, strings.Join(strict.Errors[0].Key(), "."))
-	}
-	var bad *toml.DecodeError
-	if errors.As(err, &bad) {
-		row, column := bad.Position()
-		return fmt.Errorf("configuration %s, line %d, column %d: %w", name, row, column, err)
-	}
-	return fmt.Errorf("configuration %s: %w", name, err)
-}
-
 // Check reports the first field that cannot be meant.
 func (c Config) Check() error {
 	switch c.Store.Engine {

@@ -3,6 +3,11 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
 	"strings"
 	"testing"
 
@@ -141,4 +146,42 @@ func TestAnAliasThatLeadsNowhereIsTold(t *testing.T) {
 	if code != 201 || !strings.Contains(answer, `"warnings"`) || !strings.Contains(answer, `"dangling"`) {
 		t.Errorf("%d %s", code, answer)
 	}
+}
+
+// Whoever may not talk to the server is told who may.
+func TestAnotherUsersServerNamesItsUser(t *testing.T) {
+	t.Parallel()
+	err := barred(t.TempDir(), fs.ErrPermission)
+	u, failed := user.Current()
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	if !strings.Contains(err.Error(), "run this as root") || !strings.Contains(err.Error(), u.Username) || !errors.Is(err, fs.ErrPermission) {
+		t.Error(err)
+	}
+	dir := t.TempDir()
+	if _, err := manage.Reach(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if os.Geteuid() == 0 {
+		return // root may enter everywhere
+	}
+	if err := os.Chmod(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, dir: dir}
+	b.want(1, "", "status", "run this as root or as "+u.Username)
+}
+
+// A second server is told of the first, not of a port.
+func TestASecondServerIsToldOfTheFirst(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	b.want(1, "", "serve --allow-root --listen smtp="+taken.Addr().String(), "a server runs on "+b.dir+" already (posthorn status)")
+	b.want(1, "", "quickstart --listen smtp=127.0.0.1:0", "has the data in ", "stop it first")
 }

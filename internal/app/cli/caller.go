@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"syscall"
 
 	"posthorn/internal/app"
 	"posthorn/internal/app/boot"
@@ -89,8 +91,12 @@ func (w *Where) with(ctx context.Context, s *Streams, f func(manage.Caller) erro
 	if err != nil {
 		return err
 	}
-	if remote := manage.Dial(c.Data); remote != nil {
+	remote, err := manage.Reach(c.Data)
+	switch {
+	case err == nil:
 		return f(remote)
+	case errors.Is(err, fs.ErrPermission):
+		return barred(c.Data, err)
 	}
 	if !exists(c.Data) {
 		return fmt.Errorf("no server runs on %s and the folder does not exist; start one (%s), or name another with --data DIR or --config FILE", c.Data, w.start())
@@ -103,6 +109,24 @@ func (w *Where) with(ctx context.Context, s *Streams, f func(manage.Caller) erro
 		return err
 	}
 	return errors.Join(f(house.Service), house.Close())
+}
+
+// barred says who may administer the server of a folder that this user may not
+// enter.
+func barred(dir string, err error) error {
+	who := "its owner"
+	if info, failed := os.Stat(dir); failed == nil {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			who = fmt.Sprintf("user %d", stat.Uid)
+			if u, failed := user.LookupId(fmt.Sprint(stat.Uid)); failed == nil {
+				who = u.Username
+			}
+		}
+	}
+	if who == "root" {
+		return fmt.Errorf("%s is another user's, and so is the server that may run there: run this as root: %w", dir, err)
+	}
+	return fmt.Errorf("%s is another user's, and so is the server that may run there: run this as root or as %s: %w", dir, who, err)
 }
 
 // ask runs one operation and returns its answer.

@@ -67,7 +67,7 @@ func explain(err error) string {
 			name.Host, strings.Join(name.Certificate.DNSNames, ", "))
 	}
 	if before, _, ok := strings.Cut(text, " already: listen "); ok && errors.Is(err, syscall.EADDRINUSE) {
-		text = strings.TrimPrefix(before, "listen: ") + " already; stop it, or name other ports with --listen NAME=ADDRESS:PORT (port 0: any free one)"
+		text = strings.TrimPrefix(before, "listen: ") + " already; stop it, or name other ports with --listen NAME=ADDRESS:PORT (port 0: any free one), once for every listener you need: those not named stay closed"
 	}
 	return text
 }

@@ -77,6 +77,9 @@ func (c *serveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	}
 	sockets, err := app.Sockets(ctx, config)
 	if err != nil {
+		if manage.Dial(config.Data) != nil {
+			return fmt.Errorf("a server runs on %s already (posthorn status); stop it before another one is started there", config.Data)
+		}
 		return err
 	}
 	if c.User == "" {

@@ -17,7 +17,7 @@ func TestErrorsNameWhatWasTyped(t *testing.T) {
 		"domain set ours.test --catch-all garbage":               "--catch-all: not a mail address",
 		"list add x --allow --ip garbage":                        `--ip: "garbage" is no IP address`,
 		"list add x --block --domain far.test":                   "--domain: domain is for allow rules only",
-		"relay add x --to far.test --host bad..host":                 "--host: ",
+		"relay add x --to far.test --host bad..host":             "--host: ",
 		"relay add x --from a..b --direct":                       "--from: ",
 		"relay try --from garbage --to a@else.test":              "--from: not a mail address",
 		"token add x --network garbage":                          "--network: ",

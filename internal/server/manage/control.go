@@ -94,15 +94,22 @@ type Remote struct{ http *http.Client }
 
 // Dial returns the server of the data folder, or nil when none runs there.
 func Dial(dir string) *Remote {
+	r, _ := Reach(dir)
+	return r
+}
+
+// Reach is Dial and tells why there is none: fs.ErrPermission where this user
+// may not talk to a server, whether or not one runs.
+func Reach(dir string) (*Remote, error) {
 	name := filepath.Join(dir, SocketName)
 	c, err := dialUnix(name)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	_ = c.Close()
 	return &Remote{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return dialUnix(name) },
-	}}}
+	}}}, nil
 }
 
 // Call implements Caller.

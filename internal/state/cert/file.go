@@ -3,8 +3,12 @@ package cert
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -24,11 +28,11 @@ type version struct {
 func (p Pair) version() (version, error) {
 	c, err := os.Stat(p.Cert)
 	if err != nil {
-		return version{}, fmt.Errorf("cert: %w", err)
+		return version{}, unread("tls.certificate", p.Cert, err)
 	}
 	k, err := os.Stat(p.Key)
 	if err != nil {
-		return version{}, fmt.Errorf("cert: %w", err)
+		return version{}, unread("tls.key", p.Key, err)
 	}
 	return version{c.ModTime(), k.ModTime(), c.Size(), k.Size()}, nil
 }
@@ -44,18 +48,57 @@ func load(p Pair) (*loaded, error) {
 		return nil, err
 	}
 	if v.certSize > mostPEM || v.keySize > mostPEM {
-		return nil, fmt.Errorf("cert: %s: too large for a certificate", p.Cert)
+		return nil, fmt.Errorf("tls.certificate, tls.key: %s or %s is too large for a certificate or a key", p.Cert, p.Key)
 	}
-	cert, err := tls.LoadX509KeyPair(p.Cert, p.Key)
+	certs, err := os.ReadFile(p.Cert)
 	if err != nil {
-		return nil, fmt.Errorf("cert: %s: %w", p.Cert, err)
+		return nil, unread("tls.certificate", p.Cert, err)
+	}
+	key, err := os.ReadFile(p.Key)
+	if err != nil {
+		return nil, unread("tls.key", p.Key, err)
+	}
+	switch {
+	case !holds(certs, "CERTIFICATE"):
+		return nil, fmt.Errorf("tls.certificate: %s holds no certificate in PEM form (a block that begins with -----BEGIN CERTIFICATE-----); name the file that has the whole chain", p.Cert)
+	case !holds(key, "PRIVATE KEY"):
+		return nil, fmt.Errorf("tls.key: %s holds no private key in PEM form (a block such as -----BEGIN PRIVATE KEY-----); name the file of the key that belongs to %s", p.Key, p.Cert)
+	}
+	cert, err := tls.X509KeyPair(certs, key)
+	if err != nil {
+		return nil, fmt.Errorf("tls.certificate, tls.key: %s and %s cannot be used together: %w", p.Cert, p.Key, err)
 	}
 	if cert.Leaf == nil {
 		if cert.Leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
-			return nil, fmt.Errorf("cert: %s: %w", p.Cert, err)
+			return nil, fmt.Errorf("tls.certificate: %s: %w", p.Cert, err)
 		}
 	}
 	return &loaded{pair: p, version: v, cert: cert}, nil
+}
+
+// unread says of a file that cannot be read where it is named, and what to do.
+func unread(field, file string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: the file %s does not exist; correct the name in posthorn.toml, or leave tls.certificate and tls.key out for a certificate of the server's own making: %w", field, file, fs.ErrNotExist)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: %w; the server's user must be able to read it, and to enter the folders above it", field, err)
+	}
+	return fmt.Errorf("%s: %w", field, err)
+}
+
+// holds reports a PEM block whose type ends so.
+func holds(text []byte, kind string) bool {
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			return false
+		}
+		if strings.HasSuffix(block.Type, kind) {
+			return true
+		}
+		text = rest
+	}
 }
 
 // names are those the certificate is valid for.

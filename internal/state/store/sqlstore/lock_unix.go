@@ -5,8 +5,11 @@ package sqlstore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -19,12 +22,29 @@ func lockFolder(dir string) (*os.File, error) {
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = errors.New("another posthorn has this folder open")
+		return nil, errors.Join(fmt.Errorf("another posthorn%s has the data in %s open; stop it first, or wait if it is a command that is not done yet: two cannot share a folder", holder(f), dir), f.Close())
+	}
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock: %w", err), f.Close())
 	}
 	return f, nil
+}
+
+// holder names the process that wrote its number into the lock; "" where it is
+// not there.
+func holder(f *os.File) string {
+	text, err := io.ReadAll(io.LimitReader(f, 20))
+	pid, bad := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || bad != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (process %d)", pid)
 }
 
 // diskRoom returns free and total octets of the file system at dir.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -152,7 +153,7 @@ func TestSecondProcessIsKeptOut(t *testing.T) {
 	dir := t.TempDir()
 	reopen(t, dir, Options{})
 	_, err := OpenSQLite(context.Background(), dir, Options{})
-	if err == nil || !strings.Contains(err.Error(), "another posthorn") {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("another posthorn (process %d) has the data in %s open; stop it first", os.Getpid(), dir)) {
 		t.Fatal(err)
 	}
 }

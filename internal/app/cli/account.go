@@ -102,9 +102,9 @@ func (c *accountAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	case w.JSON:
 		return printJSON(s.Out, addedAccount{a, made})
 	case made != "":
-		_, err = fmt.Fprintf(s.Out, "Account %s added with the password %s\n", a.Address, made)
+		_, err = fmt.Fprintf(s.Out, "Account %s added with the password %s\n", readable(a.Address), made)
 	default:
-		_, err = fmt.Fprintf(s.Out, "Account %s added.\n", a.Address)
+		_, err = fmt.Fprintf(s.Out, "Account %s added.\n", readable(a.Address))
 	}
 	return err
 }
@@ -126,7 +126,7 @@ func (c *accountListCmd) table(s *Streams) func([]manage.Account) error {
 		}
 		t := newTable(s.Out, "ADDRESS", "NAME", "USED", "QUOTA", "MESSAGES", "ROLE", "STATE", "FURTHER ADDRESSES")
 		for _, a := range all {
-			t.row(a.Address, none(a.FullName, "-"), human(a.UsedBytes), limit(a.QuotaBytes), fmt.Sprint(a.UsedMessages), role(a.Admin), onOff(a.Disabled), none(strings.Join(a.Addresses[1:], " "), "-"))
+			t.row(readable(a.Address), none(a.FullName, "-"), human(a.UsedBytes), limit(a.QuotaBytes), fmt.Sprint(a.UsedMessages), role(a.Admin), onOff(a.Disabled), none(strings.ReplaceAll(readables(a.Addresses[1:]), ",", ""), "-"))
 		}
 		return t.end()
 	}
@@ -159,7 +159,7 @@ func (c *accountShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if a.QuotaMessages > 0 {
 			messages = fmt.Sprint(a.QuotaMessages)
 		}
-		return facts(s.Out, "Account", a.Address, "Name", none(a.FullName, "-"), "Addresses", strings.Join(a.Addresses, ", "),
+		return facts(s.Out, "Account", readable(a.Address), "Name", none(a.FullName, "-"), "Addresses", readables(a.Addresses),
 			"Role", role(a.Admin), "State", onOff(a.Disabled), "Used", human(a.UsedBytes)+" in "+plural(a.UsedMessages, "message"),
 			"Quota", limit(a.QuotaBytes), "Message quota", messages,
 			"Forwards to", forwardsTo(a), "May forward", inherited(a.Forwarding, "as the domain says"), "Since", when(a.Created))
@@ -168,7 +168,7 @@ func (c *accountShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 
 // forwardsTo says where the mail goes on to, and whether it does (M-GEN-05).
 func forwardsTo(a manage.Account) string {
-	to := strings.Join(a.Forward, ", ")
+	to := readables(a.Forward)
 	switch {
 	case to == "":
 		return "nobody"

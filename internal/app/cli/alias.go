@@ -65,7 +65,7 @@ func leadsTo(a manage.Alias, mark func(manage.Dangling) string) string {
 	}
 	var list []string
 	for _, t := range a.Targets {
-		list = append(list, t+marks[t])
+		list = append(list, readable(t)+marks[t])
 	}
 	return none(strings.Join(list, ", "), "-")
 }
@@ -90,7 +90,7 @@ func listAliases(ctx context.Context, w *Where, s *Streams, noun, domain string)
 			t = newTable(s.Out, "ADDRESS", "MEMBERS", "SEND AS", "TITLE")
 		}
 		for _, a := range all {
-			cells := []string{a.Address, leadsTo(a, func(manage.Dangling) string { return "leads nowhere" })}
+			cells := []string{readable(a.Address), leadsTo(a, func(manage.Dangling) string { return "leads nowhere" })}
 			if a.Group {
 				cells = append(cells, yes(a.SendAs), none(a.Title, "-"))
 			}
@@ -104,9 +104,9 @@ func showAlias(ctx context.Context, w *Where, s *Streams, noun, address string) 
 	return show(ctx, w, s, noun+"-show", manage.AliasInput{Address: address}, func(a manage.Alias) error {
 		to := leadsTo(a, func(d manage.Dangling) string { return "gets nothing: " + d.Why })
 		if !a.Group {
-			return facts(s.Out, "Alias", a.Address, "Leads to", to, "Since", when(a.Created))
+			return facts(s.Out, "Alias", readable(a.Address), "Leads to", to, "Since", when(a.Created))
 		}
-		return facts(s.Out, "Group", a.Address, "Members", to, "Title", none(a.Title, "-"), "Members may send as it", yes(a.SendAs), "Since", when(a.Created))
+		return facts(s.Out, "Group", readable(a.Address), "Members", to, "Title", none(a.Title, "-"), "Members may send as it", yes(a.SendAs), "Since", when(a.Created))
 	})
 }
 

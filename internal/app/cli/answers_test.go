@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"posthorn/internal/app"
+	"posthorn/internal/app/boot"
+	"posthorn/internal/base/mail"
 	"posthorn/internal/server/manage"
 )
 
@@ -184,4 +187,80 @@ func TestASecondServerIsToldOfTheFirst(t *testing.T) {
 	defer taken.Close()
 	b.want(1, "", "serve --allow-root --listen smtp="+taken.Addr().String(), "a server runs on "+b.dir+" already (posthorn status)")
 	b.want(1, "", "quickstart --listen smtp=127.0.0.1:0", "has the data in ", "stop it first")
+}
+
+// People read the Unicode form of their domains, programs the form of DNS.
+func TestPeopleReadTheirDomains(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(0, "", "domain add bücher.test")
+	b.want(0, "", "account add demo@bücher.test anna@bücher.test", "Account demo@bücher.test added")
+	b.want(0, "", "alias add info@bücher.test demo@bücher.test")
+	for _, line := range []string{"account list", "account show demo@bücher.test", "alias list", "alias show info@bücher.test"} {
+		b.want(0, "", line, "demo@bücher.test")
+		if _, said := b.say("", line); strings.Contains(said, "xn--") {
+			t.Errorf("%s: %s", line, said)
+		}
+		b.want(0, "", line+" --json", "demo@xn--bcher-kva.test")
+	}
+	if err := b.h.SaveTrial(map[string]string{"demo@xn--bcher-kva.test": "hidden"}); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := (login{}).password(&Where{Data: b.dir}, &Streams{}, "Demo@BÜCHER.test"); err != nil || p != "hidden" {
+		t.Errorf("%q, %v", p, err)
+	}
+}
+
+// A header has no octets outside ASCII (RFC 2047).
+func TestATryEncodesItsSubject(t *testing.T) {
+	t.Parallel()
+	c := trySendCmd{Subject: "Ünïcode\r\nBcc: x", Text: "x"}
+	a := mail.Address{Local: "a", Domain: "ours.test"}
+	text := string(c.message(a, a))
+	if strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 }) || !strings.Contains(text, "Subject: =?utf-8?q?") || strings.Contains(text, "\nBcc") {
+		t.Error(text)
+	}
+	if c.Subject = "plain"; !strings.Contains(string(c.message(a, a)), "Subject: plain\r\n") {
+		t.Error("a plain subject is encoded")
+	}
+}
+
+// What is asked of DNS is where mail really goes.
+func TestDNSOfTheNextHopIsChecked(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(0, "", "relay domain add rd inside.test --host mx.ours.test --host gone.ours.test")
+	b.want(0, "", "dns check inside.test", "next hop: mx.ours.test, gone.ours.test", "mx.ours.test: 192.0.2.1", "red     gone.ours.test", "posthorn relay domain set")
+	b.want(0, "", "setting set relay.mode=relay relay.hosts=gone.ours.test")
+	b.want(0, "", "dns check far.test", "next hop: gone.ours.test", "the general mode is relay")
+	if _, said := b.say("", "dns check ours.test"); strings.Contains(said, "next hop") {
+		t.Errorf("mail stays here: %s", said)
+	}
+}
+
+// Name servers that are not there are not waited for.
+func TestANameServerThatIsNotThereIsNamed(t *testing.T) {
+	t.Parallel()
+	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := gone.LocalAddr().String()
+	if err := gone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	house, err := app.Open(t.Context(), boot.Config{Data: dir, DNS: boot.DNS{Preferred: addr}}, app.OpenOptions{Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := house.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	r, err := manage.Invoke[manage.DNSReport](t.Context(), house.Service, "dns-domain", manage.DNSDomainInput{Name: "far.test"})
+	if err != nil || len(r.Checks) == 0 || !strings.Contains(r.Checks[0].Say, "No name server answers at "+addr) || !strings.Contains(r.Checks[0].Say, "dns.preferred") || !strings.Contains(r.Checks[0].Say, "[dns]") {
+		t.Errorf("%+v, %v", r, err)
+	}
 }

@@ -48,7 +48,7 @@ func (c *domainListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		}
 		t := newTable(s.Out, "DOMAIN", "CATCH-ALL", "SUBADDRESSES", "STATE", "SINCE")
 		for _, d := range all {
-			t.row(d.Unicode, none(d.CatchAll, "-"), none(d.Separator, "off"), onOff(d.Disabled), when(d.Created))
+			t.row(d.Unicode, none(readable(d.CatchAll), "-"), none(d.Separator, "off"), onOff(d.Disabled), when(d.Created))
 		}
 		return t.end()
 	})
@@ -92,7 +92,7 @@ func catchAll(address string) string {
 	if address == "" {
 		return "are refused"
 	}
-	return "go to " + address
+	return "go to " + readable(address)
 }
 
 type domainSetCmd struct {

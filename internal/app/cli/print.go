@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"posthorn/internal/base/mail"
 )
 
 // printJSON writes the answer for programs.
@@ -75,6 +77,24 @@ func noneYet(noun, domain, example string) string {
 		return fmt.Sprintf("No %s in the domain %s. All of them: posthorn %s list", noun, domain, noun)
 	}
 	return fmt.Sprintf("No %s yet. Add one: posthorn %s add %s", noun, noun, example)
+}
+
+// readable writes the domain of an address of ours as people read it; JSON has
+// the form of DNS and SMTP.
+func readable(address string) string {
+	if at := strings.LastIndexByte(address, '@'); at >= 0 {
+		return address[:at+1] + mail.Unicode(address[at+1:])
+	}
+	return address
+}
+
+// readables writes a list of addresses.
+func readables(addresses []string) string {
+	list := make([]string, len(addresses))
+	for i, a := range addresses {
+		list[i] = readable(a)
+	}
+	return strings.Join(list, ", ")
 }
 
 // none writes an empty value.

@@ -177,7 +177,7 @@ func (t *trial) print(w io.Writer, h *app.House, data string, open []manage.List
 	b.WriteString("\nAccounts:\n\n")
 	for _, local := range []string{"demo", "admin"} {
 		address := local + "@" + t.domain
-		fmt.Fprintf(&b, "    %-28s %s\n", address, none(t.passwords[address], "(unknown here; --password TEXT sets a new one)"))
+		fmt.Fprintf(&b, "    %-28s %s\n", readable(address), none(t.passwords[address], "(unknown here; --password TEXT sets a new one)"))
 	}
 	where := (&Where{Data: data}).flags()
 	demo, admin := "demo@"+t.domain, "admin@"+t.domain

@@ -26,6 +26,7 @@ func (c *tryReadCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if err != nil {
 		return err
 	}
+	c.Login = loginName(c.Login)
 	names := []string{"imaps", "imap"}
 	if c.POP3 {
 		names = []string{"pop3s", "pop3"}

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"mime"
 	"net"
 	"os"
 	"path/filepath"
@@ -43,10 +44,19 @@ func (l login) password(w *Where, s *Streams, who string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if p := known[strings.ToLower(who)]; p != "" {
+	if p := known[loginName(who)]; p != "" {
 		return p, nil
 	}
 	return "", fmt.Errorf("the password of %s is not known here; pipe it in with --password-stdin", who)
+}
+
+// loginName is a name as accounts are known by it: addresses in their normal
+// form.
+func loginName(who string) string {
+	if a, err := mail.ParseAddress(who); err == nil {
+		return a.Key()
+	}
+	return strings.ToLower(who)
 }
 
 // tryTime bounds one try.
@@ -159,7 +169,7 @@ func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 			return err
 		}
 	}
-	if err := client.Auth(sasl.Credentials{Name: c.From, Password: secret}, true); err != nil {
+	if err := client.Auth(sasl.Credentials{Name: from.String(), Password: secret}, true); err != nil {
 		if refused := (*smtp.RefusedError)(nil); errors.As(err, &refused) {
 			err = fmt.Errorf("%w; which accounts there are: posthorn account list; another password: posthorn account set %s --password-stdin", err, c.From)
 		}
@@ -170,7 +180,8 @@ func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		return err
 	}
 	if w.JSON {
-		err = printJSON(s.Out, map[string]string{"listener": name, "reply": sent.Data.String()})
+		_, id, _ := strings.Cut(sent.Data.String(), "queued as ")
+		err = printJSON(s.Out, sending{name, sent.Data.String(), id})
 	} else {
 		_, err = fmt.Fprintf(s.Out, "Sent to the listener %s, which answered: %s\n", name, clean(sent.Data.String()))
 		if _, id, ok := strings.Cut(sent.Data.String(), "queued as "); ok && err == nil {
@@ -180,13 +191,20 @@ func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return errors.Join(err, client.Quit())
 }
 
+// sending is what became of a try in JSON.
+type sending struct {
+	Listener string `json:"listener"`
+	Reply    string `json:"reply"`
+	ID       string `json:"id"`
+}
+
 // message writes the mail; header fields cannot be injected because line ends
 // in the arguments become spaces.
 func (c *trySendCmd) message(from, to mail.Address) []byte {
 	one := strings.NewReplacer("\r", " ", "\n", " ")
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s@%s>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n",
-		from, to, one.Replace(c.Subject), time.Now().Format(time.RFC1123Z), strings.ToLower(rand.Text()), from.Domain,
+		from, to, mime.QEncoding.Encode("utf-8", one.Replace(c.Subject)), time.Now().Format(time.RFC1123Z), strings.ToLower(rand.Text()), from.Domain,
 		strings.ReplaceAll(strings.ReplaceAll(c.Text, "\r\n", "\n"), "\n", "\r\n"))
 	return b.Bytes()
 }

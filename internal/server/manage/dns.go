@@ -94,7 +94,7 @@ func (s *Service) dnsHost(ctx context.Context, _ *None) (*DNSReport, error) {
 	own := s.o.Addresses()
 	switch {
 	case errors.Is(err, dns.ErrTemporary):
-		r.add(name, Yellow, texts(leads.Records), "The name servers could not say: %v. Ask again later; mail is not refused for it.", err)
+		r.add(name, Yellow, texts(leads.Records), "%s Mail is not refused for it.", s.unsure(err))
 	case err != nil:
 		r.add(name, Red, nil, "The server's name does not exist in DNS. Make an A record (and AAAA for IPv6) for %s with the address that mail leaves by, or change the setting server.hostname.", name)
 	case !slices.ContainsFunc(leads.Records, public):
@@ -132,7 +132,7 @@ func (s *Service) dnsAddress(ctx context.Context, r *DNSReport, name string, ip 
 	names := ptr.Records
 	switch {
 	case errors.Is(err, dns.ErrTemporary):
-		r.add(ip.String(), Yellow, nil, "The name servers could not say: %v. Ask again later.", err)
+		r.add(ip.String(), Yellow, nil, "%s", s.unsure(err))
 	case err != nil:
 		r.add(ip.String(), Red, nil, "The address has no name (PTR record); many servers refuse mail from it. Ask the provider of the address to set it to %s; this is not done where the domain is hosted.", name)
 	case !slices.Contains(names, name):
@@ -192,13 +192,17 @@ func (s *Service) dnsDomain(ctx context.Context, in *DNSDomainInput) (*DNSReport
 		r.add("MX", Yellow, nil, "There is no MX record, so mail goes to the addresses of the domain's own name. Make one: %s. MX 10 %s.", domain, s.o.Hostname())
 		s.dnsMailHost(ctx, r, dns.MX{Host: domain}, here)
 	case err != nil:
-		r.add("MX", Yellow, nil, "The name servers could not say: %v. Ask again later; meanwhile mail waits at its senders.", err)
+		r.add("MX", Yellow, nil, "%s Meanwhile mail waits at its senders.", s.unsure(err))
 	case len(mx.Records) == 1 && mx.Records[0].Host == "" && !here.hosts:
 		r.add("MX", Red, []string{"0 ."}, "The domain says that it takes no mail at all (null MX, RFC 7505); mail for it comes back to its sender at once.")
 	case len(mx.Records) == 1 && mx.Records[0].Host == "":
 		r.add("MX", Red, []string{"0 ."}, "The domain says that it takes no mail at all (null MX, RFC 7505). If it shall, replace the record by: %s. MX 10 %s.", domain, s.o.Hostname())
 	default:
 		s.dnsMailHosts(ctx, r, mx.Records, here)
+	}
+	if here.passes {
+		err = s.dnsWay(ctx, r, here)
+		return r, err
 	}
 	return r, nil
 }
@@ -209,12 +213,14 @@ type place struct {
 	addrs []netip.Addr
 	known bool // all addresses could be found out
 	hosts bool // mail for the domain asked about is taken here
+	// passes says that mail for the domain does not stay here.
+	passes bool
 }
 
 func (s *Service) here(ctx context.Context, domain string) (place, error) {
 	leads, err := s.o.Resolver.Addrs(ctx, s.o.Hostname())
 	whose, failed := s.o.Directory.Resolve(ctx, mail.Address{Local: "anyone", Domain: domain})
-	return place{s.o.Hostname(), append(slices.Clone(s.o.Addresses()), leads.Records...), !errors.Is(err, dns.ErrTemporary), whose.Kind != directory.Elsewhere}, failed
+	return place{s.o.Hostname(), append(slices.Clone(s.o.Addresses()), leads.Records...), !errors.Is(err, dns.ErrTemporary), whose.Kind != directory.Elsewhere, !whose.Hosted()}, failed
 }
 
 func (s *Service) dnsMailHosts(ctx context.Context, r *DNSReport, hosts []dns.MX, here place) {
@@ -261,7 +267,7 @@ func (s *Service) dnsMailHost(ctx context.Context, r *DNSReport, mx dns.MX, here
 	us := mx.Host == here.name || slices.ContainsFunc(a.Records, func(ip netip.Addr) bool { return slices.Contains(here.addrs, ip) })
 	switch {
 	case errors.Is(err, dns.ErrTemporary) && len(a.Records) == 0:
-		r.add(mx.Host, Yellow, nil, "The name servers could not say: %v.", err)
+		r.add(mx.Host, Yellow, nil, "%s", s.unsure(err))
 	case errors.Is(err, dns.ErrTemporary):
 		r.add(mx.Host, Yellow, texts(a.Records), "One kind of address could not be looked up: %v.", err)
 	case err != nil:

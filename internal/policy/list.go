@@ -2,17 +2,17 @@ package policy
 
 import (
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
 )
 
 // Row is one check as lists and documents show it.
 type Row struct {
-	Stage   string   `json:"stage"`
-	Name    string   `json:"name"`
-	Mode    string   `json:"mode"`
-	Fixed   bool     `json:"fixed"` // always enforced
+	Stage string `json:"stage"`
+	Name  string `json:"name"`
+	Mode  string `json:"mode"`
+	Fixed bool   `json:"fixed"` // always enforced
+	// Idle: no server, list or rule is set that it could ask, so it finds nothing.
+	Idle    bool     `json:"idle" doc:"No server, list or rule is set that it could ask: it finds nothing until its setting is set"`
 	Setting string   `json:"setting"`
 	Worst   string   `json:"worst"`
 	IDs     []string `json:"requirements"`
@@ -27,29 +27,11 @@ func (r Rules) List() []Row {
 	for i := range r.Table {
 		e := &r.Table[i]
 		rows[i] = Row{
-			Stage: e.Stage.String(), Name: e.Name, Mode: e.Mode.String(), Fixed: e.Fixed, Setting: e.Setting,
+			Stage: e.Stage.String(), Name: e.Name, Mode: e.Mode.String(), Fixed: e.Fixed, Idle: e.Idle, Setting: e.Setting,
 			Worst: e.Worst.String(), IDs: e.IDs, Replies: e.Replies, Exempt: e.Exempt.Texts(), Doc: e.Doc,
 		}
 	}
 	return rows
-}
-
-// WriteList writes the checks as a table for people.
-func (r Rules) WriteList(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	if _, err := fmt.Fprintln(t, "STAGE\tCHECK\tMODE\tWORST\tSETTING\tREQUIREMENTS"); err != nil {
-		return err
-	}
-	for _, row := range r.List() {
-		mode := row.Mode
-		if row.Fixed {
-			mode = "always"
-		}
-		if _, err := fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", row.Stage, row.Name, mode, row.Worst, row.Setting, strings.Join(row.IDs, " ")); err != nil {
-			return err
-		}
-	}
-	return t.Flush()
 }
 
 // Document returns docs/policies.md.

@@ -29,20 +29,30 @@ func (c *policyListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if c.Long {
 			return c.long(s, rows)
 		}
-		t := newTable(s.Out, "STAGE", "CHECK", "MODE", "WORST", "SETTING", "REQUIREMENTS")
+		t := newTable(s.Out, "STAGE", "CHECK", "MODE", "WORST", "SETTING", "WHAT IT IS FOR")
 		for _, r := range rows {
-			t.row(r.Stage, r.Name, mode(r), r.Worst, r.Setting, strings.Join(r.IDs, " "))
+			t.row(r.Stage, r.Name, mode(r), r.Worst, r.Setting, short(r.Doc, 90))
 		}
 		if err := t.end(); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(s.Out, s.hint("\nWhat each is for: posthorn policy list --long. What would happen to a mail: posthorn policy try --help\nWho would have been treated differently: posthorn policy replay --help"))
+		_, err := fmt.Fprintln(s.Out, s.hint("\n"+policyLegend+"\n\nEach in full: posthorn policy list --long. What would happen to a mail: posthorn policy try --help\nWho would have been treated differently: posthorn policy replay --help"))
 		return err
 	})
 }
 
+// policyLegend explains the words of the list.
+const policyLegend = `MODE   enforce: it counts. observe: it is only written into traces. off: it is not asked. always: it counts and cannot
+       be switched off. not set up: no scanner, list or rule is set that it could ask, so it finds nothing; the settings
+       of its group say which, as in posthorn setting list policy.virus
+WORST  the most it can do. pass: nothing, it only looks. defer: refuse for now (4xx), and proper senders come back. reject:
+       refuse for good (5xx). drop: refuse and hang up.`
+
 func mode(r policy.Row) string {
-	if r.Fixed {
+	switch {
+	case r.Idle && r.Mode != policy.Off.String():
+		return "not set up"
+	case r.Fixed:
 		return "always"
 	}
 	return r.Mode
@@ -71,7 +81,7 @@ type policyTryCmd struct {
 	Client   string    `help:"Address of the client." required:"" placeholder:"IP"`
 	Helo     string    `help:"Name the client gives itself (EHLO)." placeholder:"NAME"`
 	From     string    `help:"Sender; <> or empty for the null sender." default:"" placeholder:"ADDRESS"`
-	Rcpt     []string  `field:"to" help:"Recipient; may be given several times." required:"" placeholder:"ADDRESS"`
+	Rcpt     []string  `field:"to" aliases:"to" help:"Recipient; may be given several times. --to is the same." required:"" placeholder:"ADDRESS"`
 	Login    string    `help:"Who logs in (default: nobody)." placeholder:"ADDRESS"`
 	Listener string    `help:"Listener: smtp, submission, submissions or lmtp." enum:"smtp,submission,submissions,lmtp" default:"smtp"`
 	TLS      bool      `name:"tls" help:"The connection is encrypted."`

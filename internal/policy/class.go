@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Class is a connection class (B1G-CLS): what an administrator says about
@@ -31,7 +32,7 @@ func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 func (c *Class) UnmarshalText(b []byte) error {
 	i := slices.Index(classNames[:], string(b))
 	if i < 0 {
-		return fmt.Errorf("%q is no connection class; write one of %v", b, classNames)
+		return fmt.Errorf("%q is no connection class; write one of %s", b, strings.Join(classNames[:], ", "))
 	}
 	*c = Class(i)
 	return nil

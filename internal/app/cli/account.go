@@ -197,7 +197,7 @@ func (c *accountSetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 
 type accountRemoveCmd struct {
 	Address string `arg:"" help:"Any address of the account."`
-	Yes     bool   `help:"Do not ask."`
+	Yes     bool   `help:"Needed: nothing is asked, and what is removed does not come back."`
 }
 
 func (c *accountRemoveCmd) Run(ctx context.Context, w *Where, s *Streams) error {

@@ -264,3 +264,37 @@ func TestANameServerThatIsNotThereIsNamed(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// What is not there is answered with the command that lists what is.
+func TestWhatIsNotThereIsFollowedByWhatIs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for line, say := range map[string]string{
+		"domain show nowhere.test": "posthorn domain list", "list show nothing": "posthorn list list", "token show nothing": "posthorn token list",
+		"relay show nothing": "posthorn relay list", "relay domain show nothing": "posthorn relay domain list", "alias show no@ours.test": "posthorn alias list",
+	} {
+		b.want(1, "", line, say)
+	}
+}
+
+// Small things that were said badly.
+func TestSmallThingsAreSaidPlainly(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(1, "", "setting set policy.size.inbound=5", "policy.size.inbound: 5 octets would keep every mail out", "50MB")
+	b.want(0, "one\n", "setting set relay.user=me relay.password --stdin")
+	b.want(0, "two\n", "setting set relay.password --stdin", "relay.password: set to another value")
+	b.want(0, "", "setting history", "relay.password: set to another value")
+	b.want(1, "", "setting set policy.classes.subnets=192.0.2.0/24=friend", "untrusted, trusted, dial-up")
+	b.want(0, "", "setting set queue.paused=true")
+	b.want(0, "", "status", "PAUSED")
+	b.want(2, "", "dns", "say what to do: check")
+	b.want(2, "", "account add x@ours.test --quota -5", "Most octets kept, such as 10GB")
+	b.want(1, "domain = x", "relay import -", "posthorn relay export")
+	b.want(1, "", "account remove admin@ours.test", "--yes")
+	b.want(0, "", "account remove --help", "Needed: nothing is asked")
+	code, answer := b.call(manage.Administrator, "POST", "/domains", `{"name":"bücher.test"}`)
+	if code != 201 || !strings.Contains(answer, `"name":"xn--bcher-kva.test"`) {
+		t.Errorf("%d %s", code, answer)
+	}
+}

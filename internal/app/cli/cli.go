@@ -98,7 +98,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	}
 	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
 		node := command.Selected()
-		fmt.Fprintln(s.Err, "posthorn:", s.hint(asTyped(explain(err), err, node)))
+		fmt.Fprintln(s.Err, "posthorn:", s.hint(whatThereIs(asTyped(explain(err), err, node), err, node)))
 		if errors.As(err, new(misused)) || errors.Is(err, manage.ErrNothing) {
 			fmt.Fprintf(s.Err, "Try: %s --help\n", node.FullPath())
 			return 2

@@ -34,7 +34,11 @@ type domainAddCmd struct {
 }
 
 func (c *domainAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	return does(ctx, w, s, "domain-add", manage.DomainAddInput{Body: manage.NewDomain{Name: c.Name, DomainChange: c.change()}}, "Domain %s added. Next: posthorn account add NAME@%s --password-stdin", c.Name, c.Name)
+	in := manage.DomainAddInput{Body: manage.NewDomain{Name: c.Name, DomainChange: c.change()}}
+	return show(ctx, w, s, "domain-add", in, func(d manage.Domain) error {
+		_, err := fmt.Fprintln(s.Out, s.hint(fmt.Sprintf("Domain %s added. Next: posthorn account add NAME@%s --password-stdin", d.Unicode, d.Unicode)))
+		return err
+	})
 }
 
 type domainListCmd struct{}

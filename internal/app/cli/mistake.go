@@ -33,17 +33,28 @@ func misread(err error, node *kong.Node) string {
 	text := err.Error()
 	word, unknown := strings.CutPrefix(text, "unexpected argument ")
 	switch unknown = unknown && !strings.Contains(word, "did you mean"); {
-	case strings.HasPrefix(text, "expected one of "):
+	case strings.HasPrefix(text, "expected one of "), strings.HasPrefix(text, "expected \"") && len(node.Children) > 0:
 		return "say what to do: " + verbs(node)
 	case unknown && len(node.Children) > 0:
 		return fmt.Sprintf("%s is no command here; there are: %s", word, verbs(node))
 	}
 	for _, w := range wrongs {
 		if w.is.MatchString(text) {
-			return strings.ReplaceAll(w.is.ReplaceAllString(text, w.say), `","`, `", "`)
+			return strings.ReplaceAll(w.is.ReplaceAllString(text, w.say), `","`, `", "`) + meaning(text, node)
 		}
 	}
 	return text
+}
+
+// meaning repeats of a flag that has a value it cannot have what it is for.
+func meaning(text string, node *kong.Node) string {
+	name, _, ok := strings.Cut(strings.TrimPrefix(text, "--"), ": expected ")
+	for _, f := range node.Flags {
+		if ok && f.Name == name {
+			return "; it is: " + f.Help
+		}
+	}
+	return ""
 }
 
 // verbs lists the commands below a noun.

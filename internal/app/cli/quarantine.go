@@ -114,7 +114,7 @@ func (c *quarantineReleaseCmd) Run(ctx context.Context, w *Where, s *Streams) er
 
 type quarantineRemoveCmd struct {
 	ID  string `arg:"" help:"Identifier of the message."`
-	Yes bool   `help:"Do not ask."`
+	Yes bool   `help:"Needed: nothing is asked, and what is removed does not come back."`
 }
 
 func (c *quarantineRemoveCmd) Run(ctx context.Context, w *Where, s *Streams) error {

@@ -342,7 +342,7 @@ func (c *queueRedirectCmd) Run(ctx context.Context, w *Where, s *Streams) error 
 
 type queueRemoveCmd struct {
 	target
-	Yes bool `help:"Do not ask."`
+	Yes bool `help:"Needed: nothing is asked, and what is removed does not come back."`
 }
 
 func (c *queueRemoveCmd) Run(ctx context.Context, w *Where, s *Streams) error {

@@ -211,7 +211,7 @@ func (c *relayImportCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	d := json.NewDecoder(io.LimitReader(from, maxRuleFile))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in.Body.RelayRuleFile); err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
+		return fmt.Errorf("%s is not a file as posthorn relay export writes it, in JSON: %w", c.File, err)
 	}
 	return does(ctx, w, s, "relay-import", in, "%s imported.", plural(int64(len(in.Body.Rules)), "rule"))
 }

@@ -301,7 +301,11 @@ func printChange(w io.Writer, h setting.Change) error {
 		return err
 	}
 	for _, i := range h.Items {
-		if _, err := fmt.Fprintf(w, "    %s: %s -> %s\n", i.Name, orDefault(i.Old), orDefault(i.New)); err != nil {
+		change := orDefault(i.Old) + " -> " + orDefault(i.New)
+		if i.Old != nil && i.New != nil && *i.Old == *i.New { // of a secret only that it is there is told
+			change = "set to another value"
+		}
+		if _, err := fmt.Fprintf(w, "    %s: %s\n", i.Name, change); err != nil {
 			return err
 		}
 	}

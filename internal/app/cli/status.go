@@ -27,7 +27,7 @@ func (c *statusCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		pairs = append(pairs, "Queue", plural(x.Queue, "message")+" for "+plural(x.Recipients, "recipient"),
 			"Disk", human(x.Free)+" free of "+human(x.Total))
 		if paused {
-			pairs = append(pairs, "", s.hint(pausedNote))
+			pairs = append(pairs, "PAUSED", s.hint(pausedNote))
 		}
 		if x.Records.Dropped > 0 {
 			pairs = append(pairs, "Decision records", fmt.Sprintf("%d kept, %d dropped because they came too fast", x.Records.Kept, x.Records.Dropped))

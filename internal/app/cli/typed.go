@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"posthorn/internal/server/manage"
+	"posthorn/internal/state/store"
 )
 
 // misused is the error of a command line that cannot be meant: exit code 2.
@@ -57,4 +59,18 @@ func stands(v *kong.Value, field string) bool {
 		return slices.Contains(strings.Split(fields, ","), field)
 	}
 	return strings.ReplaceAll(v.Name, "-", "_") == field
+}
+
+// whatThereIs adds to the error about a thing that is not there the command
+// that lists such things, unless the error names a command already.
+func whatThereIs(text string, err error, node *kong.Node) string {
+	if !errors.Is(err, store.ErrNotFound) || strings.Contains(text, "posthorn ") || node == nil || node.Parent == nil {
+		return text
+	}
+	for _, c := range node.Parent.Children {
+		if c.Name == "list" {
+			return text + "; what there is: " + c.FullPath()
+		}
+	}
+	return text
 }

@@ -71,7 +71,8 @@ func Parse(s string) (ID, error) {
 			b[i] = c + 'a' - 'A'
 		}
 	}
-	if _, err := encoding.Decode(id[:], b); err != nil {
+	// The last character has bits to spare: one identifier has one text.
+	if _, err := encoding.Decode(id[:], b); err != nil || id.String() != string(b) {
 		return ID{}, fmt.Errorf("%w: %q", ErrSyntax, s)
 	}
 	return id, nil

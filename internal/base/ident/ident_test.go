@@ -1,6 +1,7 @@
 package ident
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -37,5 +38,22 @@ func TestParseRefusesWhatIsNoID(t *testing.T) {
 		if _, err := Parse(s); err == nil {
 			t.Errorf("Parse(%q) succeeded", s)
 		}
+	}
+}
+
+// The last character has bits to spare; they do not make a second name of a
+// message.
+func TestAnIdentifierHasOneText(t *testing.T) {
+	t.Parallel()
+	id := NewSource().New()
+	text := id.String()
+	for _, c := range "0123456789abcdefghijklmnopqrstuvwxyz" {
+		other := text[:Length-1] + string(c)
+		if got, err := Parse(other); err == nil && got == id && other != text {
+			t.Errorf("%s is taken for %s", other, text)
+		}
+	}
+	if got, err := Parse(strings.ToUpper(text)); err != nil || got != id {
+		t.Errorf("%v, %v", got, err)
 	}
 }

@@ -28,8 +28,17 @@ func (s *Size) Validate() error {
 	if s.Inbound < 0 || s.Outbound < 0 || s.Cap < 0 {
 		return fmt.Errorf("policy.size: a size is not negative")
 	}
+	for name, n := range map[string]unit.Size{"inbound": s.Inbound, "outbound": s.Outbound, "cap": s.Cap} {
+		if n > 0 && n < leastSize {
+			return fmt.Errorf("policy.size.%s: %d octets would keep every mail out; write a unit, such as 50MB, or 0 for no limit", name, int64(n))
+		}
+	}
 	return nil
 }
+
+// leastSize is the smallest limit that can be meant: a header alone is larger
+// than a number that lacks its unit.
+const leastSize = 100
 
 // smaller returns the smaller of two limits, where 0 is none.
 func smaller(a, b unit.Size) unit.Size {

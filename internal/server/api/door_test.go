@@ -84,7 +84,7 @@ func TestProblemsNamePlaceAndRemedy(t *testing.T) {
 		"no number":         {"GET", "/api/v1/tokens?limit=ten", "", nil, 422, "query.limit", "integer"},
 		"no JSON":           {"POST", "/api/v1/tokens", `{"name":"a secret thing",`, nil, 400, "body", ""},
 		"no body":           {"POST", "/api/v1/tokens", "", nil, 400, "", "the fields are author"},
-		"other media":       {"POST", "/api/v1/tokens", "name: a", func(r *http.Request) { r.Header.Set("Content-Type", "application/yaml") }, 415, "body", "application/yaml"},
+		"other media":       {"POST", "/api/v1/tokens", "name: a", func(r *http.Request) { r.Header.Set("Content-Type", "application/yaml") }, 415, "body", "application/yaml; send the header Content-Type: application/json"},
 		"too large":         {"POST", "/api/v1/tokens", `{"name":"` + strings.Repeat("a", manage.MaxBody) + `"}`, nil, 413, "", "1048576"},
 		"not there":         {"GET", "/api/v1/tokens/x", "", nil, 404, "", "token x"},
 		"cross-site":        {"POST", "/api/v1/tokens", `{}`, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, 403, "", "another site"},

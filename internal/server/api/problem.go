@@ -47,6 +47,8 @@ func (x explainer) explain(ctx huma.Context, _ string, v any) (any, error) {
 	switch {
 	case m.Status == http.StatusRequestEntityTooLarge:
 		m.Detail = fmt.Sprintf("the request body is over %d octets; send less, or use the command line on the server", op.MaxBodyBytes)
+	case m.Status == http.StatusUnsupportedMediaType:
+		m.Detail = strings.Join(append(said, "send the header Content-Type: application/json"), "; ")
 	case m.Status == http.StatusRequestTimeout:
 		m.Detail = "the request body did not arrive in time; send it again"
 	case m.Status == http.StatusInternalServerError:

@@ -98,7 +98,7 @@ func lookupUser(name string) (uid, gid int, groups []int, err error) {
 	u, err := user.Lookup(name)
 	if err != nil {
 		if u, err = user.LookupId(name); err != nil {
-			return 0, 0, nil, fmt.Errorf("there is no user %q: %w", name, err)
+			return 0, 0, nil, fmt.Errorf("there is no user %q; make it (useradd --system %[1]s), or name another: %[2]w", name, err)
 		}
 	}
 	if uid, err = strconv.Atoi(u.Uid); err != nil {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"posthorn/internal/state/store"
 )
 
 // SocketName is the control socket's name in the data folder. Whoever may
@@ -63,13 +65,15 @@ func (s *Service) control(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(StatusOf(err))
 	fault, _ := FaultOf(err)
-	_ = json.NewEncoder(w).Encode(failure{Error: err.Error(), Field: fault.Field, Text: fault.Text})
+	_ = json.NewEncoder(w).Encode(failure{Error: err.Error(), Field: fault.Field, Text: fault.Text, NotFound: errors.Is(err, store.ErrNotFound)})
 }
 
 type failure struct {
 	Error string `json:"error"`
 	Field string `json:"field,omitempty"` // what of the input it is about
 	Text  string `json:"text,omitempty"`  // what is wrong with that
+	// NotFound tells that what was named is not there.
+	NotFound bool `json:"not_found,omitempty"`
 }
 
 // err is the failure as it was in the server, as far as callers tell kinds
@@ -80,6 +84,9 @@ func (f failure) err() error {
 		return ErrNothing
 	case f.Field != "":
 		return said{f.Error, fielded{Fault{f.Field, f.Text}, ErrInput}}
+	}
+	if f.NotFound {
+		return said{f.Error, store.ErrNotFound}
 	}
 	return errors.New(f.Error)
 }

@@ -119,16 +119,19 @@ func (s *Service) findDomain(ctx context.Context, text string) (store.DomainRow,
 	return s.o.Directory.Domain(ctx, name)
 }
 
-func (s *Service) addDomain(ctx context.Context, in *DomainAddInput) (None, error) {
+func (s *Service) addDomain(ctx context.Context, in *DomainAddInput) (Domain, error) {
 	name, err := domainName(in.Body.Name)
 	if err != nil {
-		return None{}, err
+		return Domain{}, err
 	}
 	d := store.DomainRow{Name: name, Separator: "+", Created: time.Now()}
 	if err := in.Body.apply(&d); err != nil {
-		return None{}, err
+		return Domain{}, err
 	}
-	return None{}, s.o.Directory.AddDomain(ctx, d)
+	if err := s.o.Directory.AddDomain(ctx, d); err != nil {
+		return Domain{}, err
+	}
+	return domainView(d), nil
 }
 
 func (s *Service) setDomain(ctx context.Context, in *DomainSetInput) (None, error) {

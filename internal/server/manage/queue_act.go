@@ -103,7 +103,7 @@ func (s *Service) purge(ctx context.Context, in *QueuePurgeInput) (Count, error)
 	if err != nil || messages == 0 {
 		return Count{}, err
 	}
-	return Count{}, said{fmt.Sprintf("this removes %s of %s for good and tells nobody; confirm it (--yes at the prompt, confirm=true in a request)",
+	return Count{}, said{fmt.Sprintf("this removes %s of %s for good and tells nobody; confirm it (--yes on the command line, confirm=true in a request)",
 		counted(recipients, "recipient"), counted(messages, "message")), ErrInput}
 }
 

@@ -64,6 +64,9 @@ func (d Difference) String() string {
 		return show(text)
 	}
 	s := fmt.Sprintf("%s: %s -> %s", d.Name, mark(d.Old, d.OldDefault), mark(d.New, d.NewDefault))
+	if d.Old == d.New && d.OldDefault == d.NewDefault { // of a secret only that it is there is told
+		s = d.Name + ": set to another value"
+	}
 	if d.Restart {
 		s += " (from the next start)"
 	}

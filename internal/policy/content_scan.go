@@ -242,10 +242,14 @@ func (f *Facts) Spam(ctx context.Context) Spam {
 	})
 }
 
+// rulesMark ends the name of a fact that holds for certain rules only, before a
+// word for these; nobody but us understands the word.
+const rulesMark = " by rules "
+
 // Attachment looks for an attachment that a rule forbids. rules is a word for the
 // rules in force: the answer is no answer to others.
 func (f *Facts) Attachment(ctx context.Context, rules string) Attachment {
-	return learn(f, "attachment by rules "+rules, func() (a Attachment) {
+	return learn(f, "attachment"+rulesMark+rules, func() (a Attachment) {
 		if f.Scanners != nil && f.Content != nil {
 			a = f.Scanners.Attachment(ctx, f)
 		}

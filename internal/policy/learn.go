@@ -42,7 +42,7 @@ func learn[T any, P interface {
 	default:
 		text, ok := f.Recorded.Find(name)
 		if !ok || P(&a.value).UnmarshalText([]byte(text)) != nil {
-			l.missing = name
+			l.missing, _, _ = strings.Cut(name, rulesMark)
 			return a.value
 		}
 		a.text = text

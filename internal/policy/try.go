@@ -44,12 +44,15 @@ type World struct {
 
 // Answer is what the rules say, step by step.
 type Answer struct {
-	Listener string         `json:"listener"`
-	Client   netip.Addr     `json:"client"`
-	Kind     string         `json:"kind"`
-	Trust    string         `json:"trust"`
-	Login    string         `json:"login,omitempty"`
-	Outcome  record.Outcome `json:"outcome"`
+	Listener string     `json:"listener"`
+	Client   netip.Addr `json:"client"`
+	Kind     string     `json:"kind"`
+	// Helo is the name that was judged; Assumed: the question gave none.
+	Helo    string         `json:"helo"`
+	Assumed bool           `json:"helo_assumed,omitempty"`
+	Trust   string         `json:"trust"`
+	Login   string         `json:"login,omitempty"`
+	Outcome record.Outcome `json:"outcome"`
 	// Accepted lists the recipients who would get the mail.
 	Accepted []mail.Address `json:"accepted,omitempty"`
 	Steps    []record.Step  `json:"steps"`
@@ -73,12 +76,29 @@ func Try(ctx context.Context, p *Pipeline, w World, q Question) (Answer, error) 
 	if q.Login != nil {
 		f.Kind = Submission
 	}
-	a := Answer{Listener: q.Listener, Client: f.Client, Kind: f.Kind.String(), Trust: f.Trust.String()}
+	if q.Helo == "" {
+		f.Helo = usualName(ctx, w, f.Client)
+	}
+	a := Answer{Listener: q.Listener, Client: f.Client, Kind: f.Kind.String(), Trust: f.Trust.String(), Helo: f.Helo, Assumed: q.Helo == ""}
 	if q.Login != nil && len(q.Login.Addresses) > 0 {
 		a.Login = q.Login.Addresses[0].String()
 	}
 	err = a.run(ctx, p, w, q, f)
 	return a, err
+}
+
+// usualName is what a proper client calls itself: its name in DNS, or where it
+// has none its address (RFC 5321 §4.1.3).
+func usualName(ctx context.Context, w World, client netip.Addr) string {
+	if w.Names != nil {
+		if name := w.Names.Reverse(ctx, client).Verified(); name != "" {
+			return name
+		}
+	}
+	if client.Is6() {
+		return "[IPv6:" + client.String() + "]"
+	}
+	return "[" + client.String() + "]"
 }
 
 // run asks one stage after the other until one refuses all.
@@ -186,10 +206,56 @@ func (a Answer) who() string {
 		login = "logged in as " + a.Login
 	}
 	mail := map[string]string{MX.String(): "mail from outside", Trusted.String(): "mail of a trusted client", Submission.String(): "mail of a user"}[a.Kind]
-	return fmt.Sprintf("The client %s (%s) on the listener %s, %s, is judged as %s.", a.Client, trust, a.Listener, login, mail)
+	text := fmt.Sprintf("The client %s (%s) on the listener %s, %s, is judged as %s.", a.Client, trust, a.Listener, login, mail)
+	if a.Assumed {
+		text += " No name was given with --helo, so it is taken to call itself " + a.Helo + "."
+	}
+	return text
+}
+
+// refused lists the recipients whose mail would be refused, for now and for good.
+func (a Answer) refused() (now, good []string) {
+	for i := range a.Steps {
+		switch s := &a.Steps[i]; {
+		case s.Verb != verbs[Rcpt] || s.Reply == "":
+		case s.Reply[0] == '4':
+			now = append(now, s.Argument)
+		default:
+			good = append(good, s.Argument)
+		}
+	}
+	return now, good
+}
+
+// parts says of each recipient what would become of their mail, where that differs.
+func (a Answer) parts() string {
+	var list []string
+	for i, addr := range a.Accepted {
+		if i == 0 {
+			list = append(list, "accepted for "+addr.Path())
+			continue
+		}
+		list[0] += ", " + addr.Path()
+	}
+	now, good := a.refused()
+	if len(now) > 0 {
+		list = append(list, "refused for now for "+strings.Join(now, ", "))
+	}
+	if len(good) > 0 {
+		list = append(list, "refused for good for "+strings.Join(good, ", "))
+	}
+	if len(list) < 2 {
+		return ""
+	}
+	return "Its mail would be " + strings.Join(list, "; ") + "."
 }
 
 func (a Answer) sentence() string {
+	if n := len(a.Steps); n > 0 && (len(a.Accepted) > 0 || a.Steps[n-1].Verb == verbs[Rcpt]) {
+		if text := a.parts(); text != "" {
+			return text
+		}
+	}
 	switch a.Outcome {
 	case record.Accepted:
 		list := make([]string, len(a.Accepted))

@@ -107,12 +107,12 @@ func (c *policyReplayCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 // replayWords are what became of mail, in the order of the report.
 var replayWords = []struct{ key, words string }{
 	{"same", "treated as they were"},
-	{"refused", "refused for good, and were not"},
-	{"deferred", "refused for now, and were not, or were for good"},
-	{"discarded", "thrown away, and were not"},
-	{"held", "held back, and were not"},
-	{"junk", "filed in Junk, and were not"},
-	{"accepted", "accepted, and were not"},
+	{"refused", "refused for good, and had not been"},
+	{"deferred", "refused for now, and had been taken or refused for good"},
+	{"discarded", "thrown away, and had not been"},
+	{"held", "held back, and had not been"},
+	{"junk", "filed in Junk, and had not been"},
+	{"accepted", "accepted, and had not been"},
 	{"open", "not refused where they were; what follows there was never asked"},
 	{"unknown", "of which nobody can say it: a fact was not recorded"},
 }

@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"posthorn/internal/server/manage"
 	"posthorn/internal/state/record"
 )
 
 type traceCmd struct {
-	ID     string `arg:"" optional:"" help:"Identifier of a message or session, from a log line, a Received field or a reply."`
-	From   string `help:"Sender: an address or a domain." placeholder:"ADDRESS"`
-	To     string `help:"Recipient: an address or a domain." placeholder:"ADDRESS"`
-	Client string `help:"Address or network of the client." placeholder:"IP"`
+	ID     *string `arg:"" optional:"" help:"Identifier of a message or session, from a log line, a Received field or a reply."`
+	From   string  `help:"Sender: an address or a domain." placeholder:"ADDRESS"`
+	To     string  `help:"Recipient: an address or a domain." placeholder:"ADDRESS"`
+	Client string  `help:"Address or network of the client." placeholder:"IP"`
 	period
 	Outcome string `help:"Only these: accepted, refused, deferred, discarded, aborted." placeholder:"WORD,..."`
 	Limit   int    `help:"Most attempts to show." default:"20"`
@@ -28,8 +29,8 @@ func (c *traceCmd) nothing(u manage.Understood) string {
 	switch {
 	case c.After != "":
 		return "There are no older ones. " + kept
-	case c.ID != "":
-		return "No record of " + clean(c.ID) + ". " + kept + "\nSearch by address instead: posthorn trace --to ADDRESS, or --from ADDRESS."
+	case c.id() != "":
+		return "No record of " + clean(c.id()) + ". " + kept + "\nSearch by address instead: posthorn trace --to ADDRESS, or --from ADDRESS."
 	case c.From+c.To+c.Client+c.Since+c.Until+c.On+c.Outcome == "":
 		return "No mail has been offered yet. " + kept
 	}
@@ -37,16 +38,45 @@ func (c *traceCmd) nothing(u manage.Understood) string {
 	if about := span(u); about != "" {
 		where += " " + about
 	}
-	return where + ". " + kept + "\nAsk for less: without --since, or a domain instead of an address."
+	return where + ". " + kept + c.less()
+}
+
+// less says how to ask for less, if that is possible.
+func (c *traceCmd) less() string {
+	var ways []string
+	if c.Since+c.Until+c.On != "" {
+		ways = append(ways, "without a time")
+	}
+	if strings.Contains(c.From+c.To, "@") {
+		ways = append(ways, "with a domain instead of an address")
+	}
+	if c.Outcome != "" {
+		ways = append(ways, "without --outcome")
+	}
+	if len(ways) == 0 {
+		return ""
+	}
+	return "\nAsk for less: " + strings.Join(ways, ", or ") + "."
+}
+
+// id is the identifier that was given, "" for none.
+func (c *traceCmd) id() string {
+	if c.ID == nil {
+		return ""
+	}
+	return *c.ID
 }
 
 func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
-	in := manage.TraceInput{ID: c.ID, From: c.From, To: c.To, Client: c.Client, Period: c.input(), Outcome: c.Outcome, Paging: manage.Paging{Limit: c.Limit, After: c.After}}
+	if c.ID != nil && *c.ID == "" {
+		return errors.New("the identifier is empty; it stands in a log line, a Received field or a reply. Without one, posthorn trace lists the newest mail")
+	}
+	in := manage.TraceInput{ID: c.id(), From: c.From, To: c.To, Client: c.Client, Period: c.input(), Outcome: c.Outcome, Paging: manage.Paging{Limit: c.Limit, After: c.After}}
 	p, err := ask[manage.Traced](ctx, w, s, "trace", in)
 	switch {
 	case err != nil:
 		return err
-	case c.ID != "" && c.After == "" && len(p.Items) == 0: // one that is not there is a mistake, to scripts too
+	case c.id() != "" && c.After == "" && len(p.Items) == 0: // one that is not there is a mistake, to scripts too
 		return errors.New(c.nothing(p.Understood))
 	case w.JSON:
 		return printJSON(s.Out, p)
@@ -61,7 +91,7 @@ func (c *traceCmd) print(s *Streams, p manage.Traced) error {
 		_, err := fmt.Fprintln(s.Out, s.hint(c.nothing(p.Understood)))
 		return err
 	}
-	if len(found) == 1 || c.Long || c.ID != "" {
+	if len(found) == 1 || c.Long || c.id() != "" {
 		for i, b := range found {
 			if i > 0 {
 				if _, err := fmt.Fprintln(s.Out); err != nil {

@@ -46,3 +46,22 @@ func TestTracesAreReadPageByPage(t *testing.T) {
 		}
 	}
 }
+
+func TestTraceSaysWhatToChangeOfTheQuestion(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for line, want := range map[string]string{
+		"trace --to bob@away.test":           "Ask for less: with a domain instead of an address.",
+		"trace --to away.test --since 1h":    "Ask for less: without a time.",
+		"trace --client 192.0.2.1":           "record.max_age).",
+		"trace --outcome refused --from a@b": "without --outcome.",
+	} {
+		if code, said := b.prompt(line); code != 0 || !strings.HasSuffix(strings.TrimSpace(said), want) {
+			t.Errorf("%s: exit %d: %s", line, code, said)
+		}
+	}
+	empty := ""
+	if err := (&traceCmd{ID: &empty}).Run(t.Context(), &Where{}, &Streams{}); err == nil || !strings.Contains(err.Error(), "identifier is empty") {
+		t.Errorf("an empty identifier lists everything: %v", err)
+	}
+}

@@ -141,9 +141,9 @@ func (a *Attachments) found(r *policy.Attachment, outside bool) policy.Verdict {
 	v := marked(r.Reason, attachmentField, fmt.Sprintf("Suspicious (rule %s) %s", r.Rule, name)).By(by)
 	switch do {
 	case "quarantine":
-		v.Effects.Quarantine = "attachment: " + r.Reason
+		v.Effects.Quarantine = r.Reason
 	case "junk":
-		v.Effects.Junk = "attachment: " + r.Reason
+		v.Effects.Junk = r.Reason
 	}
 	return v
 }

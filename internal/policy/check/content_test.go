@@ -253,8 +253,8 @@ func TestForbiddenAttachmentsAreRefused(t *testing.T) {
 	playContent(t, []contentCase{
 		{"none", with(policy.Attachment{Opinion: policy.Clean}, nil), stranger, "pass"},
 		{"refused", with(exe, nil), stranger, `554 5.7.1 The attachment "a.zip" > "b???.exe" is not allowed here [attachments]`},
-		{"quarantine", with(exe, func(a *Attachments) { a.Found = "quarantine" }), stranger, "pass | X-Attachment-Status: Suspicious (rule extensions) \"a.zip\" > \"b???.exe\" | quarantine: attachment: a.zip > b.exe: extension exe"},
-		{"junk", with(exe, func(a *Attachments) { a.Found = "junk" }), stranger, "pass | X-Attachment-Status: … | junk: attachment: …"},
+		{"quarantine", with(exe, func(a *Attachments) { a.Found = "quarantine" }), stranger, "pass | X-Attachment-Status: Suspicious (rule extensions) \"a.zip\" > \"b???.exe\" | quarantine: a.zip > b.exe: extension exe"},
+		{"junk", with(exe, func(a *Attachments) { a.Found = "junk" }), stranger, "pass | X-Attachment-Status: … | junk: a.zip …"},
 		{"marked", with(exe, func(a *Attachments) { a.Found = "mark" }), stranger, "pass | X-Attachment-Status: Suspicious (rule extensions) \"a.zip\" > \"b???.exe\""},
 		{"bound is marked", with(bomb, nil), stranger, "pass | X-Attachment-Status: Suspicious (rule bound) \"bomb.zip\""},
 		{"bound is refused", with(bomb, func(a *Attachments) { a.OnBound = "refuse" }), stranger, `554 5.7.1 The attachment "bomb.zip" is too large or too deep to be looked into [attachments]`},

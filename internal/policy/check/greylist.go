@@ -105,8 +105,17 @@ func (g *Greylist) check(n *Names, b *Blocklists, spf *SPF) policy.CheckFunc {
 		}
 		seconds := int((wait + time.Second - 1) / time.Second)
 		return policy.Refused(reply.New(451, reply.E(4, 7, 1), fmt.Sprintf("Greylisted, try again in %d seconds", seconds)),
-			fmt.Sprintf("%s tried first at %s (%s)", row.Key, row.First.UTC().Format(time.RFC3339), why))
+			fmt.Sprintf("%s (%s)", attempts(f, row), why))
 	}
+}
+
+// attempts says since when the list knows a client: what it noted just now is
+// the attempt that is being judged.
+func attempts(f *policy.Facts, row store.GreylistRow) string {
+	if f.Time.Sub(row.First) < time.Second {
+		return row.Key + " comes for the first time"
+	}
+	return row.Key + " tried first at " + row.First.UTC().Format(time.RFC3339)
 }
 
 // suspicion says what is suspicious about the client, "" for nothing.

@@ -189,7 +189,7 @@ func greylisted(ctx context.Context, f *policy.Facts, g *Greylist) policy.Verdic
 		return policy.Passed("")
 	}
 	return policy.Refused(reply.Newf(451, reply.E(4, 7, 1), "Greylisted, try again in %d seconds", int((wait+time.Second-1)/time.Second)),
-		fmt.Sprintf("rspamd would greylist it, and %s tried first at %s", row.Key, row.First.UTC().Format(time.RFC3339)))
+		"rspamd would greylist it, and "+attempts(f, row))
 }
 
 // verdict tells what becomes of a message with an opinion.

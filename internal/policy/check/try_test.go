@@ -42,6 +42,8 @@ func TestRehearsalSaysWhatASessionWould(t *testing.T) {
 		return q
 	}
 	with := func(q policy.Question, m *mime.Structure) policy.Question { q.Message = m; return q }
+	nameless := stranger
+	nameless.Helo = ""
 	user := stranger
 	user.Listener, user.Login, user.Sender = "submission", people["bob@example.test"], path("bob@example.test")
 	nobody := user
@@ -56,6 +58,8 @@ func TestRehearsalSaysWhatASessionWould(t *testing.T) {
 		"accepted":         {to(stranger, "bob@example.test"), record.Accepted, "[bob@example.test]", "would be accepted for <bob@example.test>."},
 		"partly":           {to(stranger, "nobody@example.test", "bob@example.test"), record.Accepted, "[bob@example.test]", "550 5.1.1"},
 		"relaying":         {to(stranger, "x@other.test"), record.Refused, "[]", "posthorn setting explain policy.trust.clients"},
+		"both":             {to(stranger, "crowd@example.test", "nobody@example.test"), record.Refused, "[]", "refused for now for <crowd@example.test>; refused for good for <nobody@example.test>."},
+		"without a name":   {to(nameless, "bob@example.test"), record.Accepted, "[bob@example.test]", "it is taken to call itself [192.0.2.1]"},
 		"for now":          {to(stranger, "crowd@example.test"), record.Deferred, "[]", "refused for now"},
 		"at MAIL":          {to(nobody, "bob@example.test"), record.Refused, "[]", "530 5.7.0"},
 		"user":             {to(user, "x@other.test"), record.Accepted, "[x@other.test]", "mail of a user"},

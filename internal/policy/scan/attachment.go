@@ -236,7 +236,7 @@ func (a *Attachments) match(f Attachment) Match {
 				continue
 			}
 			return Match{Rule: r.name, Attachment: c.shown,
-				Reason: fmt.Sprintf("attachment %s: rule %q: %s", c.shown, r.name, what)}
+				Reason: fmt.Sprintf("the attachment %s fits the rule %s (%s)", c.shown, r.name, what)}
 		}
 	}
 	return Match{}

@@ -119,11 +119,11 @@ func TestRulesFitTypesAndStates(t *testing.T) {
 		rule          Rule
 		want          string // in the reason; "" for no match
 	}{
-		{"program called text", multipart(named("a.txt", program)), Rule{Types: []string{"exe"}}, `attachment "a.txt": rule "r": really of type exe`},
+		{"program called text", multipart(named("a.txt", program)), Rule{Types: []string{"exe"}}, `the attachment "a.txt" fits the rule r (really of type exe)`},
 		{"any program", multipart(named("a.txt", "#!/bin/sh\n")), Rule{Types: []string{"executable"}}, "script"},
 		{"no program", multipart(named("a.exe", "text")), Rule{Types: []string{"executable"}}, ""},
 		{"any archive", multipart(named("a", zipFile(t, 0, "x", "y"))), Rule{Types: []string{"archive"}}, "type zip"},
-		{"declared", multipart(part("Content-Type: image/PNG", "x")), Rule{Declared: []string{"image/*"}}, "attachment without a name (image/png): rule \"r\": content type image/png"},
+		{"declared", multipart(part("Content-Type: image/PNG", "x")), Rule{Declared: []string{"image/*"}}, "the attachment without a name (image/png) fits the rule r (content type image/png)"},
 		{"declared otherwise", multipart(part("Content-Type: text/plain", "x")), Rule{Declared: []string{"image/*"}}, ""},
 		{"both conditions", multipart(named("a.txt", program)), Rule{Types: []string{"exe"}, Extensions: []string{"txt"}}, "extension txt, really of type exe"},
 		{"one condition of two", multipart(named("a.doc", program)), Rule{Types: []string{"exe"}, Extensions: []string{"txt"}}, ""},

@@ -141,7 +141,7 @@ func what(a *Attempt) string {
 
 func sender(a *Attempt) string {
 	if !a.HasSender {
-		return "(nobody said)"
+		return "(no sender yet)"
 	}
 	return "<" + clean(a.Sender) + ">"
 }
@@ -149,7 +149,7 @@ func sender(a *Attempt) string {
 // recipients lists a few.
 func recipients(a *Attempt) string {
 	if len(a.Recipients) == 0 {
-		return "(nobody said)"
+		return "(no recipient yet)"
 	}
 	var list []string
 	for _, r := range a.Recipients[:min(few, len(a.Recipients))] {
@@ -336,7 +336,12 @@ func (p *printer) facts(s *Step) {
 	}
 	var list []string
 	for _, f := range s.Facts {
-		list = append(list, clean(f.Name)+" "+clean(f.Value))
+		if !s.shown(f) {
+			list = append(list, clean(f.Name)+" "+clean(f.words()))
+		}
+	}
+	if len(list) == 0 {
+		return
 	}
 	p.f("             %-14s %s\n", "known", strings.Join(list, ", "))
 }
@@ -361,7 +366,7 @@ func (p *printer) check(c *Check, told bool) {
 	if len(c.Inputs) > 0 {
 		var list []string
 		for _, in := range c.Inputs {
-			list = append(list, clean(in.Name)+" "+clean(readable(in.Value)))
+			list = append(list, clean(in.Name)+" "+clean(in.words()))
 		}
 		p.f(" (%s)", strings.Join(list, ", "))
 	}

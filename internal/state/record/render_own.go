@@ -75,6 +75,7 @@ func (c *Check) change() string { return change(c.Setting) }
 var own = []struct{ reply, sentence string }{
 	{"552 5.3.4", "It outgrew the limit that the session had announced; to have it otherwise: posthorn setting explain policy.size.inbound (of users: policy.size.outbound)"},
 	{"452 4.2.2", "No check decided that: nothing is filed above the quota of an account. To give it more room: posthorn account set ADDRESS --quota SIZE (or --quota-messages N)"},
+	{"553 5.6.7", "No check decided that: an address with letters beyond a-z can be used only by a client that asks for SMTPUTF8 (RFC 6531), and this one did not."},
 	{"550 5.6.11", "No check decided that; to have it otherwise: posthorn setting explain smtp.bare_line_ends"},
 }
 
@@ -84,6 +85,12 @@ func (s *Step) ours() string {
 		if strings.HasPrefix(s.Reply, o.reply) {
 			return o.sentence
 		}
+	}
+	switch {
+	case strings.HasPrefix(s.Reply, "5"):
+		return "No check decided that: the server does not take it from any client."
+	case strings.HasPrefix(s.Reply, "451 4.3"):
+		return "No check decided that: the server itself had a problem, of which its log says more."
 	}
 	return "No check decided that; it is the server's own doing."
 }

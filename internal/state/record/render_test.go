@@ -88,6 +88,10 @@ func TestBiographiesReadWell(t *testing.T) {
 		"aborted":    {Attempt: story(t, Aborted)},
 		"broken": {Attempt: story(t, Deferred, Step{After: 6 * time.Second, Verb: "content",
 			Reply: "451 4.3.0 Temporary problem, try again later", Reason: "the disk failed"})},
+		"facts": {Attempt: story(t, Accepted, Step{Verb: "RCPT", Argument: "<bob@example.test>", Reply: "250 2.1.5 Ok",
+			Checks: []Check{{Name: "disk-room", Action: "pass", Inputs: []Input{{"free", "38033879040"}}}},
+			Facts:  []Input{{"free", "38033879040"}, {"leads to", "local 4 unlimited"}}})},
+		"unwritable": {Attempt: story(t, Refused, Step{Verb: "RCPT", Argument: "<bø@example.test>", Reply: "553 5.6.7 Non-ASCII addresses need SMTPUTF8"})},
 		"full": {Attempt: story(t, Deferred, Step{After: 6 * time.Second, Verb: "content", Reply: "452 4.2.2 Mailbox full",
 			Reason: "the mailbox of bob@example.test holds 501 B of 10 KB, and the message has 20 KB"})},
 		"faulty":    {Attempt: story(t, Refused, Step{After: 6 * time.Second, Verb: "content", Reply: "550 5.6.11 Content has bare CR or bare LF; lines must end in CRLF"})},
@@ -155,7 +159,7 @@ func TestBiographiesReadWell(t *testing.T) {
 				}
 			}
 			var out bytes.Buffer
-			v := View{All: name == "refused", Zone: time.FixedZone("CET", 3600)}
+			v := View{All: name == "refused" || name == "facts", Zone: time.FixedZone("CET", 3600)}
 			if err := v.Line(&out, b); err != nil {
 				t.Fatal(err)
 			}

@@ -9,11 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/d--j/go-milter"
+
+	"posthorn/internal/testkit/daemon"
 )
 
 // eicar is the harmless file every virus scanner knows, in two pieces so that
@@ -50,7 +51,8 @@ func newScanner(t *testing.T, program string, files map[string]string, args ...s
 	}
 	s.start = func() *exec.Cmd {
 		cmd := exec.Command(path, args...)
-		cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		cmd.Dir = s.dir
+		daemon.InGroup(cmd)
 		return cmd
 	}
 	s.run()
@@ -92,12 +94,12 @@ func (s *scanner) run() {
 	}
 }
 
-// kill ends the program at once.
+// kill ends the program at once, and its workers.
 func (s *scanner) kill() {
 	if s.cmd == nil {
 		return
 	}
-	_ = s.cmd.Process.Kill() // it may be gone
+	daemon.EndGroup(s.cmd)
 	<-s.ended
 	s.cmd = nil
 	_ = os.Remove(s.socket()) // as its successor would

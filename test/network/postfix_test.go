@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"posthorn/internal/testkit/daemon"
 	"posthorn/internal/testkit/need"
 )
 
@@ -155,11 +156,13 @@ func (p *postfix) start(name string, args ...string) {
 	t := p.h.w.t
 	c := p.h.command(name, args...)
 	c.Stderr = os.Stderr
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	daemon.InGroup(c)
+	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) } // it ends its children
 	must(t, c.Start())
 	t.Cleanup(func() {
 		_ = c.Process.Signal(syscall.SIGTERM) // it may be gone already
 		_ = c.Wait()
+		daemon.EndGroup(c)
 	})
 }
 

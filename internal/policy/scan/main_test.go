@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"posthorn/internal/testkit/daemon"
 	"posthorn/internal/testkit/need"
 )
 
@@ -50,8 +51,8 @@ func refuse(context.Context, string, string) (net.Conn, error) {
 // hang reads and never answers, until the other side hangs up.
 func hang(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
-// daemon is a program of Debian run by a test in a folder of its own.
-type daemon struct {
+// debian is a program of Debian, run by a test in a folder of its own.
+type debian struct {
 	dir string
 	cmd *exec.Cmd
 }
@@ -73,22 +74,22 @@ func folder(t testing.TB) string {
 
 // start runs a program and waits until it listens at socket. What it says is
 // shown if the test fails.
-func start(t testing.TB, dir, socket, program string, args ...string) *daemon {
+func start(t testing.TB, dir, socket, name string, args ...string) *debian {
 	t.Helper()
-	path, err := exec.LookPath(program)
+	path, err := exec.LookPath(name)
 	if err != nil {
-		path = filepath.Join("/usr/sbin", program) // not in everybody's PATH
+		path = filepath.Join("/usr/sbin", name) // not in everybody's PATH
 		if _, err := os.Stat(path); err != nil {
-			need.Missing(t, program, " is not installed")
+			need.Missing(t, name, " is not installed")
 		}
 	}
 	log, err := os.Create(filepath.Join(dir, "output"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &daemon{dir: dir, cmd: exec.Command(path, args...)}
+	d := &debian{dir: dir, cmd: exec.Command(path, args...)}
 	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = dir, log, log
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	daemon.InGroup(d.cmd)
 	if err := errors.Join(d.cmd.Start(), log.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -103,16 +104,16 @@ func start(t testing.TB, dir, socket, program string, args ...string) *daemon {
 		select {
 		case err := <-ended:
 			ended <- err
-			t.Fatalf("%s ended: %v\n%s", program, err, d.output())
+			t.Fatalf("%s ended: %v\n%s", name, err, d.output())
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not listen\n%s", program, d.output())
+			t.Fatalf("%s does not listen\n%s", name, d.output())
 		}
 	}
 }
 
-func (d *daemon) output() string {
+func (d *debian) output() string {
 	b, err := os.ReadFile(filepath.Join(d.dir, "output"))
 	if err != nil {
 		return err.Error()
@@ -120,21 +121,22 @@ func (d *daemon) output() string {
 	return string(b)
 }
 
-func (d *daemon) stop(t testing.TB, ended chan error) {
+func (d *debian) stop(t testing.TB, ended chan error) {
 	_ = d.cmd.Process.Signal(syscall.SIGTERM) // it may be gone
 	select {
 	case <-ended:
 	case <-time.After(10 * time.Second):
-		_ = d.cmd.Process.Kill()
+		daemon.EndGroup(d.cmd)
 		<-ended
 	}
+	daemon.EndGroup(d.cmd) // workers that did not hear of it
 	if t.Failed() {
 		t.Log(d.output())
 	}
 }
 
 // resident reads the memory of a process, in kB, as the kernel writes it.
-func (d *daemon) resident(t testing.TB) string {
+func (d *debian) resident(t testing.TB) string {
 	f, err := os.Open("/proc/" + strconv.Itoa(d.cmd.Process.Pid) + "/status")
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ func (c *policyListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		}
 		t := newTable(s.Out, "STAGE", "CHECK", "MODE", "WORST", "SETTING", "WHAT IT IS FOR")
 		for _, r := range rows {
-			t.row(r.Stage, r.Name, mode(r), r.Worst, r.Setting, short(r.Doc, 90))
+			t.row(r.Stage, r.Name, mode(r), r.Worst, r.Setting, short(r.Doc, 60))
 		}
 		if err := t.end(); err != nil {
 			return err

@@ -32,8 +32,8 @@ type RelaySettings struct {
 	Secure bool `default:"false"`
 	// User is the name to log in with at the relay host; empty does not log in.
 	User string `default:"" max:"256"`
-	// Password is what the relay host asks for together with the user name
-	// (relay.user). Without a user name it is not used.
+	// Password is the password for logging in to the relay host as relay.user;
+	// without a user name it is not used.
 	Password setting.Secret `default:"" max:"1024"`
 	// ClearLogin logs in even where the connection is not encrypted, so that
 	// everybody on the way can read the password.

@@ -15,7 +15,8 @@ import (
 // Blocklists judges clients by DNS lists when they name a recipient: each list
 // that names the client adds its weight (B1G-BL-03).
 type Blocklists struct {
-	// Lists are asked all at once, for clients that are not trusted. Each is
+	// Lists are the DNS lists that are asked about each client that is not
+	// trusted, all at once. Each is
 	// written as ZONE or ZONE=WEIGHT or ZONE=WEIGHT:NETWORK, such as
 	// zen.example.net=3:127.0.0.4/30: a list without weight counts 1; with a
 	// network only answers in it count.

@@ -366,9 +366,14 @@ func (p *printer) check(c *Check, told bool) {
 	if len(c.Inputs) > 0 {
 		var list []string
 		for _, in := range c.Inputs {
+			if strings.Contains(in.Value, " ") && strings.Contains(c.Reason, in.Value) {
+				continue // the reason has it in full
+			}
 			list = append(list, clean(in.Name)+" "+clean(in.words()))
 		}
-		p.f(" (%s)", strings.Join(list, ", "))
+		if len(list) > 0 {
+			p.f(" (%s)", strings.Join(list, ", "))
+		}
 	}
 	if p.v.All && c.Skipped == "" {
 		p.f(" [%s]", short(c.Cost))

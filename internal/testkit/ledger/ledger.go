@@ -29,6 +29,7 @@ type note struct {
 	recipients []string
 	size       int
 	acked      bool
+	silent     int            // attempts that got no reply to the final dot
 	found      map[string]int // recipient: copies
 	torn       int
 }
@@ -59,6 +60,26 @@ func (l *Ledger) Acked(m Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.notes[m.Number].acked = true
+}
+
+// Silent enters that the connection broke between the final dot and its reply:
+// the client cannot know what became of the message, and each such attempt may
+// have left a copy (RFC 1047).
+func (l *Ledger) Silent(m Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notes[m.Number].silent++
+}
+
+// Silences returns how many attempts got no reply to the final dot.
+func (l *Ledger) Silences() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, note := range l.notes {
+		n += note.silent
+	}
+	return n
 }
 
 // Count returns how many messages were sent and how many acknowledged.
@@ -110,6 +131,10 @@ type Verdict struct {
 	Unacked             int // found although never acknowledged: allowed
 	Examples            []string
 	PartlyFiled         int // unacknowledged, filed for some recipients only
+	// Refused are the copies of attempts that were refused, found nevertheless.
+	// A client sends such a message again: it is doubled then. Not part of OK:
+	// a server whose disk fails may have to refuse what it no longer knows.
+	Refused int
 }
 
 // OK reports books that balance.
@@ -119,8 +144,8 @@ func (v Verdict) OK() bool {
 
 // String writes the balance in one line.
 func (v Verdict) String() string {
-	s := fmt.Sprintf("%d sent, %d acknowledged, %d found: %d lost, %d doubled, %d torn, %d phantom, %d partly filed (%d found unacknowledged)",
-		v.Sent, v.Acked, v.Found, v.Lost, v.Doubled, v.Torn, v.Phantom, v.PartlyFiled, v.Unacked)
+	s := fmt.Sprintf("%d sent, %d acknowledged, %d found: %d lost, %d doubled, %d torn, %d phantom, %d partly filed (%d found unacknowledged, %d of them refused)",
+		v.Sent, v.Acked, v.Found, v.Lost, v.Doubled, v.Torn, v.Phantom, v.PartlyFiled, v.Unacked, v.Refused)
 	if len(v.Examples) > 0 {
 		s += "; for example " + strings.Join(v.Examples, "; ")
 	}
@@ -155,9 +180,13 @@ func (v *Verdict) weigh(number int, n *note) {
 		case c == 0 && n.acked:
 			v.Lost++
 			v.example("message %d for %s is lost", number, r)
-		case c > 1:
-			v.Doubled += c - 1
+		case c > max(1, n.owed()):
+			v.Doubled += c - max(1, n.owed())
 			v.example("message %d is %d times in %s", number, c, r)
+		}
+		if c := n.found[r]; c > n.owed() {
+			v.Refused += c - n.owed()
+			v.example("message %d is %d times in %s, and all but %d attempts were refused", number, c, r, n.owed())
 		}
 		if n.found[r] > 0 {
 			present++
@@ -183,6 +212,15 @@ func (v *Verdict) weigh(number int, n *note) {
 			v.example("message %d, never acknowledged, reached %d of %d recipients", number, present, len(n.recipients))
 		}
 	}
+}
+
+// owed is how many copies the attempts may have left: one if it was
+// acknowledged, and one for each that got no reply.
+func (n *note) owed() int {
+	if n.acked {
+		return n.silent + 1
+	}
+	return n.silent
 }
 
 // sum counts copies in the mailboxes of the message's own recipients.

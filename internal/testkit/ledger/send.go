@@ -3,6 +3,7 @@ package ledger
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -18,6 +19,9 @@ type Load struct {
 	Sizes []int
 	// Pairs sends every n-th message to two accounts (through the queue).
 	Pairs int
+	// Retry sends a message again until it is acknowledged, as a mail server
+	// does; otherwise the next is sent.
+	Retry bool
 }
 
 // Send sends until ctx ends, reconnecting whenever the server goes away. An
@@ -27,8 +31,9 @@ func Send(ctx context.Context, l *Ledger, load Load) {
 	for i := range load.Connections {
 		go func() {
 			defer func() { done <- struct{}{} }()
+			s := sender{books: l, load: load, worker: i}
 			for ctx.Err() == nil {
-				_ = sendUntilError(ctx, l, load, i) // every fault ends here, and the next connection tries again
+				_ = s.untilError(ctx) // every fault ends here, and the next connection tries again
 				select {
 				case <-ctx.Done():
 				case <-time.After(20 * time.Millisecond):
@@ -41,24 +46,53 @@ func Send(ctx context.Context, l *Ledger, load Load) {
 	}
 }
 
-func sendUntilError(ctx context.Context, l *Ledger, load Load, worker int) error {
-	s, err := Dial(ctx, load.Addr())
+// sender is one of a load.
+type sender struct {
+	books  *Ledger
+	load   Load
+	worker int
+	turn   int
+	again  *Message // to be sent again; nil for none
+}
+
+// untilError sends over one connection.
+func (s *sender) untilError(ctx context.Context) error {
+	c, err := Dial(ctx, s.load.Addr())
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	for i := 0; ctx.Err() == nil; i++ {
-		to := []string{load.Accounts[(worker+i)%len(load.Accounts)]}
-		if load.Pairs > 0 && i%load.Pairs == load.Pairs-1 && len(load.Accounts) > 1 {
-			to = append(to, load.Accounts[(worker+i+1)%len(load.Accounts)])
+	defer c.Close()
+	for ctx.Err() == nil {
+		m := s.next()
+		err := c.Deliver(m)
+		switch {
+		case err == nil:
+			s.books.Acked(m)
+			continue
+		case errors.Is(err, ErrSilent):
+			s.books.Silent(m)
 		}
-		m := l.Next(load.Sizes[i%len(load.Sizes)], to...)
-		if err := s.Deliver(m); err != nil {
-			return err
+		if s.load.Retry {
+			s.again = &m
 		}
-		l.Acked(m)
+		return err
 	}
 	return nil
+}
+
+// next is the message to send.
+func (s *sender) next() Message {
+	if m := s.again; m != nil {
+		s.again = nil
+		return *m
+	}
+	i, l := s.turn, &s.load
+	s.turn++
+	to := []string{l.Accounts[(s.worker+i)%len(l.Accounts)]}
+	if l.Pairs > 0 && i%l.Pairs == l.Pairs-1 && len(l.Accounts) > 1 {
+		to = append(to, l.Accounts[(s.worker+i+1)%len(l.Accounts)])
+	}
+	return s.books.Next(l.Sizes[i%len(l.Sizes)], to...)
 }
 
 // Session is a plain SMTP connection.
@@ -90,7 +124,11 @@ func (s *Session) Close() {
 	_ = s.conn.Close()
 }
 
-// Deliver sends the message; nil means it was acknowledged.
+// ErrSilent: the connection broke between the final dot and its reply.
+var ErrSilent = errors.New("no reply to the final dot")
+
+// Deliver sends the message; nil means it was acknowledged. Errors are
+// ErrSilent, *ReplyError, and others that come before the final dot was sent.
 func (s *Session) Deliver(m Message) error {
 	if err := s.Do("MAIL FROM:<sender@"+domain+">", "250"); err != nil {
 		return err
@@ -106,7 +144,12 @@ func (s *Session) Deliver(m Message) error {
 	if _, err := s.conn.Write(append(m.Content, ".\r\n"...)); err != nil {
 		return err
 	}
-	return s.expect("250")
+	err := s.expect("250")
+	var refused *ReplyError
+	if err != nil && !errors.As(err, &refused) {
+		return fmt.Errorf("%w: %w", ErrSilent, err)
+	}
+	return err
 }
 
 // Do sends a line and demands a reply code.

@@ -146,7 +146,7 @@ func (d *Door) Accept(ctx context.Context, e *Envelope, c *Content) error {
 	}
 	done, err := d.commit(ctx, a)
 	if errors.Is(err, store.ErrOverQuota) && len(a.Filings) > 0 && a.Queue != nil {
-		a = later(a, e)
+		a = later(a, e, c)
 		done, err = d.commit(ctx, a)
 	}
 	if err != nil {

@@ -292,12 +292,12 @@ func TestAFullMailboxKeepsNobodyElseFromTheirMail(t *testing.T) {
 	you := Recipient{Address: addr(t, "you@example.test"), Accounts: []store.AccountID{8}}
 	full := &store.OverQuota{Account: 7, Usage: store.Usage{Bytes: 501, LimitBytes: 10 << 10}, Bytes: 20 << 10}
 	e, c := message(t, small, you)
-	c.Complete, c.Host = true, "example.test"
+	c.Complete, c.Host, c.Effects.Copy.Field = true, "example.test", "X-Junk: yes\r\n"
 	s := &commits{errs: []error{fmt.Errorf("accept x: %w", full)}}
 	if err := New(s, Options{}).Accept(t.Context(), e, c); err != nil || len(s.got) != 2 {
 		t.Fatal(err, len(s.got))
 	}
-	if a := s.got[1]; len(a.Filings) != 0 || a.Account != 0 || len(a.Queue.Recipients) != 2 || a.Queue.Recipients[0].Local != 7 || !strings.Contains(string(a.Queue.Head), "Message-ID: ") {
+	if a := s.got[1]; len(a.Filings) != 0 || a.Account != 0 || len(a.Queue.Recipients) != 2 || a.Queue.Recipients[0].Local != 7 || !a.Queue.Sift || !strings.Contains(string(a.Queue.Head), "Message-ID: ") {
 		t.Errorf("%+v", a)
 	}
 	e, c = message(t, small)

@@ -26,9 +26,11 @@ func (f *fullMailbox) Unwrap() error { return f.cause }
 // full mailbox must not keep the message from the others, and SMTP has no reply
 // for some recipients at the end of the content (RFC 5321 §4.2.5). The copy
 // that does not fit waits, and if there never is room its sender is told.
-func later(a *store.Acceptance, e *Envelope) *store.Acceptance {
+func later(a *store.Acceptance, e *Envelope, c *Content) *store.Acceptance {
 	all, queue := *a, *a.Queue
 	queue.Recipients = plan(e).rows
+	// What the account's filter was asked before is asked again when it is filed.
+	queue.Sift = queue.Sift || c.Effects.Copy.Field != ""
 	all.Account, all.Filings, all.Queue = 0, nil, &queue
 	return &all
 }

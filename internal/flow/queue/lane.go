@@ -285,5 +285,5 @@ func (p *pace) wait(now time.Time, waiting int) time.Duration {
 	if most := now.Add(mostTurn); p.last.After(most) {
 		p.last = most
 	}
-	return max(jitter(p.last.Sub(now)), leastTurn)
+	return max(drawLuck().vary(p.last.Sub(now)), leastTurn)
 }

@@ -65,13 +65,19 @@ func (s *Settings) LifetimeOf(sender mail.Address) time.Duration {
 }
 
 // pause is how long to wait after so many attempts, at least one.
-func (s *Settings) pause(attempts int) time.Duration {
-	return jitter(s.Retry[min(max(attempts, 1), len(s.Retry))-1])
+func (s *Settings) pause(attempts int, l luck) time.Duration {
+	return l.vary(s.Retry[min(max(attempts, 1), len(s.Retry))-1])
 }
 
-// jitter varies a time by a tenth.
-func jitter(d time.Duration) time.Duration {
-	return d - d/10 + rand.N(d/5+1)
+// luck spreads what would fall on one moment. Recipients of one attempt share
+// it, so that they go together the next time, too.
+type luck float64
+
+func drawLuck() luck { return luck(rand.Float64()) }
+
+// vary changes a time by up to a tenth.
+func (l luck) vary(d time.Duration) time.Duration {
+	return d - d/10 + time.Duration(float64(l)*float64(d/5))
 }
 
 // lastCall is how near its end a message is not kept for another attempt.
@@ -79,11 +85,11 @@ const lastCall = time.Minute
 
 // next is when to try again, after an attempt that ended now. The last attempt
 // is due when the message expires; after that there is none.
-func (s *Settings) next(now time.Time, m *store.QueueMessage, attempts int, wait time.Duration) (at time.Time, more bool) {
+func (s *Settings) next(now time.Time, m *store.QueueMessage, attempts int, wait time.Duration, l luck) (at time.Time, more bool) {
 	if m.Expires.Sub(now) < lastCall {
 		return time.Time{}, false
 	}
-	at = now.Add(max(s.pause(attempts), wait))
+	at = now.Add(max(s.pause(attempts, l), wait))
 	if at.After(m.Expires) {
 		at = m.Expires
 	}

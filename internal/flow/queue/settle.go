@@ -38,6 +38,7 @@ func (r *Runner) endings(j *job, now time.Time, results []Result, err error, int
 		found[res.Recipient] = res
 	}
 	var list []Ending
+	l := drawLuck()
 	for _, rcpt := range j.Claim.Message.Recipients {
 		res, ok := found[rcpt.ID]
 		if !ok && err != nil {
@@ -47,7 +48,7 @@ func (r *Runner) endings(j *job, now time.Time, results []Result, err error, int
 		if interrupted && res.Fate != Delivered && res.Fate != Failed {
 			continue // Abandon gives it back
 		}
-		list = append(list, r.ending(&j.Claim.Message, rcpt, res, now))
+		list = append(list, r.ending(&j.Claim.Message, rcpt, res, now, l))
 	}
 	return list
 }
@@ -61,14 +62,14 @@ func replyTo(err error) reply.Reply {
 	return reply.New(451, reply.E(4, 3, 0), err.Error())
 }
 
-func (r *Runner) ending(m *store.QueueMessage, rcpt store.QueueRecipient, res Result, now time.Time) Ending {
+func (r *Runner) ending(m *store.QueueMessage, rcpt store.QueueRecipient, res Result, now time.Time, l luck) Ending {
 	e := Ending{Recipient: rcpt, Result: res}
 	s := r.o.Settings()
 	switch res.Fate {
 	case Untried:
-		e.Next = now.Add(max(res.Wait, jitter(untriedPause)))
+		e.Next = now.Add(max(res.Wait, l.vary(untriedPause)))
 	case Deferred:
-		next, more := s.next(now, m, rcpt.Attempts+1, res.Wait)
+		next, more := s.next(now, m, rcpt.Attempts+1, res.Wait, l)
 		if !more {
 			e.Expired = true
 			e.Result.Fate = Failed
@@ -89,6 +90,7 @@ type settlement struct {
 	notice  *store.Acceptance
 	asked   bool // for the notice
 	doubt   bool // a Finish may have happened
+	luck    luck
 }
 
 // settle stores the endings and tells of them.
@@ -96,7 +98,7 @@ func (r *Runner) settle(c contexts, j *job, endings []Ending) {
 	if len(endings) == 0 {
 		return
 	}
-	s := &settlement{r: r, j: j, endings: endings}
+	s := &settlement{r: r, j: j, endings: endings, luck: drawLuck()}
 	defer s.discard()
 	if !s.store(c.save) {
 		return
@@ -200,7 +202,7 @@ func (s *settlement) yield(err error) bool {
 	case errors.Is(err, store.ErrConflict):
 		return false
 	case e.Result.File != nil:
-		*e = s.r.ending(m, e.Recipient, Result{Recipient: e.Recipient.ID, Fate: Deferred, Reply: filingReply(err)}, time.Now())
+		*e = s.r.ending(m, e.Recipient, Result{Recipient: e.Recipient.ID, Fate: Deferred, Reply: filingReply(err)}, time.Now(), s.luck)
 	case e.Result.Fate == Failed && s.asked && time.Since(m.Expires) > lastNotice:
 		s.r.o.Log.Message(m.ID).Log(event.QueueError, slog.String("sender", "is not told"), event.Err(err))
 		s.discard()
@@ -208,7 +210,7 @@ func (s *settlement) yield(err error) bool {
 	case e.Result.Fate == Failed && s.asked:
 		s.r.o.Log.Message(m.ID).Log(event.QueueError, event.Err(err))
 		e.Result.Fate, e.Expired = Deferred, false
-		e.Next = time.Now().Add(s.r.o.Settings().pause(e.Recipient.Attempts + 1))
+		e.Next = time.Now().Add(s.r.o.Settings().pause(e.Recipient.Attempts+1, s.luck))
 		s.discard()
 		return true
 	case s.asked:

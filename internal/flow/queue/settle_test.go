@@ -51,6 +51,29 @@ func TestAttemptsFollowTheSchedule(t *testing.T) {
 	})
 }
 
+// One transaction, one notice: a host that was busy once does not make fifty
+// messages of one.
+func TestRecipientsOfAMessageStayTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		jobs := 0
+		w := newWorld(t, func(_ context.Context, j Job) ([]Result, error) {
+			jobs++
+			return busy(j), nil
+		})
+		w.o.Notices = &teller{}
+		var to []string
+		for i := range 50 {
+			to = append(to, fmt.Sprintf("u%d@far.test", i))
+		}
+		w.shelf.add(nil, to...)
+		w.during(20 * time.Hour)
+		if attempts := len(w.shelf.rows[0].attempts); jobs != attempts || attempts < 8 || len(w.shelf.notices) != 1 {
+			t.Errorf("%d transactions in %d attempts, %d notices", jobs, attempts, len(w.shelf.notices))
+		}
+	})
+}
+
 // Greylisting and 4yz replies may name a time (Result.Wait).
 func TestADestinationMayAskForALongerPause(t *testing.T) {
 	t.Parallel()

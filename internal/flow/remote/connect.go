@@ -10,6 +10,7 @@ import (
 
 	"posthorn/internal/base/event"
 	"posthorn/internal/base/reply"
+	"posthorn/internal/flow/route"
 	"posthorn/internal/wire/sasl"
 	"posthorn/internal/wire/smtp"
 )
@@ -303,13 +304,28 @@ func (a *attempt) secure(p *problem) *problem {
 	return p
 }
 
+// proven reports that the other end may be shown the password itself: its
+// certificate is the relay's own, or the relay is declared to need none. Anybody
+// on the way can offer TLS with a certificate of his own.
+func (c *connection) proven(r *route.Relay) bool {
+	return c.tls != nil && (c.tls.verified || r.Secure || r.AnyCertificate)
+}
+
+// unproven says what is to be done when that is what is missing.
+func (c *connection) unproven() string {
+	if c.tls == nil || c.tls.verified {
+		return ""
+	}
+	return ": its certificate cannot be verified (" + c.tls.trouble.Error() + "); give its fingerprint, or say that any certificate will do"
+}
+
 // login logs in where the relay wants it. A refusal is never the message's
 // fault: everything for the relay waits and somebody is told (M-DEL-02d).
 func (a *attempt) login(c *connection) *problem {
 	if c.key.user == "" {
 		return nil
 	}
-	err := c.client.Auth(sasl.Credentials{Name: c.key.user, Password: c.key.password}, c.tls != nil || a.job.To.Relay.ClearLogin)
+	err := c.client.Auth(sasl.Credentials{Name: c.key.user, Password: c.key.password}, a.job.To.Relay.ClearLogin || c.proven(a.job.To.Relay))
 	if err == nil {
 		return nil
 	}
@@ -324,7 +340,7 @@ func (a *attempt) login(c *connection) *problem {
 	case errors.Is(err, smtp.ErrExtension):
 		p = passing(reply.E(4, 7, 0), "%s offers no login", c.key.hop)
 	case errors.Is(err, sasl.ErrMechanism):
-		p = passing(reply.E(4, 7, 4), "%s offers no login that is safe here", c.key.hop)
+		p = passing(reply.E(4, 7, 4), "%s offers no login that is safe here%s", c.key.hop, c.unproven())
 	case errors.Is(err, sasl.ErrServer), errors.Is(err, sasl.ErrProtocol), errors.Is(err, sasl.ErrCredentials):
 		p = passing(reply.E(4, 7, 0), "the login at %s failed", c.key.hop)
 	default:

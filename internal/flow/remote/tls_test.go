@@ -268,6 +268,41 @@ func TestARelaysFaultIsNeverTheMessages(t *testing.T) {
 	}
 }
 
+// Where TLS is not demanded, anybody on the way may offer it.
+func TestAPasswordIsNotShownToAnyCertificate(t *testing.T) {
+	t.Parallel()
+	const offered = "C: EHLO me.test\nS: 250-mx\\n250 AUTH PLAIN\n"
+	for name, c := range map[string]struct {
+		cert  string
+		relay route.Relay
+		shown bool
+	}{
+		"another's certificate":               {cert: "other.test"},
+		"the relay's own":                     {cert: "smart.test", shown: true},
+		"another's, where any is good":        {cert: "other.test", relay: route.Relay{AnyCertificate: true}, shown: true},
+		"another's, where clear text will do": {cert: "other.test", relay: route.Relay{ClearLogin: true}, shown: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				log := w.logged()
+				w.certify(c.cert)
+				w.addr["smart.test"] = "192.0.2.1"
+				dialogue, want := startTLS+strings.TrimPrefix(offered, "C: EHLO me.test\n"), "deferred 451 4.7.4"
+				if c.shown {
+					dialogue, want = dialogue+"C: AUTH PLAIN AHUAcA==\nS: 535 5.7.8 wrong", "deferred 451 4.7.8"
+				}
+				w.hosts["192.0.2.1:25"] = []string{dialogue}
+				c.relay.User, c.relay.Password = "u", "p"
+				w.want(viaRelay(c.relay), true, want)
+				if !c.shown && !strings.Contains(log.String(), "fingerprint") {
+					t.Errorf("no remedy: %s", log)
+				}
+			})
+		})
+	}
+}
+
 func TestAWrongPasswordIsTriedOnce(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {

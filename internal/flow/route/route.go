@@ -31,7 +31,7 @@ type Destination struct {
 }
 
 // Ours is the destination of addresses that are taken apart here.
-func Ours() Destination { return Destination{Key: "forwarding", Ours: true} }
+func Ours() Destination { return Destination{Key: "forwarding (here)", Ours: true} }
 
 // Suspended is the destination of mail for a disabled relay domain, by the name
 // of its rule.

@@ -279,3 +279,10 @@ func FuzzTarget(f *testing.F) {
 		}
 	})
 }
+
+// A key that a domain could have would send mail for the one to the other.
+func TestNoDomainIsTakenForOurselves(t *testing.T) {
+	if d, err := mail.ParseDomain(Ours().Key); err == nil {
+		t.Errorf("mail to somebody at %s would be forwarding", d)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"posthorn/internal/base/ident"
+	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/policy"
@@ -40,6 +41,9 @@ func (s *session) mail(arg string) outcome {
 	}
 	if m.Sender.Domain == "" && !m.Sender.IsNull() && s.facts.Login != nil && len(s.facts.Login.Addresses) > 0 {
 		m.Sender.Domain = s.facts.Login.Addresses[0].Domain // RFC 6409 §6.1
+		if len(m.Sender.String()) > mail.MaxAddress {
+			return s.unasked(arg, m, nil, replyLongSender)
+		}
 	}
 	f := s.facts
 	f.Time, f.Message, f.Sender, f.Room = now, c.server.Idents.New(), m.Sender, room

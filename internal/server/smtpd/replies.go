@@ -34,6 +34,7 @@ var (
 	replyTooBig        = reply.New(552, reply.E(5, 3, 4), "Message exceeds the size limit")
 	replyFarTooBig     = reply.New(421, reply.E(4, 3, 2), "Message far exceeds the size limit, closing connection").Closing()
 	replyBareInContent = reply.New(550, reply.E(5, 6, 11), "Content has bare CR or bare LF; lines must end in CRLF")
+	replyLongSender    = reply.New(501, reply.E(5, 1, 7), "Sender address is too long with our domain")
 	replyFolded        = reply.New(554, reply.E(5, 6, 0), "The first line of the header begins with white space")
 	replyLoginEnded    = reply.New(421, reply.E(4, 7, 0), "Your login has ended, closing connection").Closing()
 	replyNoTLS         = reply.New(454, reply.E(4, 7, 0), "TLS not available due to temporary reason")

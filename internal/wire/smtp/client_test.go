@@ -109,6 +109,19 @@ S: 221 bye`, false, func(c *Client) {
 	}
 }
 
+// Escaped, an address may grow beyond what other hosts take.
+func TestClientLeavesOutALongORCPT(t *testing.T) {
+	c := &Client{extensions: map[string]string{"DSN": ""}}
+	r := Rcpt{Recipient: to(t, "b@x.example")[0], Original: "utf-8;" + strings.Repeat("ü", 60) + "@x.example"}
+	if line := c.rcptLine(&r); !strings.Contains(line, " ORCPT=utf-8;") {
+		t.Error(line)
+	}
+	r.Original = "utf-8;" + strings.Repeat("ü", 200) + "@x.example"
+	if line := c.rcptLine(&r); line != "RCPT TO:<b@x.example>" {
+		t.Error(line)
+	}
+}
+
 func TestClientPipelinesAndReportsEachRecipient(t *testing.T) {
 	scripted(t, `
 S: 220 mx

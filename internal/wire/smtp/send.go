@@ -138,6 +138,10 @@ func (c *Client) checkRcpt(m Message) error {
 	return nil
 }
 
+// mostOriginal bounds the value of ORCPT as it is sent (RFC 3461 §4.2). A longer
+// one, which escapes can make of a shorter one, is left out.
+const mostOriginal = 500
+
 func (c *Client) rcptLine(r *Rcpt) string {
 	line := "RCPT TO:" + r.Recipient.Path()
 	if _, ok := c.Extension("DSN"); !ok {
@@ -146,7 +150,7 @@ func (c *Client) rcptLine(r *Rcpt) string {
 	if r.Notify != 0 {
 		line += " NOTIFY=" + r.Notify.String()
 	}
-	if kind, addr, ok := cutOriginal(r.Original); ok {
+	if kind, addr, ok := cutOriginal(r.Original); ok && len(kind)+1+len(addr) <= mostOriginal {
 		line += " ORCPT=" + kind + ";" + addr
 	}
 	return line

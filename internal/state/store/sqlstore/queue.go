@@ -2,8 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"posthorn/internal/base/ident"
@@ -148,17 +148,21 @@ func claimed(r row, i int, at moment) string {
 	return r.text(i + recipientOwner)
 }
 
-// parseStored reads an address that String wrote; it may be null or bare.
+// errUnread is wrapped where a row cannot be read back.
+var errUnread = errors.New("stored address")
+
+// parseStored reads an address that String wrote; it may be null or bare. One
+// that cannot be read has its text as local part.
 func parseStored(s string) (mail.Address, error) {
 	var a mail.Address
 	err := a.UnmarshalText([]byte(s))
-	if err != nil && !strings.Contains(s, "@") {
-		a.Local, err = mail.ParseLocal(s)
+	if err == nil {
+		return a, nil
 	}
-	if err != nil {
-		return a, fmt.Errorf("stored address: %w", err)
+	if local, e := mail.ParseLocal(s); e == nil { // "a@b" in quotes, too
+		return mail.Address{Local: local}, nil
 	}
-	return a, nil
+	return mail.Address{Local: s}, fmt.Errorf("%w: %w", errUnread, err)
 }
 
 // NextDue implements store.Queue.

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"posthorn/internal/base/ident"
@@ -56,8 +57,16 @@ func (q *queue) list(t tx, f store.QueueFilter) ([]store.QueueEntry, error) {
 func readEntry(e *store.QueueEntry, id ident.ID, at moment) reading {
 	return reading{`SELECT ` + messageColumns + ` FROM queue q` + withBody + `WHERE q.id = ?`, []any{id[:]}, func(r row) (err error) {
 		e.QueueMessage, _, err = scanMessage(r, at)
-		return err
+		return unlessUnread(err)
 	}}
+}
+
+// unlessUnread lets lists show what a claim cannot use.
+func unlessUnread(err error) error {
+	if errors.Is(err, errUnread) {
+		return nil
+	}
+	return err
 }
 
 // readRecipients reads those of an entry that match.
@@ -71,7 +80,7 @@ func readRecipients(e *store.QueueEntry, id ident.ID, at moment, match condition
 			first = due
 			e.Due = at.time(first)
 		}
-		return err
+		return unlessUnread(err)
 	}}
 }
 

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -98,6 +99,7 @@ func (q *queue) due(t *txn, at moment, local bool, limit int) ([]*store.Claim, e
 	var found []*store.Claim
 	byID := map[ident.ID]*store.Claim{}
 	have := map[int64]bool{}
+	unread := map[int64]error{}
 	rows := 0
 	scan := func(r row) error {
 		rows++
@@ -106,29 +108,44 @@ func (q *queue) due(t *txn, at moment, local bool, limit int) ([]*store.Claim, e
 		}
 		have[r.int(0)] = true
 		rcpt, err := scanRecipient(r, 0, at)
-		if err != nil {
-			return err
-		}
 		id := ident.ID(r.bytes(recipientWidth))
 		c := byID[id]
-		if c == nil {
-			if c, err = q.newClaim(r, at); err != nil {
-				return err
+		if c == nil && err == nil {
+			if c, err = q.newClaim(r, at); err == nil {
+				byID[id], found = c, append(found, c)
 			}
-			byID[id], found = c, append(found, c)
 		}
-		c.Message.Recipients = append(c.Message.Recipients, rcpt)
-		return nil
+		if errors.Is(err, errUnread) {
+			unread[r.int(0)] = err
+			return nil
+		}
+		if err == nil {
+			c.Message.Recipients = append(c.Message.Recipients, rcpt)
+		}
+		return err
 	}
 	if err := t.query(due, []any{local, at.steady(), limit}, scan); err != nil {
 		return nil, err
 	}
-	if rows < limit {
-		return found, nil
+	if rows == limit && len(found) > 0 { // the limit may have cut the last message in two
+		id := found[len(found)-1].Message.ID
+		if err := t.query(dueOf, []any{local, at.steady(), id[:], maxRecipients}, scan); err != nil {
+			return nil, err
+		}
 	}
-	// The limit may have cut the last message in two.
-	id := found[len(found)-1].Message.ID
-	return found, t.query(dueOf, []any{local, at.steady(), id[:], maxRecipients}, scan)
+	return found, q.holdUnread(t, unread)
+}
+
+// holdUnread puts recipients on hold whose rows cannot be read: one row must not
+// stop the queue.
+func (q *queue) holdUnread(t *txn, unread map[int64]error) error {
+	for id, err := range unread {
+		q.s.o.Log.Error("a recipient in the queue cannot be read and is on hold; see posthorn queue list --state held", "recipient", id, "error", err)
+		if err := t.put(`UPDATE queue_recipient SET state = 1, last_error = ? WHERE id = ?`, "cannot be read: "+err.Error(), id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (q *queue) newClaim(r row, at moment) (*store.Claim, error) {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -176,6 +177,28 @@ func TestACommitInDoubtOutlastsAServerThatStarts(t *testing.T) {
 	}
 	if n := rows(t, s, "entry"); n != 2 {
 		t.Errorf("%d entries for 2 messages", n)
+	}
+}
+
+// A claim that was made but not confirmed leases rows to nobody: they must not
+// wait for the end of the lease.
+func TestAClaimInDoubtDelaysNoMail(t *testing.T) {
+	m, dsn := newMiddle(t, database(t))
+	s := openPG(t, dsn)
+	id := enqueue(t, s, 0, "a@remote.example", "b@remote.example")
+	m.arm(0)
+	if _, err := s.Queue().Claim(t.Context(), "node", false, 10, time.Hour); !errors.Is(err, store.ErrUnknownOutcome) {
+		t.Fatal(err)
+	}
+	for { // until the connections that broke are gone
+		claims, err := s.Queue().Claim(t.Context(), "node", false, 10, time.Hour)
+		switch {
+		case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrUnknownOutcome):
+			continue
+		case err != nil || len(claims) != 1 || claims[0].Message.ID != id || len(claims[0].Message.Recipients) != 2:
+			t.Errorf("%+v %v", claims, err)
+		}
+		return
 	}
 }
 

@@ -16,6 +16,7 @@ type queue struct {
 	s     *Store
 	clock *queueClock
 	wake  [2]chan struct{} // elsewhere, local
+	lost  lostClaims
 }
 
 func newQueue(s *Store) *queue {

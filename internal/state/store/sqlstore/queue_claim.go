@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"posthorn/internal/base/ident"
@@ -33,6 +34,9 @@ const (
 // together come together, at most maxRecipients; of nodes that claim in the
 // same moment each may get some of them.
 func (q *queue) Claim(ctx context.Context, owner string, local bool, limit int, lease time.Duration) ([]store.Claim, error) {
+	if err := q.lost.giveBack(ctx, q); err != nil {
+		return nil, fmt.Errorf("queue: claim: %w", err)
+	}
 	due, at, found, err := q.nextDue(ctx, local)
 	if err != nil {
 		return nil, fmt.Errorf("queue: claim: %w", err)
@@ -41,15 +45,61 @@ func (q *queue) Claim(ctx context.Context, owner string, local bool, limit int, 
 		return nil, q.keepClock(ctx)
 	}
 	var out []store.Claim
+	var fence int64
 	// Mail that leaves gives room on a full disk.
 	err = q.s.engine.write(ctx, !local, func(t *txn) error {
 		out, err = q.claim(t, owner, local, min(max(limit, 1), maxClaim), lease)
+		if len(out) > 0 {
+			fence = out[0].Fence
+		}
 		return err
 	})
+	if errors.Is(err, store.ErrUnknownOutcome) && fence != 0 {
+		q.lost.add(lostClaim{owner, fence})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("queue: claim: %w", err)
 	}
 	return out, nil
+}
+
+// lostClaim is one whose commit was not confirmed: if it happened, rows are
+// leased that nobody works on.
+type lostClaim struct {
+	owner string
+	fence int64
+}
+
+// lostClaims are given back before the next claim, so there is never more than
+// one for each that claims.
+type lostClaims struct {
+	mu   sync.Mutex
+	list []lostClaim
+}
+
+func (l *lostClaims) add(c lostClaim) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, c)
+}
+
+// giveBack makes due again what was leased without anybody knowing. The second
+// condition on the owner leads to the index of what is leased.
+func (l *lostClaims) giveBack(ctx context.Context, q *queue) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.list) > 0 {
+		err := q.s.remove(ctx, func(t *txn) error {
+			_, err := t.exec(`UPDATE queue_recipient SET due = next_try, owner = '', fence = 0 WHERE owner = ? AND owner <> '' AND fence = ?`,
+				l.list[0].owner, l.list[0].fence)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		l.list = l.list[1:]
+	}
+	return nil
 }
 
 // keepClock stores the queue's time now and then while nothing is due.

@@ -155,7 +155,7 @@ func TestQuickstartTakesAnotherDomain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contains(t, out, "demo@xn--mnchen-3ya.test", "admin@xn--mnchen-3ya.test", "administrator")
+	contains(t, out, "demo@münchen.test", "admin@münchen.test", "administrator")
 }
 
 // M-GEN-06: loopback is not exempt unless --plaintext-login says so, for this

@@ -53,12 +53,18 @@ func (c *content) makeSevenBit() (*sevenBit, error) {
 	if c.mime.Opaque != 0 {
 		return nil, errNoSevenBit // not all of its parts are known
 	}
-	s, at := &sevenBit{}, int64(0)
+	s, at, signed := &sevenBit{}, int64(0), int64(0)
 	for i := range c.mime.Parts {
 		p := &c.mime.Parts[i]
+		if p.Header.Start < signed {
+			continue // its header fields are signed, too, even one that says 8bit for nothing
+		}
 		encode, err := c.encodingFor(p)
 		if err != nil {
 			return nil, err
+		}
+		if p.Type == "multipart" && p.Subtype == "signed" {
+			signed = p.Body.End
 		}
 		header, err := c.header(p, encode, i == 0)
 		if err != nil {

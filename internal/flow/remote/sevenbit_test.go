@@ -53,6 +53,10 @@ func TestContentIsMadeSevenBitPartByPart(t *testing.T) {
 		"a header of a part":     {"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX: ä\r\n\r\nx\r\n--b--\r\n", ""},
 		"a preamble":             {"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\nä\r\n--b\r\n\r\nx\r\n--b--\r\n", ""},
 		"signed":                 {"MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nä\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n", ""},
+		"beside what is signed": {
+			"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Transfer-Encoding: 8bit\r\n\r\nä\r\n--o\r\nContent-Type: multipart/signed; boundary=s\r\n\r\n--s\r\nContent-Type: multipart/mixed; boundary=i\r\nContent-Transfer-Encoding: 8bit\r\n\r\n--i\r\n\r\nx\r\n--i--\r\n--s\r\n\r\nsignature\r\n--s--\r\n--o\r\nContent-Transfer-Encoding: 8bit\r\n\r\nö\r\n--o--\r\n",
+			"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n--o\r\nContent-Type: multipart/signed; boundary=s\r\n\r\n--s\r\nContent-Type: multipart/mixed; boundary=i\r\nContent-Transfer-Encoding: 8bit\r\n\r\n--i\r\n\r\nx\r\n--i--\r\n--s\r\n\r\nsignature\r\n--s--\r\n--o\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=B6\r\n--o--\r\n",
+		},
 		"encoded and yet 8-bit":  {"MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\nä\r\n", ""},
 		"an unknown encoding":    {"MIME-Version: 1.0\r\nContent-Transfer-Encoding: x-uu\r\n\r\nä\r\n", ""},
 		"a piece of a message":   {"MIME-Version: 1.0\r\nContent-Type: message/partial\r\n\r\nä\r\n", ""},

@@ -19,9 +19,12 @@ import (
 
 // Ledger is the list of messages and what the server said to each.
 type Ledger struct {
-	mu    sync.Mutex
-	next  int
-	notes map[int]*note
+	mu        sync.Mutex
+	next      int
+	notes     map[int]*note
+	acked     int
+	closed    bool
+	strangers []string // mailboxes in which something else was found
 }
 
 // note is one message's line in the books.
@@ -31,8 +34,18 @@ type note struct {
 	acked      bool
 	silent     int            // attempts that got no reply to the final dot
 	found      map[string]int // recipient: copies
+	removed    map[string]removal
 	torn       int
 }
+
+// removal is what became of a request to delete a copy.
+type removal uint8
+
+const (
+	stays   removal = iota // nobody asked
+	asked                  // either outcome is allowed
+	removed                // the server said that it is gone
+)
 
 // New returns empty books.
 func New() *Ledger { return &Ledger{notes: map[int]*note{}} }
@@ -59,7 +72,49 @@ func (l *Ledger) Next(size int, recipients ...string) Message {
 func (l *Ledger) Acked(m Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.notes[m.Number].acked = true
+	switch n := l.notes[m.Number]; {
+	case l.closed:
+		n.silent++ // as good as
+	case !n.acked:
+		n.acked = true
+		l.acked++
+	}
+}
+
+// Close closes the books, just before the power goes: what is acknowledged from
+// now on does not count, because nobody can have read it. Senders that began
+// before Open must have ended by then.
+func (l *Ledger) Close() { l.setClosed(true) }
+
+// Open opens the books again.
+func (l *Ledger) Open() { l.setClosed(false) }
+
+func (l *Ledger) setClosed(to bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = to
+}
+
+// Removing enters that the server is about to be asked to delete a recipient's
+// copy of a message.
+func (l *Ledger) Removing(recipient string, numbers ...int) { l.remove(asked, recipient, numbers) }
+
+// Removed enters that the server said it did.
+func (l *Ledger) Removed(recipient string, numbers ...int) { l.remove(removed, recipient, numbers) }
+
+func (l *Ledger) remove(how removal, recipient string, numbers []int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, number := range numbers {
+		n := l.notes[number]
+		if n == nil || l.closed && how == removed {
+			continue
+		}
+		if n.removed == nil {
+			n.removed = map[string]removal{}
+		}
+		n.removed[recipient] = how
+	}
 }
 
 // Silent enters that the connection broke between the final dot and its reply:
@@ -86,38 +141,36 @@ func (l *Ledger) Silences() int {
 func (l *Ledger) Count() (sent, acked int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, n := range l.notes {
-		if n.acked {
-			acked++
-		}
-	}
-	return len(l.notes), acked
+	return len(l.notes), l.acked
 }
 
-// Found enters one message read from a recipient's mailbox. Messages of
-// somebody else are not the ledger's business and return false.
+// Found enters one message read from a recipient's mailbox. What is none of the
+// ledger's is a phantom, for example a message whose octets are gone: it returns
+// false.
 func (l *Ledger) Found(recipient string, raw []byte) bool {
 	number, ok := numberOf(raw)
-	if !ok {
-		return false
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := l.notes[number]
-	if n == nil {
+	if !ok || n == nil {
+		l.strangers = append(l.strangers, recipient)
 		return false
 	}
 	n.found[recipient]++
-	if !bytes.HasSuffix(raw, content(number, n.size)) {
+	if head, whole := bytes.CutSuffix(raw, content(number, n.size)); !whole || bytes.ContainsFunc(head, strange) {
 		n.torn++
 	}
 	return true
 }
 
+// strange says what no header field holds that is put before a content.
+func strange(r rune) bool { return r > '~' || r < ' ' && r != '\r' && r != '\n' && r != '\t' }
+
 // Forget clears what was found, before another reading.
 func (l *Ledger) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.strangers = nil
 	for _, n := range l.notes {
 		n.found, n.torn = map[string]int{}, 0
 	}
@@ -127,7 +180,8 @@ func (l *Ledger) Forget() {
 type Verdict struct {
 	Sent, Acked, Found  int
 	Lost, Doubled, Torn int
-	Phantom             int // for a recipient it was not sent to
+	Phantom             int // for a recipient it was not sent to, or no message of the books
+	Returned            int // found although the server had said it was deleted
 	Unacked             int // found although never acknowledged: allowed
 	Examples            []string
 	PartlyFiled         int // unacknowledged, filed for some recipients only
@@ -139,13 +193,13 @@ type Verdict struct {
 
 // OK reports books that balance.
 func (v Verdict) OK() bool {
-	return v.Lost == 0 && v.Doubled == 0 && v.Torn == 0 && v.Phantom == 0 && v.PartlyFiled == 0
+	return v.Lost == 0 && v.Doubled == 0 && v.Torn == 0 && v.Phantom == 0 && v.Returned == 0 && v.PartlyFiled == 0
 }
 
 // String writes the balance in one line.
 func (v Verdict) String() string {
-	s := fmt.Sprintf("%d sent, %d acknowledged, %d found: %d lost, %d doubled, %d torn, %d phantom, %d partly filed (%d found unacknowledged, %d of them refused)",
-		v.Sent, v.Acked, v.Found, v.Lost, v.Doubled, v.Torn, v.Phantom, v.PartlyFiled, v.Unacked, v.Refused)
+	s := fmt.Sprintf("%d sent, %d acknowledged, %d found: %d lost, %d doubled, %d torn, %d phantom, %d returned, %d partly filed (%d found unacknowledged, %d of them refused)",
+		v.Sent, v.Acked, v.Found, v.Lost, v.Doubled, v.Torn, v.Phantom, v.Returned, v.PartlyFiled, v.Unacked, v.Refused)
 	if len(v.Examples) > 0 {
 		s += "; for example " + strings.Join(v.Examples, "; ")
 	}
@@ -157,18 +211,18 @@ func (l *Ledger) Balance() Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var v Verdict
-	v.Sent = len(l.notes)
+	v.Sent, v.Acked = len(l.notes), l.acked
+	for _, mailbox := range l.strangers {
+		v.Phantom++
+		v.example("something else is in %s", mailbox)
+	}
 	numbers := make([]int, 0, len(l.notes))
 	for n := range l.notes {
 		numbers = append(numbers, n)
 	}
 	sort.Ints(numbers)
 	for _, number := range numbers {
-		n := l.notes[number]
-		if n.acked {
-			v.Acked++
-		}
-		v.weigh(number, n)
+		v.weigh(number, l.notes[number])
 	}
 	return v
 }
@@ -177,7 +231,10 @@ func (v *Verdict) weigh(number int, n *note) {
 	present := 0
 	for _, r := range n.recipients {
 		switch c := n.found[r]; {
-		case c == 0 && n.acked:
+		case c > 0 && n.removed[r] == removed:
+			v.Returned += c
+			v.example("message %d was deleted and is back in %s", number, r)
+		case c == 0 && n.acked && n.removed[r] == stays:
 			v.Lost++
 			v.example("message %d for %s is lost", number, r)
 		case c > max(1, n.owed()):
@@ -188,7 +245,7 @@ func (v *Verdict) weigh(number int, n *note) {
 			v.Refused += c - n.owed()
 			v.example("message %d is %d times in %s, and all but %d attempts were refused", number, c, r, n.owed())
 		}
-		if n.found[r] > 0 {
+		if n.found[r] > 0 || n.removed[r] != stays { // only what stood there is removed
 			present++
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // Reading is what one mailbox showed.
 type Reading struct {
 	UIDValidity uint32
+	UIDNext     uint32
 	// UIDs pairs each UID with the number of the message it stands for.
 	UIDs map[uint32]int
 }
@@ -41,14 +42,19 @@ func ReadInbox(l *Ledger, addr, account, password string) (Reading, error) {
 			strings.HasPrefix(line, "c BAD"), strings.HasPrefix(line, "a BAD"), strings.HasPrefix(line, "b BAD"):
 			return r, fmt.Errorf("reading %s: %s", account, strings.TrimSpace(line))
 		case strings.HasPrefix(line, "* OK [UIDVALIDITY "):
-			n, _ := strconv.ParseUint(strings.TrimSuffix(strings.Fields(line)[3], "]"), 10, 32)
-			r.UIDValidity = uint32(n)
+			_, err = fmt.Sscanf(line, "* OK [UIDVALIDITY %d]", &r.UIDValidity)
+		case strings.HasPrefix(line, "* OK [UIDNEXT "):
+			_, err = fmt.Sscanf(line, "* OK [UIDNEXT %d]", &r.UIDNext)
 		case strings.HasPrefix(line, "d OK"):
+			if r.UIDValidity == 0 || r.UIDNext == 0 {
+				return r, fmt.Errorf("reading %s: no UIDVALIDITY or no UIDNEXT", account)
+			}
 			return r, nil
 		case strings.HasSuffix(line, "}\r\n") && strings.Contains(line, " FETCH "):
-			if err := r.message(l, account, line, in); err != nil {
-				return r, err
-			}
+			err = r.message(l, account, line, in)
+		}
+		if err != nil {
+			return r, err
 		}
 	}
 }
@@ -78,21 +84,31 @@ func (r *Reading) message(l *Ledger, account, line string, in *bufio.Reader) err
 	if _, twice := r.UIDs[uint32(uid)]; twice {
 		return fmt.Errorf("reading %s: UID %d occurs twice", account, uid)
 	}
-	number, _ := numberOf(raw)
-	r.UIDs[uint32(uid)] = number
-	l.Found(account, raw)
+	if !l.Found(account, raw) {
+		r.UIDs[uint32(uid)] = 0 // in the books as a phantom
+		return nil
+	}
+	r.UIDs[uint32(uid)], _ = numberOf(raw)
 	return nil
 }
 
 // Later checks that a later reading of the same mailbox never gave a UID to
-// another message (RFC 3501 §2.3.1.1).
+// another message, and new UIDs only from UIDNEXT on (RFC 3501 §2.3.1.1).
 func (r Reading) Later(now Reading) error {
 	if r.UIDValidity != now.UIDValidity {
 		return fmt.Errorf("UIDVALIDITY changed from %d to %d", r.UIDValidity, now.UIDValidity)
 	}
-	for uid, number := range r.UIDs {
-		if n, ok := now.UIDs[uid]; ok && n != number {
-			return fmt.Errorf("UID %d was message %d and is now message %d", uid, number, n)
+	if now.UIDNext < r.UIDNext {
+		return fmt.Errorf("UIDNEXT was %d and is now %d", r.UIDNext, now.UIDNext)
+	}
+	for uid, number := range now.UIDs {
+		switch was, known := r.UIDs[uid]; {
+		case uid >= now.UIDNext:
+			return fmt.Errorf("UID %d is not below UIDNEXT %d", uid, now.UIDNext)
+		case known && was != number:
+			return fmt.Errorf("UID %d was message %d and is now message %d", uid, was, number)
+		case !known && uid < r.UIDNext:
+			return fmt.Errorf("UID %d, of message %d now, was spent already: UIDNEXT was %d", uid, number, r.UIDNext)
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -111,7 +112,7 @@ func Dial(ctx context.Context, addr string) (*Session, error) {
 	}
 	s := &Session{conn: c, in: bufio.NewReader(c)}
 	s.stop = context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Now().Add(10 * time.Second)) })
-	if err := s.expect("220"); err != nil {
+	if err := s.expect("", "220"); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -130,6 +131,14 @@ var ErrSilent = errors.New("no reply to the final dot")
 // Deliver sends the message; nil means it was acknowledged. Errors are
 // ErrSilent, *ReplyError, and others that come before the final dot was sent.
 func (s *Session) Deliver(m Message) error {
+	if err := s.Offer(m); err != nil {
+		return err
+	}
+	return s.Finish(m)
+}
+
+// Offer begins to deliver the message; nil means the server wants its content.
+func (s *Session) Offer(m Message) error {
 	if err := s.Do("MAIL FROM:<sender@"+domain+">", "250"); err != nil {
 		return err
 	}
@@ -138,13 +147,15 @@ func (s *Session) Deliver(m Message) error {
 			return err
 		}
 	}
-	if err := s.Do("DATA", "354"); err != nil {
-		return err
-	}
+	return s.Do("DATA", "354")
+}
+
+// Finish sends the content of what was offered; nil means it was acknowledged.
+func (s *Session) Finish(m Message) error {
 	if _, err := s.conn.Write(append(m.Content, ".\r\n"...)); err != nil {
 		return err
 	}
-	err := s.expect("250")
+	err := s.expect(".", "250")
 	var refused *ReplyError
 	if err != nil && !errors.As(err, &refused) {
 		return fmt.Errorf("%w: %w", ErrSilent, err)
@@ -157,16 +168,23 @@ func (s *Session) Do(line, code string) error {
 	if _, err := fmt.Fprintf(s.conn, "%s\r\n", line); err != nil {
 		return err
 	}
-	return s.expect(code)
+	verb, _, _ := strings.Cut(line, " ")
+	return s.expect(verb, code)
 }
 
 // ReplyError is a reply other than the one demanded.
-type ReplyError struct{ Line string }
+type ReplyError struct {
+	// To is the verb it answers, "." the end of the content, "" the connection.
+	To   string
+	Line string
+}
 
 // Error implements error.
-func (e *ReplyError) Error() string { return "the server said " + e.Line }
+func (e *ReplyError) Error() string {
+	return "to " + strconv.Quote(e.To) + " the server said " + e.Line
+}
 
-func (s *Session) expect(code string) error {
+func (s *Session) expect(to, code string) error {
 	for {
 		line, err := s.in.ReadString('\n')
 		if err != nil {
@@ -176,7 +194,7 @@ func (s *Session) expect(code string) error {
 			continue
 		}
 		if !strings.HasPrefix(line, code) {
-			return &ReplyError{strings.TrimSpace(line)}
+			return &ReplyError{to, strings.TrimSpace(line)}
 		}
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -63,6 +64,8 @@ type Daemon struct {
 	stderr output
 	ended  chan struct{} // closed when the process is gone; err is set then
 	err    error
+
+	doomed atomic.Pointer[string] // standard error when the test took its disk
 
 	mu    sync.Mutex
 	addrs map[string]string
@@ -237,6 +240,13 @@ func (d *Daemon) Stop() error {
 	}
 }
 
+// Doom says that the ground is about to be taken from under the server: what it
+// writes to standard error from now on is not judged.
+func (d *Daemon) Doom() {
+	log := d.Stderr()
+	d.doomed.Store(&log)
+}
+
 // Kill ends the server as a crash would (SIGKILL) and waits until it is gone.
 func (d *Daemon) Kill() {
 	_ = d.cmd.Process.Kill() // it may be gone already
@@ -274,6 +284,9 @@ func (d *Daemon) finish() {
 		d.Kill()
 	}
 	log := d.Stderr()
+	if p := d.doomed.Load(); p != nil {
+		log = *p
+	}
 	if strings.Contains(log, "WARNING: DATA RACE") || strings.Contains(log, "server.panic") || strings.Contains(log, "\ngoroutine ") {
 		d.t.Errorf("daemon: the server reports a race or panic")
 	}

@@ -47,6 +47,10 @@ func fake(mode string) int {
 	if mode == "stubborn" {
 		time.Sleep(time.Minute)
 	}
+	if mode == "crashes" {
+		fmt.Fprintln(os.Stderr, "fatal error: fault\n\ngoroutine 1 [running]:")
+		return 2
+	}
 	fmt.Println("goodbye")
 	return 0
 }
@@ -101,6 +105,16 @@ func TestFailedStartIsAnError(t *testing.T) {
 	o.Patience = 50 * time.Millisecond
 	if _, err := Try(t, o); err == nil || !strings.Contains(err.Error(), "not ready") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatADoomedServerSaysIsNotJudged(t *testing.T) {
+	t.Parallel()
+	o := options(t, "crashes")
+	d := Start(t, o)
+	d.Doom()
+	if err := d.Stop(); err == nil || !strings.Contains(d.Stderr(), "\ngoroutine ") {
+		t.Errorf("stop: %v\n%s", err, d.Stderr())
 	}
 }
 

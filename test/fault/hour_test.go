@@ -1,6 +1,8 @@
 package fault
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -30,20 +32,26 @@ func TestNothingLeaksUnderMixedTraffic(t *testing.T) {
 	s.restartWithCache("8MB")
 	s.fillCaches(locals[8], pick(200, 6000))
 	s.stir(locals[:8], time.Duration(pick(2, 300))*time.Second)
-	locals = locals[:4]
 	base := s.goroutines()
 
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
 	var all sync.WaitGroup
-	for _, account := range locals {
+	for _, account := range locals[:4] {
 		all.Go(func() { s.mixed(ctx, account, 100*time.Millisecond) })
 	}
 	at, size := s.watchMemory(ctx, length)
 	all.Wait()
 	s.drained()
-	if to.received() == 0 {
-		t.Error("nothing was sent on")
+	for _, account := range locals { // what was deleted has been read before
+		if _, err := ledger.ReadInbox(s.books, s.d.Addr("imap"), account, daemon.Password); err != nil {
+			t.Error(err)
+		}
+	}
+	v := s.books.Balance()
+	t.Log(v)
+	if !v.OK() || v.Unacked > 0 || to.received() == 0 {
+		t.Errorf("the books do not balance; %d messages were sent on", to.received())
 	}
 	slope := slopeOf(at, size)
 	t.Logf("%.1f MB, growing by %.2f MB an hour; %d messages sent on", size[len(size)-1], slope, to.received())
@@ -102,12 +110,12 @@ func (s *site) restartWithCache(size string) {
 func (s *site) fillCaches(account string, messages int) {
 	s.t.Helper()
 	s.deliverMany(account, messages)
-	c, err := connect(s.d.Addr("imap"))
+	c, err := login(s.d.Addr("imap"), account)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer c.c.Close()
-	for _, command := range []string{"LOGIN " + account + ` "` + daemon.Password + `"`, "SELECT INBOX", "FETCH 1:* (FLAGS)", "SEARCH TEXT nothing", "LOGOUT"} {
+	defer c.close()
+	for _, command := range []string{"FETCH 1:* (FLAGS)", "SEARCH TEXT nothing", "LOGOUT"} {
 		if _, err := c.try(command); err != nil {
 			s.t.Fatalf("%.30s: %v", command, err)
 		}
@@ -136,7 +144,6 @@ func (s *site) deliverMany(account string, messages int) {
 	var all sync.WaitGroup
 	for range senders {
 		all.Go(func() {
-			books := ledger.New()
 			l, err := ledger.Dial(s.t.Context(), s.d.Addr("smtp"))
 			if err != nil {
 				s.t.Error(err)
@@ -144,7 +151,7 @@ func (s *site) deliverMany(account string, messages int) {
 			}
 			defer l.Close()
 			for range messages / senders {
-				if err := l.Deliver(books.Next(3000, account)); err != nil {
+				if err := s.enter(l, 3000, account); err != nil {
 					s.t.Error(err)
 					return
 				}
@@ -154,11 +161,20 @@ func (s *site) deliverMany(account string, messages int) {
 	all.Wait()
 }
 
+// enter delivers a message and enters it into the books.
+func (s *site) enter(l *ledger.Session, size int, account string) error {
+	m := s.books.Next(size, account)
+	err := l.Deliver(m)
+	if err == nil {
+		s.books.Acked(m)
+	}
+	return err
+}
+
 // mixed delivers to an account and elsewhere, and reads and clears the mailbox
 // by IMAP and POP3 in turn, with a pause after each round.
 func (s *site) mixed(ctx context.Context, account string, rest time.Duration) {
 	for i := 0; ctx.Err() == nil; i++ {
-		books := ledger.New()
 		l, err := ledger.Dial(ctx, s.d.Addr("smtp"))
 		if err != nil {
 			if ctx.Err() == nil {
@@ -166,9 +182,9 @@ func (s *site) mixed(ctx context.Context, account string, rest time.Duration) {
 			}
 			return
 		}
-		err = l.Deliver(books.Next(2000+i%5*10_000, account))
+		err = s.enter(l, 2000+i%5*10_000, account)
 		if err == nil {
-			err = l.Deliver(s.books.Next(2000, s.accounts[i%len(s.accounts)]))
+			err = s.enter(l, 2000, s.accounts[i%len(s.accounts)])
 		}
 		l.Close()
 		if err == nil && i%2 == 0 {
@@ -184,36 +200,64 @@ func (s *site) mixed(ctx context.Context, account string, rest time.Duration) {
 	}
 }
 
+// clearByIMAP reads an INBOX into the books and empties it.
 func (s *site) clearByIMAP(account string) error {
-	c, err := connect(s.d.Addr("imap"))
+	c, err := login(s.d.Addr("imap"), account)
 	if err != nil {
 		return err
 	}
-	defer c.c.Close()
-	for _, command := range []string{"LOGIN " + account + ` "` + daemon.Password + `"`, "SELECT INBOX", "FETCH 1:* (ENVELOPE BODY.PEEK[])", "SEARCH TEXT nothing",
-		`STORE 1:* +FLAGS (\Deleted)`, "EXPUNGE", "LOGOUT"} {
-		if _, err := c.try(command); err != nil {
+	defer c.close()
+	var read []string
+	for _, command := range []string{"FETCH 1:* (ENVELOPE BODY.PEEK[])", "SEARCH TEXT nothing", `STORE 1:* +FLAGS (\Deleted)`, "EXPUNGE", "LOGOUT"} {
+		answer, err := c.ask(command)
+		if err != nil {
 			return fmt.Errorf("%.30s: %w", command, err)
 		}
+		for _, r := range answer {
+			read = append(read, r.literals...)
+		}
+	}
+	for _, raw := range read {
+		s.books.Found(account, []byte(raw))
 	}
 	return nil
 }
 
+// clearByPOP3 reads the first message into the books and deletes it.
 func (s *site) clearByPOP3(account string) error {
 	c, err := connect(s.d.Addr("pop3"))
 	if err != nil {
 		return err
 	}
-	defer c.c.Close()
-	for _, command := range []string{"USER " + account, "PASS " + daemon.Password, "STAT", "DELE 1", "QUIT"} {
+	defer c.close()
+	var raw []byte
+	for _, command := range []string{"USER " + account, "PASS " + daemon.Password, "STAT", "RETR 1", "DELE 1", "QUIT"} {
 		if _, err := io.WriteString(c.c, command+"\r\n"); err != nil {
 			return err
 		}
 		if line, err := c.in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "+OK") {
 			return fmt.Errorf("%.5s: %q %w", command, line, err)
 		}
+		if command == "RETR 1" {
+			if raw, err = readDotted(c.in); err != nil {
+				return err
+			}
+		}
 	}
+	s.books.Found(account, raw)
 	return nil
+}
+
+// readDotted reads a message as RFC 1939 §3 has it, with its CRLFs.
+func readDotted(in *bufio.Reader) ([]byte, error) {
+	var raw []byte
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil || string(line) == ".\r\n" {
+			return raw, err
+		}
+		raw = append(raw, bytes.TrimPrefix(line, []byte("."))...)
+	}
 }
 
 var goroutineLine = regexp.MustCompile(`(?m)^(?:go|posthorn)_goroutines (\d+)$`)

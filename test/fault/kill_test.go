@@ -17,6 +17,7 @@ func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 	load := ledger.Load{Connections: 32, Sizes: []int{800, 2000, 5000, 2000, 70_000}, Pairs: 7}
 	stop := s.load(load)
 	for i := 0; ; i++ {
+		s.acknowledges(50)
 		time.Sleep(100*time.Millisecond + rand.N(500*time.Millisecond))
 		s.d.Kill()
 		s.again()
@@ -31,6 +32,7 @@ func TestNothingAcknowledgedIsLostWhenKilled(t *testing.T) {
 			stop = s.load(load)
 		}
 	}
+	s.acknowledges(50)
 	stop()
 	s.balance()
 }
@@ -41,6 +43,7 @@ func TestAStopLosesNothing(t *testing.T) {
 	s := newSite(t, options(""), 4)
 	stop := s.load(ledger.Load{Connections: 16, Sizes: []int{2000, 200_000}, Pairs: 5})
 	for range pick(3, 20) {
+		s.acknowledges(50)
 		time.Sleep(500 * time.Millisecond)
 		begin := time.Now()
 		if err := s.d.Stop(); err != nil {
@@ -51,6 +54,7 @@ func TestAStopLosesNothing(t *testing.T) {
 		}
 		s.again()
 	}
+	s.acknowledges(50)
 	stop()
 	if v := s.balance(); v.Unacked > 0 {
 		t.Errorf("%d messages were kept without an acknowledgement", v.Unacked)

@@ -2,6 +2,10 @@
 
 package blob
 
-// Durable is false only in the build that exists to show that the power-cut
-// test notices missing syncs (tag nosync_for_test).
-const Durable = true
+// Syncs of bodies and of the database's log are left out only in the build that
+// exists to show that the power-cut test notices missing ones (tag
+// nosync_for_test).
+const (
+	SyncsBodies = true
+	SyncsLog    = true
+)

@@ -85,8 +85,5 @@ func (d dir) SyncDir() error {
 	if err != nil {
 		return err
 	}
-	if Durable {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return errors.Join(f.Sync(), f.Close())
 }

@@ -11,7 +11,7 @@ const (
 )
 
 func (f osFile) Sync() error {
-	if !Durable {
+	if !SyncsBodies {
 		return nil
 	}
 	return f.control(syscall.Fdatasync)

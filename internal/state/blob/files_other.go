@@ -5,7 +5,7 @@ package blob
 import "errors"
 
 func (f osFile) Sync() error {
-	if !Durable {
+	if !SyncsBodies {
 		return nil
 	}
 	return f.File.Sync()

@@ -99,7 +99,7 @@ func openConn(path string, pages int64) (*sqlite.Conn, error) {
 		return nil, err
 	}
 	synchronous := "FULL"
-	if !blob.Durable {
+	if !blob.SyncsLog {
 		synchronous = "OFF"
 	}
 	x := sqliteTx{c: c}

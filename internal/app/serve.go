@@ -49,6 +49,10 @@ type ServeOptions struct {
 // than ten seconds (reliability.md row 5).
 const grace = 7 * time.Second
 
+// patient is how long after a stop what works in the background is waited for:
+// more than a queue takes. What hangs for longer does not hold the end up.
+const patient = 9500 * time.Millisecond
+
 // Sockets opens what the configuration names, or takes systemd's.
 func Sockets(ctx context.Context, c boot.Config) ([]*listen.Socket, error) {
 	inherited, err := listen.Inherited()
@@ -207,6 +211,7 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 		}
 	}
 	d.h.Log.Log(event.ServerStopping)
+	last := time.Now().Add(patient)
 	stopQueues() // deliveries end while sessions do
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
@@ -214,11 +219,27 @@ func (d *doors) run(ctx context.Context, o ServeOptions) error {
 		d.h.Log.Log(event.ServerStopping, slog.Int("sessions_cut", cut))
 	}
 	stopWork()
-	workers.Wait()
+	if !workEnds(&workers, time.Until(last)) {
+		d.h.Log.Log(event.ServerStopping, event.Err(errors.New("work in the background does not end; it is left alone")))
+	}
 	err = errors.Join(err, d.web.api.Close(), d.web.metrics.Close())
 	d.boxes.Close()
 	d.h.Log.Log(event.ServerStopped)
 	return err
+}
+
+// workEnds waits for workers, and reports whether they ended in time.
+func workEnds(workers *sync.WaitGroup, most time.Duration) bool {
+	all := make(chan struct{})
+	go func() { workers.Wait(); close(all) }()
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-all:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // open starts every listener and tells who asked.

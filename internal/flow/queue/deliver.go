@@ -39,9 +39,11 @@ func (r *Runner) work(c contexts, j *job) {
 	}
 	// The place in the lane stays taken until all is stored, so that a crash
 	// leaves no more in doubt than may be sent at once.
-	r.settle(c, j, r.endings(j, now, results, err, ctx.Err() != nil))
+	save, end := c.save()
+	defer end()
+	r.settle(save, j, r.endings(j, now, results, err, ctx.Err() != nil))
 	r.lanes.ran(j, now, err == nil && reached(results), r.o.Settings().PerDestination)
-	r.unreachableAll(c, waiting, outage)
+	r.unreachableAll(save, waiting, outage)
 }
 
 // reached reports whether a destination took or refused anything for good.
@@ -56,10 +58,10 @@ func reached(results []Result) bool {
 
 // unreachableAll defers what waited for a destination that cannot be reached.
 // It is asked again when the first pause of the schedule is nearly over.
-func (r *Runner) unreachableAll(c contexts, waiting []*job, why *Outage) {
+func (r *Runner) unreachableAll(save context.Context, waiting []*job, why *Outage) {
 	away := make([]func(), len(waiting))
 	for i, w := range waiting {
-		away[i] = func() { r.unreachable(c, w, why.Reply) }
+		away[i] = func() { r.unreachable(save, w, why.Reply) }
 	}
 	each(away)
 	if len(waiting) > 0 {
@@ -68,17 +70,17 @@ func (r *Runner) unreachableAll(c contexts, waiting []*job, why *Outage) {
 }
 
 // unreachable ends a job whose destination is known to be dead.
-func (r *Runner) unreachable(c contexts, j *job, why reply.Reply) {
-	r.settle(c, j, r.endings(j, time.Now(), nil, &Outage{Reply: why}, false))
+func (r *Runner) unreachable(save context.Context, j *job, why reply.Reply) {
+	r.settle(save, j, r.endings(j, time.Now(), nil, &Outage{Reply: why}, false))
 }
 
 // untried ends a job that has no place in memory.
-func (r *Runner) untried(c contexts, j *job, wait time.Duration) {
+func (r *Runner) untried(save context.Context, j *job, wait time.Duration) {
 	var list []Ending
 	for _, rcpt := range j.Claim.Message.Recipients {
 		list = append(list, Ending{Recipient: rcpt, Result: Result{Recipient: rcpt.ID}, Next: time.Now().Add(wait)})
 	}
-	r.settle(c, j, list)
+	r.settle(save, j, list)
 }
 
 // renew makes sure that there is time left to begin a delivery.
@@ -121,7 +123,7 @@ func (r *Runner) extend(c contexts, j *job, stopped <-chan struct{}, interrupt c
 			return
 		case <-timer.C:
 		}
-		ctx, cancel := context.WithDeadline(c.save, until)
+		ctx, cancel := context.WithDeadline(context.WithoutCancel(c.run), until)
 		at, err := r.o.Queue.Extend(ctx, j.Claim, r.o.Lease)
 		cancel()
 		switch {

@@ -116,11 +116,12 @@ func (r *Runner) workers() int {
 }
 
 // How long a stop takes at most: deliveries may end by themselves for a while,
-// then they are interrupted; what is not stored soon after that is due again
-// at the next start.
+// then they are interrupted, and a Deliverer may wait a few seconds for a host
+// that has the message to say so. What is not stored soon after that is due
+// again at the next start. With flow/remote all of it takes nine seconds.
 const (
-	grace    = 4 * time.Second
-	stopTime = 2 * time.Second
+	grace    = 3 * time.Second
+	stopTime = 1500 * time.Millisecond
 )
 
 // Run delivers until ctx ends, then waits for deliveries under way. What an
@@ -129,20 +130,27 @@ const (
 func (r *Runner) Run(ctx context.Context) {
 	work, cancel := outlast(ctx, grace)
 	defer cancel()
-	save, cancel := outlast(ctx, grace+stopTime)
-	defer cancel()
-	c := contexts{ctx, work, save}
+	c := contexts{ctx, work}
 	r.abandon(ctx)
-	defer r.abandon(context.WithoutCancel(ctx))
+	defer func() {
+		save, cancel := c.save()
+		defer cancel()
+		r.abandon(save)
+	}()
 	for ctx.Err() == nil {
 		r.step(c)
 	}
 	r.jobs.Wait()
 }
 
-// contexts are the three ends of a Runner: nothing begins after run, no
-// delivery goes on after work, nothing is stored after save.
-type contexts struct{ run, work, save context.Context }
+// contexts are the ends of a Runner: nothing begins after run, no delivery goes
+// on after work.
+type contexts struct{ run, work context.Context }
+
+// save returns the context for storing what is known now. It ends some time
+// after work, and where work has ended, after now: what a host said to a
+// delivery that was interrupted is news.
+func (c contexts) save() (context.Context, context.CancelFunc) { return outlast(c.work, stopTime) }
 
 // outlast returns a context that ends some time after its parent.
 func outlast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
@@ -213,14 +221,16 @@ func recipients(claims []store.Claim) (n int) {
 // sort puts claims into their lanes and deals with those that have no place.
 func (r *Runner) sort(c contexts, claims []store.Claim) {
 	now := time.Now()
+	save, cancel := c.save()
+	defer cancel()
 	var away []func()
 	for i := range claims {
 		for _, j := range split(claims[i], r.o.Route) {
 			switch p := r.lanes.put(j, now); {
 			case p.dead:
-				away = append(away, func() { r.unreachable(c, j, p.reply) })
+				away = append(away, func() { r.unreachable(save, j, p.reply) })
 			case p.full:
-				away = append(away, func() { r.untried(c, j, p.wait) })
+				away = append(away, func() { r.untried(save, j, p.wait) })
 			}
 		}
 	}
@@ -250,9 +260,11 @@ func (r *Runner) release(n int) {
 
 // giveBack returns waiting jobs to the store.
 func (r *Runner) giveBack(c contexts, jobs []*job, wait time.Duration) {
+	save, cancel := c.save()
+	defer cancel()
 	back := make([]func(), len(jobs))
 	for i, j := range jobs {
-		back[i] = func() { r.untried(c, j, wait) }
+		back[i] = func() { r.untried(save, j, wait) }
 	}
 	each(back)
 	if len(jobs) > 0 {

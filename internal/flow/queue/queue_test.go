@@ -383,7 +383,7 @@ func TestAnOldClaimIsNotBegun(t *testing.T) {
 		}
 		w.shelf.do(func() { w.shelf.rows[0].fence++ })
 		r := New(w.o)
-		c := contexts{t.Context(), t.Context(), t.Context()}
+		c := contexts{t.Context(), t.Context()}
 		r.sort(c, claims)
 		synctest.Wait()
 		if tries.Load() != 0 || r.lanes.room() != window {

@@ -94,13 +94,13 @@ type settlement struct {
 }
 
 // settle stores the endings and tells of them.
-func (r *Runner) settle(c contexts, j *job, endings []Ending) {
+func (r *Runner) settle(ctx context.Context, j *job, endings []Ending) {
 	if len(endings) == 0 {
 		return
 	}
 	s := &settlement{r: r, j: j, endings: endings, luck: drawLuck()}
 	defer s.discard()
-	if !s.store(c.save) {
+	if !s.store(ctx) {
 		return
 	}
 	var told ident.ID
@@ -184,7 +184,7 @@ func passing(err error) bool {
 // apart stores each ending by itself.
 func (s *settlement) apart(ctx context.Context) {
 	for i := range s.endings {
-		s.r.settle(contexts{save: ctx}, s.j, s.endings[i:i+1:i+1])
+		s.r.settle(ctx, s.j, s.endings[i:i+1:i+1])
 	}
 }
 

@@ -42,8 +42,11 @@ func (c *connection) most(r Reuse) int {
 	return r.Messages
 }
 
-// farewell is how long QUIT may take.
-const farewell = 5 * time.Second
+// farewell is how long QUIT may take, lastFarewell once this server stops.
+const (
+	farewell     = 5 * time.Second
+	lastFarewell = 500 * time.Millisecond
+)
 
 const (
 	// trusted is how long a connection may have been kept to be used unasked:
@@ -74,10 +77,9 @@ func (c *connection) unread() bool {
 	return c.client.Unread() || c.link.unread()
 }
 
-// quit ends the session as RFC 5321 §4.1.1.10 wants. What the host answers
-// changes nothing any more.
+// quit ends the session as RFC 5321 §4.1.1.10 wants, within the limit of the
+// link. What the host answers changes nothing any more.
 func (c *connection) quit() {
-	c.link.until(time.Now().Add(farewell))
 	_ = c.client.Quit()
 	c.hangUp()
 }
@@ -201,6 +203,7 @@ func (a *attempt) introduce(c *connection, withTLS bool) *problem {
 		return a.greetProblem(c, err)
 	}
 	if p := a.mirror(c, c.client.Hello); p != nil {
+		c.link.until(time.Now().Add(farewell))
 		c.quit()
 		return p
 	}

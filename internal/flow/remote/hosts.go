@@ -42,7 +42,7 @@ const (
 	maxWalk      = 15 * time.Minute
 	maxSetup     = 10 * time.Minute
 	maxDialogue  = 2 * time.Hour
-	afterTheStop = 20 * time.Second
+	afterTheStop = 4 * time.Second // flow/queue counts on it
 )
 
 // hops walks the addresses to try, best first. Names are looked up as the walk

@@ -16,9 +16,13 @@ type pool struct {
 	closed bool
 	freed  chan struct{} // closed, and made anew, when open goes down
 	ending sync.WaitGroup
+	// leaving are those to which goodbye is being said.
+	leaving map[*connection]struct{}
 }
 
-func newPool() pool { return pool{freed: make(chan struct{})} }
+func newPool() pool {
+	return pool{freed: make(chan struct{}), leaving: map[*connection]struct{}{}}
+}
 
 // take returns a connection kept for the key, the one used last, or nil.
 func (p *pool) take(k key) *connection {
@@ -109,8 +113,13 @@ func (p *pool) part(c *connection) {
 		p.open--
 		return
 	}
+	c.link.until(time.Now().Add(farewell))
+	p.leaving[c] = struct{}{}
 	p.ending.Go(func() {
 		c.quit()
+		p.mu.Lock()
+		delete(p.leaving, c)
+		p.mu.Unlock()
 		p.release()
 	})
 }
@@ -128,12 +137,17 @@ func (p *pool) discard(c *connection) {
 	p.release()
 }
 
+// close says goodbye to those that are kept. A host that takes its time over
+// the answer has heard it.
 func (p *pool) close() {
 	p.mu.Lock()
 	for len(p.idle) > 0 {
 		c := p.idle[0]
 		p.drop(0)
 		p.part(c)
+	}
+	for c := range p.leaving {
+		c.link.until(time.Now().Add(lastFarewell))
 	}
 	p.closed = true
 	p.mu.Unlock()

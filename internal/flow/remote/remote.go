@@ -89,6 +89,6 @@ func (d *Deliverer) Deliver(ctx context.Context, j queue.Job) ([]queue.Result, e
 	return a.run(ctx)
 }
 
-// Close says goodbye on the connections kept open and waits for that, a few
-// seconds at most. Deliveries that still run keep theirs until they end.
+// Close says goodbye on the connections kept open and waits for that, half a
+// second at most. Deliveries that still run keep theirs until they end.
 func (d *Deliverer) Close() { d.pool.close() }

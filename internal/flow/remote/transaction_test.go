@@ -357,14 +357,14 @@ func TestAMessageThatCannotBeReadIsNotTriedForTheRest(t *testing.T) {
 func TestAStopBeginsNoFurtherTransaction(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) {
-		w.one("S: 220 mx\nC: EHLO me.test\nS: 250-mx\\n250 LIMITS RCPTMAX=1\nC: MAIL FROM:*\nS: 250 ok\nC: RCPT TO:<b@*\nS: 250 ok\nC: DATA\nS: 354 go\nD\nwait 5s\nS: 250 taken\nstall")
+		w.one("S: 220 mx\nC: EHLO me.test\nS: 250-mx\\n250 LIMITS RCPTMAX=1\nC: MAIL FROM:*\nS: 250 ok\nC: RCPT TO:<b@*\nS: 250 ok\nC: DATA\nS: 354 go\nD\nwait 4s\nS: 250 taken\nstall")
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
 		if got, outage := w.deliver(ctx, job(text, "b", "c")); got[0] != "delivered 250 2.0.0" || got[1] != "untried" || outage {
 			t.Errorf("%q %v", got, outage)
 		}
-		if d := time.Since(start); d != 5*time.Second {
+		if d := time.Since(start); d != 4*time.Second {
 			t.Errorf("took %v", d)
 		}
 	})
@@ -377,8 +377,8 @@ func (brokenBody) ReadAt([]byte, int64) (int, error) { return 0, errors.New("dis
 func TestAStopLetsTheHostFinish(t *testing.T) {
 	t.Parallel()
 	for end, want := range map[string]string{
-		"wait 5s\nS: 250 taken": "delivered 250 2.0.0",
-		"wait 5s\nS: 550 no":    "failed 550 5.0.0",
+		"wait 4s\nS: 250 taken": "delivered 250 2.0.0",
+		"wait 4s\nS: 550 no":    "failed 550 5.0.0",
 		"stall":                 "deferred 451 4.4.2",
 	} {
 		inWorld(t, func(w *world) {

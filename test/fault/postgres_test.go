@@ -71,12 +71,6 @@ func TestNothingAcknowledgedIsLostWhenKilledOnPostgreSQL(t *testing.T) {
 	}
 	s.acknowledges(100)
 	stop()
-	// A claim whose outcome was unknown has nobody until its lease ends or the
-	// server starts again.
-	if err := s.d.Stop(); err != nil {
-		t.Error(err)
-	}
-	s.again()
 	if v := s.balance(); v.Refused > 0 {
 		t.Errorf("%d copies of what was refused", v.Refused)
 	}

@@ -43,7 +43,7 @@ func (r *Runner) work(c contexts, j *job) {
 	defer end()
 	r.settle(save, j, r.endings(j, now, results, err, ctx.Err() != nil))
 	r.lanes.ran(j, now, err == nil && reached(results), r.o.Settings().PerDestination)
-	r.unreachableAll(save, waiting, outage)
+	r.unreachableAll(c, waiting, outage)
 }
 
 // reached reports whether a destination took or refused anything for good.
@@ -58,15 +58,12 @@ func reached(results []Result) bool {
 
 // unreachableAll defers what waited for a destination that cannot be reached.
 // It is asked again when the first pause of the schedule is nearly over.
-func (r *Runner) unreachableAll(save context.Context, waiting []*job, why *Outage) {
-	away := make([]func(), len(waiting))
+func (r *Runner) unreachableAll(c contexts, waiting []*job, why *Outage) {
+	all := make([]away, len(waiting))
 	for i, w := range waiting {
-		away[i] = func() { r.unreachable(save, w, why.Reply) }
+		all[i] = func(save context.Context) { r.unreachable(save, w, why.Reply) }
 	}
-	each(away)
-	if len(waiting) > 0 {
-		r.release(len(waiting))
-	}
+	r.aside(c, all)
 }
 
 // unreachable ends a job whose destination is known to be dead.

@@ -204,7 +204,14 @@ func (l *lanes) empty(w *lane) []*job {
 	return jobs
 }
 
-// release forgets jobs that were put.
+// hold counts jobs that were not put and are in memory nevertheless.
+func (l *lanes) hold(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held += n
+}
+
+// release forgets jobs that were put or held.
 func (l *lanes) release(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

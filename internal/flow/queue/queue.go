@@ -221,21 +221,20 @@ func recipients(claims []store.Claim) (n int) {
 // sort puts claims into their lanes and deals with those that have no place.
 func (r *Runner) sort(c contexts, claims []store.Claim) {
 	now := time.Now()
-	save, cancel := c.save()
-	defer cancel()
-	var away []func()
+	var away []away
 	for i := range claims {
 		for _, j := range split(claims[i], r.o.Route) {
 			switch p := r.lanes.put(j, now); {
 			case p.dead:
-				away = append(away, func() { r.unreachable(save, j, p.reply) })
+				away = append(away, func(save context.Context) { r.unreachable(save, j, p.reply) })
 			case p.full:
-				away = append(away, func() { r.untried(save, j, p.wait) })
+				away = append(away, func(save context.Context) { r.untried(save, j, p.wait) })
 			}
 		}
 	}
 	r.start(c)
-	each(away)
+	r.lanes.hold(len(away))
+	r.aside(c, away)
 }
 
 // start starts what may start: nothing while the queue is paused.
@@ -260,30 +259,42 @@ func (r *Runner) release(n int) {
 
 // giveBack returns waiting jobs to the store.
 func (r *Runner) giveBack(c contexts, jobs []*job, wait time.Duration) {
-	save, cancel := c.save()
-	defer cancel()
-	back := make([]func(), len(jobs))
+	back := make([]away, len(jobs))
 	for i, j := range jobs {
-		back[i] = func() { r.untried(save, j, wait) }
+		back[i] = func(save context.Context) { r.untried(save, j, wait) }
 	}
-	each(back)
-	if len(jobs) > 0 {
-		r.release(len(jobs))
+	r.aside(c, back)
+}
+
+// away stores what becomes of a job that does not run.
+type away func(save context.Context)
+
+// aside stores what becomes of jobs that are held and gives up their places.
+// Nobody waits for that: the store may need hours until it has room.
+func (r *Runner) aside(c contexts, all []away) {
+	if len(all) == 0 {
+		return
 	}
+	r.jobs.Go(func() {
+		save, cancel := c.save()
+		defer cancel()
+		each(save, all, func() { r.release(1) })
+	})
 }
 
 // together is how many outcomes of jobs that were not tried are stored at
 // once; the store makes one commit of them.
 const together = 64
 
-// each runs all functions, several at once.
-func each(all []func()) {
+// each runs all functions, several at once, and then after every one.
+func each(save context.Context, all []away, then func()) {
 	var wg sync.WaitGroup
-	work := make(chan func())
+	work := make(chan away)
 	for range min(len(all), together) {
 		wg.Go(func() {
 			for f := range work {
-				f()
+				f(save)
+				then()
 			}
 		})
 	}

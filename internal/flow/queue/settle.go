@@ -89,8 +89,10 @@ type settlement struct {
 	endings []Ending
 	notice  *store.Acceptance
 	asked   bool // for the notice
-	doubt   bool // a Finish may have happened
-	luck    luck
+	// unwritten: the notice that was asked for could not be made.
+	unwritten bool
+	doubt     bool // a Finish may have happened
+	luck      luck
 }
 
 // settle stores the endings and tells of them.
@@ -136,7 +138,7 @@ func (s *settlement) store(ctx context.Context) bool {
 			return false
 		case s.untried():
 			return false // due again when the lease has ended
-		case passing(err):
+		case passing(err) && !s.crowds(err):
 			if wait == mostAgain && !told {
 				told = true
 				log.Log(event.QueueError, event.Err(err))
@@ -176,6 +178,12 @@ func (s *settlement) lost(err error) {
 	}
 }
 
+// crowds reports that the disk is full and that it is the notice for which there
+// is no room: what it is about must not wait for that, nor keep others waiting.
+func (s *settlement) crowds(err error) bool {
+	return errors.Is(err, store.ErrFull) && (s.notice != nil || s.unwritten)
+}
+
 // passing reports an error that says nothing about the endings.
 func passing(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrReadOnly)
@@ -203,7 +211,7 @@ func (s *settlement) yield(err error) bool {
 		return false
 	case e.Result.File != nil:
 		*e = s.r.ending(m, e.Recipient, Result{Recipient: e.Recipient.ID, Fate: Deferred, Reply: filingReply(err)}, time.Now(), s.luck)
-	case e.Result.Fate == Failed && s.asked && time.Since(m.Expires) > lastNotice:
+	case e.Result.Fate == Failed && s.asked && !errors.Is(err, store.ErrFull) && time.Since(m.Expires) > lastNotice:
 		s.r.o.Log.Message(m.ID).Log(event.QueueError, slog.String("sender", "is not told"), event.Err(err))
 		s.discard()
 		return true
@@ -235,6 +243,7 @@ func filingReply(err error) reply.Reply {
 }
 
 func (s *settlement) discard() {
+	s.unwritten = false
 	if s.notice != nil {
 		s.notice.Body.Discard()
 		s.notice = nil
@@ -300,7 +309,8 @@ func (s *settlement) tell(ctx context.Context) error {
 	s.asked = true
 	var err error
 	s.notice, err = s.r.o.Notices.Notice(ctx, Notice{Message: s.j.Claim.Message, Body: s.j.Claim.BodyOpener, Reports: reports})
-	if err != nil && passing(err) {
+	s.unwritten = err != nil
+	if s.unwritten && passing(err) && !s.crowds(err) {
 		s.asked = false
 	}
 	return err

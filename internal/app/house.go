@@ -55,7 +55,8 @@ type House struct {
 	counts    *counts
 	passwords *passwd.Verifier
 	networks  []netip.Prefix
-	node      string // the name of this data folder among all nodes
+	node      string   // the name of this data folder among all nodes
+	lock      *os.File // where no engine locks the folder
 	local     *time.Location
 	box       *seal.Box
 	sources   policy.Sources
@@ -107,8 +108,13 @@ func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
 	if h.node, err = nodeName(filepath.Join(c.Data, nodeFile)); err != nil {
 		return nil, err
 	}
+	if c.Store.Engine == postgreSQL { // the other engine locks its own folder
+		if h.lock, err = sqlstore.LockFolder(c.Data); err != nil {
+			return nil, err
+		}
+	}
 	if h.Store, err = openStore(ctx, c, h.slog); err != nil {
-		return nil, err
+		return nil, errors.Join(err, h.unlock())
 	}
 	if err := h.furnish(ctx, o); err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -141,9 +147,20 @@ func logHandler(c boot.Log, w io.Writer) slog.Handler {
 	return event.Handler(w, event.Options{Level: level, Format: logFormat(c)})
 }
 
+const postgreSQL = "postgresql"
+
+// unlock lets another process have the folder: its name of a node must not be
+// used by two (flow/queue).
+func (h *House) unlock() error {
+	if h.lock == nil {
+		return nil
+	}
+	return h.lock.Close()
+}
+
 func openStore(ctx context.Context, c boot.Config, log *slog.Logger) (store.Store, error) {
 	o := sqlstore.Options{Log: log, Cache: int64(c.Store.Cache)}
-	if c.Store.Engine == "postgresql" {
+	if c.Store.Engine == postgreSQL {
 		return sqlstore.OpenPostgres(ctx, c.Store.DSN, o)
 	}
 	return sqlstore.OpenSQLite(ctx, filepath.Join(c.Data, storeDir), o)
@@ -213,7 +230,7 @@ func (h *House) Close() error {
 	if h.Records != nil {
 		errs = append(errs, h.Records.Close())
 	}
-	return errors.Join(append(errs, h.closeMemory(), h.Store.Close())...)
+	return errors.Join(append(errs, h.closeMemory(), h.Store.Close(), h.unlock())...)
 }
 
 // Usage reads an account's usage against its quota.

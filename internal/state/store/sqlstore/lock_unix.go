@@ -13,9 +13,10 @@ import (
 	"syscall"
 )
 
-// lockFolder takes the lock that keeps a second process out. It belongs to
-// the open file: it is gone with the process, so nothing stale can remain.
-func lockFolder(dir string) (*os.File, error) {
+// LockFolder takes the lock that keeps a second process out; closing the file
+// lets go. It belongs to the open file: it is gone with the process, so nothing
+// stale can remain.
+func LockFolder(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err

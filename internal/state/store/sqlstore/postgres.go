@@ -62,6 +62,7 @@ func openPostgres(ctx context.Context, dsn string, o Options) (*Store, error) {
 	configure(config, dsn, s.o)
 	e := &pgEngine{s: s}
 	s.engine = e
+	s.queue.clock.shared = databaseTime
 	if e.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, err
 	}

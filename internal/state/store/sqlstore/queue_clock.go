@@ -13,6 +13,9 @@ import (
 type queueClock struct {
 	wall func() time.Time                // the present, with a monotonic reading
 	mono func(now, then time.Time) int64 // microseconds between two readings
+	// shared reads the wall clock that the stored pair is of: the database's,
+	// where several nodes use it, for theirs may differ. nil: wall.
+	shared func(t tx) (micros int64, err error)
 
 	mu     sync.Mutex
 	loaded bool
@@ -67,14 +70,35 @@ func (c *queueClock) load(t tx, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	c.base = now.UnixMicro()
+	wall, err := c.common(t, now)
+	if err != nil {
+		return err
+	}
+	c.base = wall
 	if pair.wall != 0 {
-		gone := min(max(now.UnixMicro()-pair.wall, 0), maxRestart.Microseconds())
+		gone := min(max(wall-pair.wall, 0), maxRestart.Microseconds())
 		c.base = pair.steady + gone
 	}
 	c.anchor, c.loaded = now, true
 	c.offset = c.base - now.UnixMicro()
 	return nil
+}
+
+// common is the present by the clock that all nodes share, in microseconds.
+func (c *queueClock) common(t tx, now time.Time) (int64, error) {
+	if c.shared == nil {
+		return now.UnixMicro(), nil
+	}
+	return c.shared(t)
+}
+
+// databaseTime is the shared clock of nodes with one PostgreSQL.
+func databaseTime(t tx) (micros int64, err error) {
+	_, err = one(t, `SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT`, nil, func(r row) error {
+		micros = r.int(0)
+		return nil
+	})
+	return micros, err
 }
 
 // steady returns the queue time of now and adjusts the offset after a jump.
@@ -100,6 +124,10 @@ func (c *queueClock) keep(t *txn, every time.Duration) error {
 	if err != nil {
 		return err
 	}
+	wall, err := c.common(t, now)
+	if err != nil {
+		return err
+	}
 	s := c.steady(now)
 	if ahead := pair.steady - s; ahead > 0 {
 		c.base += ahead
@@ -108,7 +136,7 @@ func (c *queueClock) keep(t *txn, every time.Duration) error {
 	if err := t.put(putCounter, clockSteady, s); err != nil {
 		return err
 	}
-	if err := t.put(putCounter, clockWall, now.UnixMicro()); err != nil {
+	if err := t.put(putCounter, clockWall, wall); err != nil {
 		return err
 	}
 	t.onCommit(func() {

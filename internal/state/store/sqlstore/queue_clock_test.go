@@ -167,6 +167,34 @@ func TestTheClockIsStoredWhileTheQueueIsIdle(t *testing.T) {
 	}
 }
 
+// Nodes of one PostgreSQL live in its time: whose own clock is wrong takes no
+// lease of another's for ended, and does not push the queue ahead.
+func TestANodeWhoseClockIsWrongKeepsTheTimeOfTheOthers(t *testing.T) {
+	t.Parallel()
+	dsn := database(t)
+	right, wrong := openPG(t, dsn), openPG(t, dsn)
+	wrong.queue.clock.wall = func() time.Time { return time.Now().Add(time.Hour) }
+	enqueue(t, right, 0, "a@one.test")
+	for range 2 {
+		if got, err := right.Queue().Claim(t.Context(), "right", false, 1, 10*time.Minute); err != nil || len(got) > 1 {
+			t.Fatal(got, err)
+		}
+		if got, err := wrong.Queue().Claim(t.Context(), "wrong", false, 1, 10*time.Minute); err != nil || len(got) != 0 {
+			t.Fatal("a running lease was taken for ended:", got, err)
+		}
+		if err := wrong.write(t.Context(), func(tx *txn) error { return wrong.queue.clock.keep(tx, 0) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := right.Queue().List(t.Context(), store.QueueFilter{})
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if age := time.Since(list[0].Accepted); age > 10*time.Minute {
+		t.Errorf("the message has become %v old", age)
+	}
+}
+
 func TestOfTwoNodesTheFurtherClockIsRight(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, Options{})

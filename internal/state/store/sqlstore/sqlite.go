@@ -57,7 +57,7 @@ func openSQLite(ctx context.Context, dir string, o Options) (*Store, error) {
 	if err := durable.MakeDir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	lock, err := lockFolder(dir)
+	lock, err := LockFolder(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -98,9 +98,9 @@ func (r *Runner) renew(c contexts, j *job) bool {
 	return true
 }
 
-// keep extends the lease of a job until the function returned is called. When
-// the claim is lost, or the lease ends while the store does not answer, it
-// interrupts the delivery.
+// keep extends the lease of a job until the function returned is called, which
+// does not wait for the store. When the claim is lost, or the lease ends without
+// an answer, it interrupts the delivery.
 func (r *Runner) keep(c contexts, j *job, interrupt context.CancelCauseFunc) (stop func()) {
 	stopped, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -112,28 +112,45 @@ func (r *Runner) keep(c contexts, j *job, interrupt context.CancelCauseFunc) (st
 
 func (r *Runner) extend(c contexts, j *job, stopped <-chan struct{}, interrupt context.CancelCauseFunc) {
 	pause := r.o.Lease / 3
-	timer := time.NewTimer(pause)
+	until := j.until
+	timer, end := time.NewTimer(pause), time.NewTimer(time.Until(until))
 	defer timer.Stop()
-	for until := j.until; ; {
+	defer end.Stop()
+	answers := make(chan extension, 1) // what an answer nobody waits for goes into
+	for {
 		select {
 		case <-stopped:
 			return
-		case <-timer.C:
-		}
-		ctx, cancel := context.WithDeadline(context.WithoutCancel(c.run), until)
-		at, err := r.o.Queue.Extend(ctx, j.Claim, r.o.Lease)
-		cancel()
-		switch {
-		case err == nil:
-			until = at
-			timer.Reset(pause)
-		case errors.Is(err, store.ErrConflict) || time.Until(until) <= 0:
+		case <-end.C: // whatever the store does: it may be a line that was cut
 			interrupt(errLost)
 			return
-		default:
-			timer.Reset(min(pause/10, max(time.Until(until), 0)))
+		case <-timer.C:
+			go func() {
+				ctx, cancel := context.WithDeadline(context.WithoutCancel(c.run), until)
+				defer cancel()
+				at, err := r.o.Queue.Extend(ctx, j.Claim, r.o.Lease)
+				answers <- extension{at, err}
+			}()
+		case x := <-answers:
+			switch {
+			case x.err == nil:
+				until = x.until
+				end.Reset(time.Until(until))
+				timer.Reset(pause)
+			case errors.Is(x.err, store.ErrConflict):
+				interrupt(errLost)
+				return
+			default:
+				timer.Reset(pause / 10)
+			}
 		}
 	}
+}
+
+// extension is the store's answer to one.
+type extension struct {
+	until time.Time
+	err   error
 }
 
 // try runs the Deliverer. A message that makes it panic is deferred: it must

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ func (j *job) asked() bool {
 // split makes a job of each destination of a claim.
 func split(c store.Claim, choose func(*store.QueueMessage, *store.QueueRecipient) route.Destination) []*job {
 	if choose == nil {
-		return []*job{{Job{Claim: c}, c.Until}}
+		return []*job{{Job: Job{Claim: c}, until: c.Until}}
 	}
 	var jobs []*job
 	byKey := map[string]*job{}
@@ -37,7 +38,7 @@ func split(c store.Claim, choose func(*store.QueueMessage, *store.QueueRecipient
 		to := choose(&c.Message, &c.Message.Recipients[i])
 		j := byKey[to.Key]
 		if j == nil {
-			j = &job{Job{Claim: c, To: to}, c.Until}
+			j = &job{Job: Job{Claim: c, To: to}, until: c.Until}
 			j.Claim.Message.Recipients = nil
 			byKey[to.Key], jobs = j, append(jobs, j)
 		}
@@ -66,6 +67,8 @@ type lane struct {
 	waiting []*job
 	running int
 	limit   int // most jobs at once, grows with success
+	tried   bool
+	good    bool // the last attempt went well
 	dead    time.Time
 	reply   reply.Reply // why it is dead
 	pace    pace
@@ -81,6 +84,9 @@ const (
 	// A lane may hold this part of what is left of the window, so that one
 	// alone gets a quarter of it, and of the workers.
 	windowShare, workerShare = 3, 4
+	// The last tenth of the workers is kept: half of it for destinations that
+	// nobody has asked yet, half for those that answered well the last time.
+	keptShare = 10
 	// forget is when an idle lane is forgotten.
 	forget = 10 * time.Minute
 )
@@ -140,6 +146,10 @@ func (l *lanes) next(workers, perLane int) *job {
 	if free <= 0 {
 		return nil
 	}
+	kept := 0
+	if l.shared {
+		kept = workers / keptShare
+	}
 	for range l.turn {
 		w := l.turn[0]
 		l.turn = l.turn[1:]
@@ -147,21 +157,41 @@ func (l *lanes) next(workers, perLane int) *job {
 		if l.shared {
 			most = min(w.limit, perLane, max(1, free/workerShare))
 		}
-		if w.running >= most {
+		at := -1
+		if w.running < most {
+			at = w.pick(free, kept)
+		}
+		if at < 0 {
 			l.turn = append(l.turn, w)
 			continue
 		}
-		j := w.waiting[0]
+		j := w.waiting[at]
+		copy(w.waiting[1:at+1], w.waiting[:at])
 		w.waiting[0] = nil
 		w.waiting = w.waiting[1:]
 		if len(w.waiting) > 0 {
 			l.turn = append(l.turn, w)
 		}
+		j.Hurry = l.shared && (free <= kept && !w.good || j.Claim.Message.Sender.IsNull())
+		w.tried = true
 		w.running++
 		l.running++
 		return j
 	}
 	return nil
+}
+
+// pick returns which job of the lane may start, -1 for none. Notices never get
+// the workers that are kept: any stranger can have them sent to hosts that hold
+// them for long.
+func (w *lane) pick(free, kept int) int {
+	switch {
+	case free > kept:
+		return 0
+	case !w.good && (w.tried || free <= kept/2):
+		return -1
+	}
+	return slices.IndexFunc(w.waiting, func(j *job) bool { return !j.Claim.Message.Sender.IsNull() })
 }
 
 // ran ends a job's time in its lane; it is held until it is released. good:
@@ -174,6 +204,7 @@ func (l *lanes) ran(j *job, now time.Time, good bool, perLane int) {
 	l.running--
 	w.used = now
 	w.pace.done++
+	w.good = good
 	if good {
 		w.limit = min(w.limit+1, perLane)
 		w.dead = time.Time{}

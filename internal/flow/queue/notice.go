@@ -15,6 +15,10 @@ type Job struct {
 	Claim store.Claim
 	// To is where they go; zero for mailboxes here.
 	To route.Destination
+	// Hurry: the delivery must not take long until the host has the content,
+	// for it holds a place that is kept for others, or its sender is the null
+	// one: where that goes strangers may choose.
+	Hurry bool
 }
 
 // Action is what a notice reports about a recipient (RFC 3464 §2.3.3).

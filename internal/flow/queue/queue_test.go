@@ -118,31 +118,6 @@ func TestAStalledDestinationStarvesNoOther(t *testing.T) {
 	})
 }
 
-// A hundred destinations that stall at once leave room for one more.
-func TestManyStalledDestinationsLeaveRoom(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(ctx context.Context, j Job) ([]Result, error) {
-			if j.To.Key == "good.test" {
-				return delivered(j), nil
-			}
-			<-ctx.Done()
-			return nil, nil
-		})
-		for i := range 2000 {
-			w.shelf.add(nil, fmt.Sprintf("u%d@stalled%d.test", i, i%50))
-		}
-		stop := w.start()
-		defer stop()
-		rest(10 * time.Second)
-		w.shelf.add(nil, "a@good.test")
-		rest(time.Second)
-		if !w.shelf.of("@good.test")[0].gone {
-			t.Error("nothing was left for another destination")
-		}
-	})
-}
-
 // A flood to a good destination is worked off as fast as it takes it.
 func TestAFloodIsDeliveredAsFastAsItIsTaken(t *testing.T) {
 	t.Parallel()

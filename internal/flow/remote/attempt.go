@@ -36,14 +36,45 @@ type attempt struct {
 	looped  bool
 	content *content
 	form    form
+	// hurry is when the content must have gone; zero: no hurry.
+	hurry time.Time
 }
 
 func newAttempt(d *Deliverer, j queue.Job) *attempt {
 	m := &j.Claim.Message
-	return &attempt{
+	a := &attempt{
 		d: d, job: j, set: d.o.Settings(), need: demand(j.To.Relay, m.RequireTLS),
 		log: d.o.Log.Message(m.ID), pending: m.Recipients,
 	}
+	if j.Hurry {
+		a.hurry = time.Now().Add(maxHurry)
+	}
+	return a
+}
+
+// within returns when something must have ended that may take so long.
+func (a *attempt) within(most time.Duration) time.Time {
+	end := time.Now().Add(most)
+	if !a.hurry.IsZero() && a.hurry.Before(end) {
+		return a.hurry
+	}
+	return end
+}
+
+// hurried reports that a host was given up because of the hurry, which says
+// nothing about it.
+func (a *attempt) hurried() bool { return !a.hurry.IsZero() && !time.Now().Before(a.hurry) }
+
+// answer is how long the reply to the content may take, zero where the limit of
+// the whole dialogue does.
+func (a *attempt) answer() time.Duration {
+	switch {
+	case a.hurry.IsZero():
+		return 0
+	case a.job.Claim.Message.Sender.IsNull():
+		return maxNotice // a notice that comes twice does little harm
+	}
+	return maxDialogue
 }
 
 func (a *attempt) close() {
@@ -55,13 +86,13 @@ func (a *attempt) close() {
 // run walks the hosts until every recipient has a result.
 func (a *attempt) run(ctx context.Context) ([]queue.Result, error) {
 	a.refuseUnsendable()
-	tried, until := 0, time.Now().Add(maxWalk)
+	tried, until := 0, a.within(maxWalk)
 	if len(a.pending) > 0 {
 		for h := range a.hops(ctx) {
 			for a.visit(ctx, h) {
 			}
 			tried++
-			if len(a.pending) == 0 || a.over || ctx.Err() != nil || tried == maxHops || a.broken == maxBroken || time.Now().After(until) {
+			if len(a.pending) == 0 || a.over || ctx.Err() != nil || tried == maxHops || a.broken == maxBroken || !time.Now().Before(until) {
 				break
 			}
 		}
@@ -117,7 +148,8 @@ func (a *attempt) sendAll(ctx context.Context, c *connection) state {
 		if c.uses >= c.most(a.set.Reuse) {
 			return full
 		}
-		c.link.until(time.Now().Add(maxDialogue))
+		c.link.until(a.within(maxDialogue))
+		c.link.answer(a.answer())
 		if s := a.transaction(c); s != good {
 			return s
 		}
@@ -171,7 +203,7 @@ func (a *attempt) conclude(ctx context.Context) ([]queue.Result, error) {
 	}
 	p := a.verdict()
 	a.refuseAll(p)
-	if p.final || p.message || a.talked {
+	if p.final || p.message || a.talked || a.hurried() {
 		return a.results, nil
 	}
 	return a.results, &queue.Outage{Reply: p.reply}

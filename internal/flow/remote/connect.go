@@ -136,7 +136,7 @@ func (a *attempt) call(ctx context.Context, k key, withTLS bool) (*connection, *
 		return nil, passing(reply.E(4, 4, 1), "%s does not answer: %s", k.hop, dialReason(err)).because(err)
 	}
 	c := &connection{key: k, link: &link{Conn: raw}}
-	c.link.until(time.Now().Add(maxSetup))
+	c.link.until(a.within(maxSetup))
 	release := context.AfterFunc(ctx, c.link.stop)
 	p := a.introduce(c, withTLS)
 	if !release() && p == nil {
@@ -154,13 +154,13 @@ func (a *attempt) call(ctx context.Context, k key, withTLS bool) (*connection, *
 
 // suspect remembers that the address did not answer, unless it is us who gave up.
 func (a *attempt) suspect(ctx context.Context, h hop) {
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && !a.hurried() {
 		a.d.dead.Set(h.addr, time.Now().Add(deadTime))
 	}
 }
 
 func (a *attempt) dial(ctx context.Context, h hop) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.set.ConnectTimeout)
+	ctx, cancel := context.WithDeadline(ctx, a.within(a.set.ConnectTimeout))
 	defer cancel()
 	if a.d.o.Dial != nil {
 		return a.d.o.Dial(ctx, "tcp", h.addr.String())

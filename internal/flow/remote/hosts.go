@@ -42,6 +42,8 @@ const (
 	maxWalk      = 15 * time.Minute
 	maxSetup     = 10 * time.Minute
 	maxDialogue  = 2 * time.Hour
+	maxHurry     = 2 * time.Minute // of a job in a hurry, until the content has gone
+	maxNotice    = 2 * time.Minute // from then on until a notice is answered
 	afterTheStop = 4 * time.Second // flow/queue counts on it
 )
 

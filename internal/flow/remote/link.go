@@ -14,10 +14,11 @@ import (
 type link struct {
 	net.Conn
 	mu    sync.Mutex
-	set   time.Time // as last asked for
-	limit time.Time // never after this, unless zero
-	ended bool      // the end of the content goes out: the host may own the message
-	over  bool      // stop was called
+	set   time.Time     // as last asked for
+	limit time.Time     // never after this, unless zero
+	reply time.Duration // how long the answer to the content may take
+	ended bool          // the end of the content goes out: the host may own the message
+	over  bool          // stop was called
 }
 
 // SetDeadline implements net.Conn.
@@ -45,8 +46,15 @@ func (l *link) until(t time.Time) {
 	if l.over {
 		t = time.Now()
 	}
-	l.limit, l.ended = t, false
+	l.limit, l.reply, l.ended = t, 0, false
 	_ = l.apply()
+}
+
+// answer says how long the host may take, once it has the content, to answer.
+func (l *link) answer(most time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reply = most
 }
 
 // unread reports whether the system holds something from the host, or knows
@@ -76,6 +84,10 @@ func (l *link) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = true
+	if l.reply > 0 && !l.over {
+		l.limit = time.Now().Add(l.reply)
+		_ = l.apply()
+	}
 }
 
 // stop breaks the conversation off: at once, or if the host may have the

@@ -93,8 +93,11 @@ func (a *attempt) connection(ctx context.Context, h hop) (*connection, *problem)
 	if r := a.job.To.Relay; r != nil {
 		k.user, k.password = r.User, r.Password
 	}
-	for !a.fresh {
-		c := a.d.pool.take(k)
+	for {
+		c, err := a.d.pool.get(ctx, k, a.fresh, a.set.Connections)
+		if err != nil {
+			return nil, passing(reply.E(4, 3, 2), "no connection was free").because(err)
+		}
 		if c == nil {
 			break
 		}
@@ -103,9 +106,6 @@ func (a *attempt) connection(ctx context.Context, h hop) (*connection, *problem)
 			return c, nil
 		}
 		a.d.pool.discard(c)
-	}
-	if err := a.d.pool.reserve(ctx, a.set.Connections); err != nil {
-		return nil, passing(reply.E(4, 3, 2), "no connection was free").because(err)
 	}
 	c, p := a.open(ctx, k)
 	if p != nil {

@@ -14,7 +14,7 @@ type pool struct {
 	open   int           // used or kept
 	idle   []*connection // the one kept longest first
 	closed bool
-	freed  chan struct{} // closed, and made anew, when open goes down
+	freed  chan struct{} // closed, and made anew, when open goes down or one is kept
 	ending sync.WaitGroup
 	// leaving are those to which goodbye is being said.
 	leaving map[*connection]struct{}
@@ -24,48 +24,52 @@ func newPool() pool {
 	return pool{freed: make(chan struct{}), leaving: map[*connection]struct{}{}}
 }
 
-// take returns a connection kept for the key, the one used last, or nil.
-func (p *pool) take(k key) *connection {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, c := range slices.Backward(p.idle) {
-		if c.key == k {
-			p.drop(i)
-			return c
-		}
-	}
-	return nil
-}
-
 // drop takes one out of those kept; mu is held.
 func (p *pool) drop(i int) {
 	p.idle[i].timer.Stop()
 	p.idle = slices.Delete(p.idle, i, i+1)
 }
 
-// reserve waits for room for one more connection. One that nobody uses has to
-// go if there is none.
-func (p *pool) reserve(ctx context.Context, most int) error {
+// get returns a connection kept for the key, the one used last; none when fresh
+// is set. Otherwise it waits for room for one more, and returns nil with it. A
+// connection that nobody uses has to go if there is no room.
+func (p *pool) get(ctx context.Context, k key, fresh bool, most int) (*connection, error) {
 	for {
-		p.mu.Lock()
-		if p.open < most {
-			p.open++
-			p.mu.Unlock()
-			return nil
+		c, freed := p.try(k, fresh, most)
+		if freed == nil {
+			return c, nil
 		}
-		freed := p.freed
-		if len(p.idle) > 0 {
-			c := p.idle[0]
-			p.drop(0)
-			p.part(c)
-		}
-		p.mu.Unlock()
 		select {
 		case <-freed:
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
+}
+
+// try is get without waiting: freed is what to wait for.
+func (p *pool) try(k key, fresh bool, most int) (c *connection, freed <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !fresh {
+		for i, c := range slices.Backward(p.idle) {
+			if c.key == k {
+				p.drop(i)
+				return c, nil
+			}
+		}
+	}
+	if p.open < most {
+		p.open++
+		return nil, nil
+	}
+	freed = p.freed
+	if len(p.idle) > 0 {
+		c := p.idle[0]
+		p.drop(0)
+		p.part(c)
+	}
+	return nil, freed
 }
 
 // release gives the room of a connection that is closed back.
@@ -73,6 +77,11 @@ func (p *pool) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open--
+	p.wake()
+}
+
+// wake lets all look again who wait for a connection; mu is held.
+func (p *pool) wake() {
 	close(p.freed)
 	p.freed = make(chan struct{})
 }
@@ -93,6 +102,7 @@ func (p *pool) keep(c *connection, r Reuse) {
 	c.kept = time.Now()
 	c.timer = time.AfterFunc(r.Idle, func() { p.expire(c) })
 	p.idle = append(p.idle, c)
+	p.wake() // somebody may want just this one, or its room
 }
 
 // expire parts with a connection nobody wanted, unless somebody just took it.

@@ -241,3 +241,43 @@ func TestSettingsNameTheFieldAndTheRemedy(t *testing.T) {
 		}
 	}
 }
+
+// Who waits for room hears of a connection that is kept, and takes it where it
+// leads to the same host.
+func TestWhoWaitsForAConnectionGetsOneThatIsNotInUse(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		other   string // the host of the second message
+		dialled string
+		most    time.Duration
+	}{
+		"another host":  {"192.0.2.2", "1 2", farewell},
+		"the same host": {"192.0.2.1", "1", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(w *world) {
+				w.set.Connections, w.set.Reuse.Connections, w.set.Reuse.Idle = 1, 1, 4*time.Minute
+				first := hello + "wait 1m\n" + send
+				if c.dialled == "1" {
+					first += send
+				}
+				w.hosts["192.0.2.1:25"] = []string{first + "C: QUIT\nwait 1s\nS: 221 bye"}
+				w.hosts["192.0.2.2:25"] = []string{hello + send + bye}
+				var all sync.WaitGroup
+				start := time.Now()
+				for i, host := range []string{"192.0.2.1", c.other} {
+					j := job(text)
+					j.To = route.Destination{Key: "x", Domain: "[" + host + "]"}
+					time.Sleep(time.Duration(i) * time.Second)
+					all.Go(func() { w.want(j, false, "delivered 250 2.0.0") })
+				}
+				all.Wait()
+				if took := time.Since(start) - time.Minute; took > c.most {
+					t.Errorf("a message waited %v beside a connection that nobody used", took)
+				}
+				w.wantDialled(c.dialled)
+			})
+		})
+	}
+}

@@ -45,8 +45,9 @@ func TestADeliveryDoesNotOutlastItsLeaseWhateverTheStoreDoes(t *testing.T) {
 	})
 }
 
-// The outcome is stored and the place given up while an extension hangs.
-func TestAnExtensionThatHangsKeepsNoWorker(t *testing.T) {
+// The outcome is stored, the next delivery begins and a stop comes to its end
+// while an extension hangs.
+func TestAnExtensionThatHangsHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(_ context.Context, j Job) ([]Result, error) {
@@ -64,7 +65,11 @@ func TestAnExtensionThatHangsKeepsNoWorker(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		}
+		begin := time.Now()
 		stop()
+		if d := time.Since(begin); d > 10*time.Second {
+			t.Errorf("the stop took %v", d)
+		}
 		time.Sleep(2 * time.Hour)
 	})
 }

@@ -16,6 +16,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,13 +76,11 @@ type Options struct {
 }
 
 // Authenticator verifies logins. It may be used by many goroutines at once.
-// It implements sasl.Verifier; sessions use it through a Guard.
+// Sessions use it through a Guard.
 type Authenticator struct {
 	o          Options
 	accountant Accountant
 }
-
-var _ sasl.Verifier = (*Authenticator)(nil)
 
 // New returns an Authenticator.
 func New(o Options) *Authenticator {
@@ -121,7 +120,7 @@ func (a *Authenticator) Password(ctx context.Context, name, password string) (st
 		return store.AccountRow{}, classify(err)
 	}
 	if upgrade {
-		a.renew(ctx, row, password)
+		row = a.renew(ctx, row, password)
 	}
 	return row, nil
 }
@@ -160,25 +159,17 @@ func classify(err error) error {
 	return fmt.Errorf("%w: %w", ErrTemporary, err)
 }
 
-// VerifyPassword implements sasl.Verifier; the account is the decimal id.
-func (a *Authenticator) VerifyPassword(ctx context.Context, name, password string) (string, error) {
-	row, err := a.Password(ctx, name, password)
-	if err != nil {
-		return "", err
-	}
-	return accountName(row.ID), nil
-}
-
-// Scram implements sasl.Verifier. Names without a verifier get an invented
-// one. What cannot be hidden: two addresses of one account have one salt.
-func (a *Authenticator) Scram(ctx context.Context, name string, h passwd.ScramHash) (string, passwd.Scram, error) {
+// Scram returns the account of a name and what its proof is held against.
+// Names without a verifier get an invented one and the zero row. What cannot be
+// hidden: two addresses of one account have one salt.
+func (a *Authenticator) Scram(ctx context.Context, name string, h passwd.ScramHash) (store.AccountRow, passwd.Scram, error) {
 	invented := passwd.UnknownScram(a.o.Secret, h, a.canonical(name))
 	row, err := a.find(ctx, name)
 	if errors.Is(err, ErrCredentials) {
-		return "", invented, nil
+		return store.AccountRow{}, invented, nil
 	}
 	if err != nil {
-		return "", passwd.Scram{}, err
+		return store.AccountRow{}, passwd.Scram{}, err
 	}
 	text := row.Scram256
 	if h == passwd.SHA1 {
@@ -186,22 +177,26 @@ func (a *Authenticator) Scram(ctx context.Context, name string, h passwd.ScramHa
 	}
 	verifier, err := passwd.ParseScram(text)
 	if err != nil || verifier.Hash != h {
-		return "", invented, nil // as good as none
+		return store.AccountRow{}, invented, nil // as good as none
 	}
-	return accountName(row.ID), verifier, nil
+	return row, verifier, nil
 }
 
-// Login returns the account of an identity that has proved itself. Its row is
-// read anew, so an account disabled meanwhile does not get in. The authzid must
-// be empty or another address of the same account. Errors wrap ErrCredentials
-// or ErrTemporary.
-func (a *Authenticator) Login(ctx context.Context, id sasl.Identity) (*store.AccountRow, error) {
+// Login returns the account of an identity that has proved itself against what
+// the row held says. Its row is read anew, so that an account which was disabled
+// or got another password meanwhile does not get in: a client may hold an
+// exchange open for as long as it likes. The authzid must be empty or another
+// address of the same account. Errors wrap ErrCredentials or ErrTemporary.
+func (a *Authenticator) Login(ctx context.Context, id sasl.Identity, held store.AccountRow) (*store.AccountRow, error) {
 	row, err := a.find(ctx, id.Authcid)
 	if err != nil {
 		return nil, err
 	}
 	if accountName(row.ID) != id.Account {
 		return nil, fmt.Errorf("%w: the name moved to account %d", ErrCredentials, row.ID)
+	}
+	if proof(row) != proof(held) {
+		return nil, fmt.Errorf("%w: account %d got another password meanwhile", ErrCredentials, row.ID)
 	}
 	if id.Authzid != "" && id.Authzid != id.Authcid {
 		other, err := a.find(ctx, id.Authzid)
@@ -214,6 +209,10 @@ func (a *Authenticator) Login(ctx context.Context, id sasl.Identity) (*store.Acc
 	}
 	return &row, nil
 }
+
+// proof is what every new password changes and a renewed hash does not, except
+// where there is no verifier (as in listen.CredentialOf).
+func proof(row store.AccountRow) string { return cmp.Or(row.Scram256, row.Password) }
 
 // accountName is the account as base/passwd and SASL name it.
 func accountName(id store.AccountID) string { return strconv.FormatInt(int64(id), 10) }

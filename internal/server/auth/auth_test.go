@@ -170,7 +170,7 @@ func TestTroubleOfOursIsTemporary(t *testing.T) {
 	if _, _, err := a.Scram(t.Context(), "alice", passwd.SHA256); !errors.Is(err, ErrTemporary) {
 		t.Error(err)
 	}
-	if _, err := a.Login(t.Context(), sasl.Identity{Account: "1", Authcid: "alice"}); !errors.Is(err, ErrTemporary) {
+	if _, err := a.Login(t.Context(), sasl.Identity{Account: "1", Authcid: "alice"}, p.rows[1]); !errors.Is(err, ErrTemporary) {
 		t.Error(err)
 	}
 }
@@ -215,7 +215,7 @@ func TestANewPasswordIsNotReplacedByTheOldOne(t *testing.T) {
 	changed := row
 	changed.Password = "changed meanwhile"
 	p.rows[1] = changed
-	if err := a.replaceHash(t.Context(), row, "secret"); !errors.Is(err, store.ErrConflict) || p.rows[1].Password != "changed meanwhile" {
+	if _, err := a.replaceHash(t.Context(), row, "secret"); !errors.Is(err, store.ErrConflict) || p.rows[1].Password != "changed meanwhile" {
 		t.Errorf("%v, %s", err, p.rows[1].Password)
 	}
 }

@@ -125,6 +125,7 @@ type exchange struct {
 	g         *Guard
 	mechanism string
 	name      string
+	held      store.AccountRow // what it proves itself against, as it was read
 }
 
 // Next implements sasl.Server.
@@ -135,7 +136,7 @@ func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, err
 	}
 	if err == nil && done {
 		var row *store.AccountRow
-		if row, err = x.g.a.Login(ctx, x.Identity()); err == nil {
+		if row, err = x.g.a.Login(ctx, x.Identity(), x.held); err == nil {
 			x.g.succeeded(x.name, x.mechanism, *row)
 		}
 	}
@@ -151,7 +152,12 @@ func (x *exchange) VerifyPassword(ctx context.Context, name, password string) (s
 	if err := x.g.admit(name); err != nil {
 		return "", err
 	}
-	return x.g.a.VerifyPassword(ctx, name, password)
+	row, err := x.g.a.Password(ctx, name, password)
+	if err != nil {
+		return "", err
+	}
+	x.held = row
+	return accountName(row.ID), nil
 }
 
 // Scram implements sasl.Verifier.
@@ -160,5 +166,10 @@ func (x *exchange) Scram(ctx context.Context, name string, h passwd.ScramHash) (
 	if err := x.g.admit(name); err != nil {
 		return "", passwd.Scram{}, err
 	}
-	return x.g.a.Scram(ctx, name, h)
+	row, verifier, err := x.g.a.Scram(ctx, name, h)
+	if err != nil || row.ID == 0 {
+		return "", verifier, err
+	}
+	x.held = row
+	return accountName(row.ID), verifier, nil
 }

@@ -89,16 +89,16 @@ func TestNobodyActsAsSomebodyElse(t *testing.T) {
 func TestAnIdentityThatMovedDoesNotGetIn(t *testing.T) {
 	t.Parallel()
 	a, p := newTest(t, nil)
-	if row, err := a.Login(t.Context(), sasl.Identity{Account: "1", Authcid: "alice"}); err != nil || row.ID != 1 {
+	if row, err := a.Login(t.Context(), sasl.Identity{Account: "1", Authcid: "alice"}, p.rows[1]); err != nil || row.ID != 1 {
 		t.Fatal(err)
 	}
-	if _, err := a.Login(t.Context(), sasl.Identity{Account: "7", Authcid: "alice"}); !errors.Is(err, ErrCredentials) {
+	if _, err := a.Login(t.Context(), sasl.Identity{Account: "7", Authcid: "alice"}, p.rows[1]); !errors.Is(err, ErrCredentials) {
 		t.Error(err)
 	}
 	row := p.rows[1]
 	row.Disabled = true
 	p.rows[1] = row
-	if _, err := a.Login(t.Context(), sasl.Identity{Account: "1", Authcid: "alice"}); !errors.Is(err, ErrCredentials) {
+	if _, err := a.Login(t.Context(), sasl.Identity{Account: "1", Authcid: "alice"}, p.rows[1]); !errors.Is(err, ErrCredentials) {
 		t.Error(err)
 	}
 }

@@ -31,6 +31,8 @@ type File interface {
 	Sync() error
 	// Allocate reserves room on disk; errors.ErrUnsupported where it cannot.
 	Allocate(size int64) error
+	// Size is that of the file, with what is reserved.
+	Size() (int64, error)
 	// Punch gives the room of a stretch back, where the system can.
 	Punch(start, length int64) error
 }
@@ -61,6 +63,15 @@ func open(path string, flag int) (File, error) {
 		return nil, err
 	}
 	return osFile{f}, nil
+}
+
+// Size implements File.
+func (f osFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 func (d dir) Remove(name string) error {

@@ -34,6 +34,18 @@ func (s *Segments) Held(id int64) bool {
 	return g != nil && g.users > 0
 }
 
+// Size returns how large a segment's file is.
+func (s *Segments) Size(id int64) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, err := s.acquire(id)
+	if err != nil {
+		return 0, err
+	}
+	defer s.release(g)
+	return g.f.Size()
+}
+
 // Reclaim gives room back that nobody can be reading; the store calls it now
 // and then. It does at most a bounded number of steps and reports whether
 // there is more that can be done now.

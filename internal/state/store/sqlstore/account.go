@@ -40,13 +40,17 @@ func (a *account) locked(ctx context.Context, run func(context.Context, func(*tx
 
 // inBox runs fn with the account locked and one of its mailboxes.
 func (a *account) inBox(ctx context.Context, id store.MailboxID, fn func(t *txn, st *accountState, b *boxState) error) error {
-	return a.write(ctx, func(t *txn, st *accountState) error {
+	return a.write(ctx, withBox(id, fn))
+}
+
+func withBox(id store.MailboxID, fn func(t *txn, st *accountState, b *boxState) error) func(t *txn, st *accountState) error {
+	return func(t *txn, st *accountState) error {
 		b, err := t.box(st, id)
 		if err != nil {
 			return err
 		}
 		return fn(t, st, b)
-	})
+	}
 }
 
 // Usage implements store.Account.

@@ -13,7 +13,8 @@ const (
 	compactOctets = 4 << 20
 )
 
-// sparse is the part of a segment that must be in use, else the rest moves.
+// sparse is the part of a segment that must be in use, else the rest moves. It
+// is measured by the file: on a nearly full disk segments are small.
 const sparse = 4
 
 // tidy implements bodies: it gives freed room back, removes segments that hold
@@ -22,8 +23,8 @@ func (b *segmentBodies) tidy() (more bool, err error) {
 	if more, err := b.segments.Reclaim(); more || err != nil {
 		return more, b.noticed(err)
 	}
-	id, live, err := b.emptiest()
-	if err != nil || id == 0 || live > b.s.o.SegmentSize/sparse || b.segments.Held(id) {
+	id, err := b.sparsest()
+	if err != nil || id == 0 {
 		return false, err
 	}
 	moved, err := b.move(id)
@@ -33,18 +34,31 @@ func (b *segmentBodies) tidy() (more bool, err error) {
 	return true, b.removeSegment(id)
 }
 
-// emptiest returns the segment with the least in use, the active one left
-// out; id 0 for none.
-func (b *segmentBodies) emptiest() (id, live int64, err error) {
+// sparsest returns a segment that is mostly empty, of those that nobody uses the
+// one with the least in use; 0 for none. The active one is left out.
+func (b *segmentBodies) sparsest() (id int64, err error) {
 	active := b.segments.Active()
+	var ids, live []int64
 	err = b.s.read(b.s.sweeper.ctx, func(t tx) error {
-		_, err := one(t, `SELECT id, live FROM segment WHERE id <> ? ORDER BY live, id LIMIT 1`, []any{active}, func(r row) error {
-			id, live = r.int(0), r.int(1)
+		ids, live = ids[:0], live[:0]
+		return t.query(`SELECT id, live FROM segment WHERE id <> ? AND live <= ? ORDER BY live, id`, []any{active, b.s.o.SegmentSize / sparse}, func(r row) error {
+			ids, live = append(ids, r.int(0)), append(live, r.int(1))
 			return nil
 		})
-		return err
 	})
-	return id, live, err
+	for i, id := range ids {
+		if err != nil {
+			return 0, err
+		}
+		if b.segments.Held(id) {
+			continue
+		}
+		var size int64
+		if size, err = b.segments.Size(id); err == nil && live[i]*sparse <= size {
+			return id, nil
+		}
+	}
+	return 0, err
 }
 
 func (b *segmentBodies) removeSegment(id int64) error {

@@ -71,6 +71,12 @@ func (s *Store) NewDraft(_ context.Context, size int64) (store.Draft, error) {
 	return d, nil
 }
 
+// Write implements store.Draft.
+func (d *draft) Write(p []byte) (int, error) {
+	n, err := d.Draft.Write(p)
+	return n, classifySQLite(err)
+}
+
 // Open implements store.Draft.
 func (d *draft) Open() (store.Body, error) {
 	if err := d.Seal(); err != nil {

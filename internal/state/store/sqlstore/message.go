@@ -52,12 +52,16 @@ func (a *account) Append(ctx context.Context, mailbox store.MailboxID, items []s
 // SetFlags implements store.Account.
 func (a *account) SetFlags(ctx context.Context, mailbox store.MailboxID, u store.FlagUpdate) (store.FlagResult, error) {
 	var result store.FlagResult
-	err := a.inBox(ctx, mailbox, func(t *txn, st *accountState, b *boxState) error {
+	run := a.write
+	if u.Op != store.FlagsRemove && u.Flags&store.FlagDeleted != 0 {
+		run = a.remove // EXPUNGE needs it, on a full disk too
+	}
+	err := run(ctx, withBox(mailbox, func(t *txn, st *accountState, b *boxState) error {
 		result = store.FlagResult{}
 		err := t.setFlags(st, b, u, &result)
 		result.Keywords, result.ModSeq = b.Keywords, b.HighestModSeq
 		return err
-	})
+	}))
 	return result, err
 }
 

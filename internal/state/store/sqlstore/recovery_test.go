@@ -24,6 +24,7 @@ import (
 type faultFS struct {
 	blob.FS
 	sync, write atomic.Pointer[error]
+	most        atomic.Int64 // room for a file, if not 0
 }
 
 type faultFile struct {
@@ -46,6 +47,13 @@ func (f faultFile) Sync() error {
 		return *p
 	}
 	return f.File.Sync()
+}
+
+func (f faultFile) Allocate(n int64) error {
+	if most := f.fs.most.Load(); most > 0 && n > most {
+		return syscall.ENOSPC
+	}
+	return f.File.Allocate(n)
 }
 
 func (f faultFile) WriteAt(p []byte, off int64) (int, error) {
@@ -143,6 +151,43 @@ func TestFullDiskUnderBodiesPassesByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Body.Discard()
+}
+
+// The client hears that the disk is full, also in the middle of the content.
+func TestAFullDiskFoundWhileAMessageArrivesIsSaidToBeFull(t *testing.T) {
+	f, o := faulty(t)
+	s := openTest(t, o)
+	full := error(syscall.ENOSPC)
+	f.write.Store(&full)
+	d, err := s.NewDraft(t.Context(), 500_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Discard()
+	if _, err := d.Write(make([]byte, 500_000)); !errors.Is(err, store.ErrFull) {
+		t.Error(err)
+	}
+}
+
+// Segments that a nearly full disk made small are as full as they can be.
+func TestSmallSegmentsAreNotMovedForEver(t *testing.T) {
+	f, o := faulty(t)
+	f.most.Store(64 << 10)
+	s := openTest(t, o)
+	id := addAccount(t, s, "alice")
+	for range 20 {
+		deliver(t, s, id, make([]byte, 30_000))
+	}
+	for range 50 {
+		more, err := s.bodies.tidy()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !more {
+			return
+		}
+	}
+	t.Error("there is no end to it")
 }
 
 func TestWhatNoCommitRefersToIsFreeSpaceAfterACrash(t *testing.T) {
@@ -380,6 +425,53 @@ func TestDeletingWorksOnAFullDisk(t *testing.T) {
 	}
 	if err != nil {
 		t.Error("no recovery:", err)
+	}
+}
+
+// The reserve is for a start, too: with a full disk SQLite cannot open a database.
+func TestAStoreOpensOnAFullDisk(t *testing.T) {
+	if os.Getuid() != 0 {
+		need.Missing(t, "mounting a small tmpfs needs root")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("posthorn-test", dir, "tmpfs", 0, "size=24m"); err != nil {
+		need.Missing(t, "cannot mount tmpfs:", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	data, o := filepath.Join(dir, "data"), Options{SegmentSize: 4 << 20, Reserve: 4 << 20}
+	open := func() (*Store, error) {
+		s, err := OpenSQLite(t.Context(), data, o)
+		if err != nil {
+			return nil, err
+		}
+		return s.(*Store), nil
+	}
+	s, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := addAccount(t, s, "alice")
+	m := deliver(t, s, id, []byte("kept"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fillDisk(t, filepath.Join(dir, "filler"))
+	if s, err = open(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Account(id).SetFlags(t.Context(), m.Mailbox, store.FlagUpdate{UIDs: []store.UIDRange{{First: m.UID, Last: m.UID}}, Op: store.FlagsAdd, Flags: store.FlagDeleted}); err != nil {
+		t.Error("mark for deletion:", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	fillDisk(t, filepath.Join(dir, "filler2")) // and now the reserve is gone
+	if _, err = open(); !errors.Is(err, store.ErrFull) || !strings.Contains(err.Error(), "make some room") {
+		t.Error(err)
 	}
 }
 

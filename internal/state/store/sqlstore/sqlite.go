@@ -47,6 +47,14 @@ func (o Options) readerPages() int64 {
 // one process can have it open. Close ends everything it started.
 func OpenSQLite(ctx context.Context, dir string, o Options) (store.Store, error) {
 	s, err := openSQLite(ctx, dir, o)
+	if err != nil && noRoom(dir) { // starting takes a few pages, as deleting does
+		if e := os.Remove(filepath.Join(dir, reserveName)); e == nil {
+			s, err = openSQLite(ctx, dir, o)
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: make some room, a megabyte at least, and start again: %w", store.ErrFull, err)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open store in %s: %w", dir, err)
 	}

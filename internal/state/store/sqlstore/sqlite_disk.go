@@ -88,6 +88,12 @@ func (d *disk) close() error {
 	return d.f.Close()
 }
 
+// noRoom reports that the disk is full to the last few pages.
+func noRoom(dir string) bool {
+	free, _, err := diskRoom(dir)
+	return err == nil && free < 1<<20
+}
+
 func (e *sqliteEngine) room(context.Context) (store.Room, error) {
 	free, total, err := diskRoom(e.dir)
 	r := store.Room{Free: max(0, free-e.s.o.Reserve/4), Total: total}

@@ -68,12 +68,16 @@ func (b *Blocks[V]) Get(m *Mailbox, n int) (value V, ok bool) {
 // Put remembers a value that takes cost octets. Blocks of other mailboxes make
 // room for it, those used longest ago first; blocks of its own do not, because
 // whoever reads a mailbox to its end would then find nothing the next time.
+// A value above the bound displaces none.
 func (b *Blocks[V]) Put(m *Mailbox, n int, value V, cost int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	x := &block[V]{key: m.blockKey(n), value: value, cost: cost + blockOverhead}
 	if e := b.at[x.key]; e != nil {
 		b.remove(e)
+	}
+	if x.cost > b.limit {
+		return
 	}
 	for b.size+x.cost > b.limit {
 		oldest := b.used.Back()

@@ -47,8 +47,12 @@ func TestBlocksKeepWithinTheirBoundAndDoNotChurn(t *testing.T) {
 	if b.size > b.limit || b.size != 9*(100+blockOverhead)+50+blockOverhead || len(b.at) != 10 || b.used.Len() != 10 {
 		t.Errorf("%d octets in %d blocks", b.size, len(b.at))
 	}
-	b.Put(one, 99, 0, b.limit)
-	if _, ok := b.Get(one, 99); ok {
+	three := &Mailbox{account: s.Account(1), id: 3}
+	b.Put(three, 99, 0, b.limit)
+	if _, ok := b.Get(three, 99); ok {
 		t.Error("more than the bound was kept")
+	}
+	if len(b.at) != 10 {
+		t.Errorf("a block above the bound left %d of 10", len(b.at))
 	}
 }

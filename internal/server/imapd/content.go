@@ -63,7 +63,8 @@ type texts struct {
 	ctx       context.Context
 	body      store.Body
 	structure *mime.Structure
-	raw       []byte // the header section
+	raw       []byte  // the header section
+	room      *[]byte // of stream
 	loaded    bool
 	err       error
 }
@@ -146,7 +147,7 @@ func (t *texts) part(p *mime.Part, n *needle) bool {
 	}
 	found := false
 	if err == nil {
-		found, err = n.stream(t.ctx, r)
+		found, err = n.stream(t.ctx, r, t.room)
 	}
 	if err != nil {
 		t.err = err

@@ -47,6 +47,7 @@ type searcher struct {
 	flags  []string // keywords
 	last   uint32   // greatest UID
 	needle map[string]*needle
+	room   []byte                  // that all needles stream through
 	saved  map[store.UID]time.Time // if the key asks for it
 }
 
@@ -317,7 +318,7 @@ func (s *searcher) examine(ctx context.Context, c *candidate, meta []byte, bodie
 		return isFalse, err
 	}
 	defer closeBody(s.v.c, body)
-	c.text = &texts{ctx: ctx, body: body, structure: &m}
+	c.text = &texts{ctx: ctx, body: body, structure: &m, room: &s.room}
 	t := s.eval(s.key, c)
 	return t, c.text.err
 }

@@ -18,7 +18,6 @@ type needle struct {
 	// punctuated: it has characters that a rendered address may lack.
 	punctuated bool
 	ascii      bool
-	buf        []byte // of stream
 }
 
 func newNeedle(text string) *needle {
@@ -109,12 +108,13 @@ func equalASCII(b []byte, text string) bool {
 // streamSize is how much of a text is looked at at once.
 const streamSize = 32 << 10
 
-// stream reports whether what r holds, in UTF-8, has the needle.
-func (n *needle) stream(ctx context.Context, r io.Reader) (bool, error) {
-	if n.buf == nil {
-		n.buf = make([]byte, 0, streamSize+4*len(n.text))
+// stream reports whether what r holds, in UTF-8, has the needle. It reads into
+// room, which grows to what it needs and serves one needle after the other.
+func (n *needle) stream(ctx context.Context, r io.Reader, room *[]byte) (bool, error) {
+	if size := streamSize + 4*len(n.text); cap(*room) < size {
+		*room = make([]byte, 0, size)
 	}
-	buf := n.buf
+	buf := (*room)[:0]
 	keep := len(n.text) - 1
 	if !n.ascii {
 		keep = 4*len(n.text) + utf8.UTFMax // folding may change lengths

@@ -1,8 +1,12 @@
 package imapd
 
 import (
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
+
+	"posthorn/internal/wire/mime"
 )
 
 func TestANeedleIsFoundInAnyCase(t *testing.T) {
@@ -21,18 +25,43 @@ func TestANeedleIsFoundInAnyCase(t *testing.T) {
 		{"1-2", "0-1-2", true},
 	} {
 		n := newNeedle(c.needle)
+		var room []byte
 		if n.in(c.text) != c.found {
 			t.Errorf("%q in %q is not %v", c.needle, c.text, c.found)
 		}
 		for _, pad := range []int{0, streamSize - 3, streamSize, 3*streamSize + 1} {
 			text := strings.Repeat(".", pad) + c.text + strings.Repeat(".", pad)
-			found, err := n.stream(t.Context(), strings.NewReader(text))
+			found, err := n.stream(t.Context(), strings.NewReader(text), &room)
 			if err != nil || found != c.found {
 				t.Errorf("%q in a stream, %d octets before: %v %v", c.needle, pad, found, err)
 			}
 		}
 	}
 }
+
+// TestManyNeedlesShareABuffer counts what a search for many texts takes.
+func TestManyNeedlesShareABuffer(t *testing.T) {
+	const needles = 1000
+	m := mime.Parse([]byte("Subject: x\r\n\r\nzzz\r\n"))
+	body, s := held{strings.NewReader("Subject: x\r\n\r\nzzz\r\n")}, searcher{needle: map[string]*needle{}}
+	text := &texts{ctx: t.Context(), body: body, structure: m, room: &s.room}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range needles {
+		if text.bodies(s.text(fmt.Sprint("a", i))) || text.err != nil {
+			t.Fatal("found what is not there:", text.err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if took := (after.TotalAlloc - before.TotalAlloc) / needles; took > streamSize/2 {
+		t.Errorf("%d octets for each needle", took)
+	}
+}
+
+// held is a body in memory.
+type held struct{ *strings.Reader }
+
+func (held) Close() error { return nil }
 
 func FuzzContainsFold(f *testing.F) {
 	f.Add("Hello World", "o w")

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"posthorn/internal/base/limit"
 	"posthorn/internal/policy"
@@ -36,27 +37,34 @@ func (h *House) openMemory(ctx context.Context) (err error) {
 	return nil
 }
 
-// closeMemory writes down what is not yet.
+// closeMemory writes down what is not yet, all side by side: a store that does
+// not answer is waited for once.
 func (h *House) closeMemory() error {
-	var errs []error
+	var ended []func() error
 	if h.reporting != nil {
-		h.reporting.Close()
+		ended = append(ended, func() error { h.reporting.Close(); return nil })
 	}
 	if h.sifter != nil {
-		errs = append(errs, h.sifter.Close())
+		ended = append(ended, h.sifter.Close)
 	}
 	if h.access != nil {
-		errs = append(errs, h.access.Close())
+		ended = append(ended, h.access.Close)
 	}
 	if h.bans != nil {
-		errs = append(errs, h.bans.Close())
+		ended = append(ended, h.bans.Close)
 	}
 	if h.regulars != nil {
-		errs = append(errs, h.regulars.Close())
+		ended = append(ended, h.regulars.Close)
 	}
 	if h.greylist != nil {
-		errs = append(errs, h.greylist.Close())
+		ended = append(ended, h.greylist.Close)
 	}
+	errs := make([]error, len(ended))
+	var all sync.WaitGroup
+	for i, end := range ended {
+		all.Go(func() { errs[i] = end() })
+	}
+	all.Wait()
 	return errors.Join(errs...)
 }
 

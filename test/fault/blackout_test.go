@@ -39,7 +39,7 @@ type blackout struct {
 func newBlackout(t *testing.T, binary string) *blackout {
 	t.Helper()
 	needRoot(t)
-	b := &blackout{disk: newLoopDisk(t, pick(1500, 6000)), least: 30}
+	b := &blackout{disk: newLoopDisk(t, pick(1500, 12_000)), least: 30}
 	b.o = options(filepath.Join(b.disk.dir, "data"))
 	b.o.Binary = binary
 	b.site = newSite(t, b.o, 6)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"time"
@@ -124,11 +125,11 @@ func (h *House) newAccountant() accountant {
 }
 
 // Admit implements auth.Accountant.
-func (a accountant) Admit(client netip.Addr, name string) error {
+func (a accountant) Admit(ctx context.Context, client netip.Addr, name string) (taken bool, err error) {
 	if b, banned := a.bans.Banned(client, time.Now()); banned {
-		return fmt.Errorf("%w: %s", auth.ErrBlocked, b.Reason)
+		return false, fmt.Errorf("%w: %s", auth.ErrBlocked, b.Reason)
 	}
-	return a.Limiter.Admit(client, name)
+	return a.Limiter.Admit(ctx, client, name)
 }
 
 // Failed implements auth.Accountant.
@@ -143,11 +144,11 @@ func (a accountant) Failed(f auth.Failure) time.Duration {
 }
 
 // Succeeded implements auth.Accountant.
-func (a accountant) Succeeded(client netip.Addr, name string, administrator bool) {
-	if administrator {
-		a.regulars.Note(store.RegularAdministrator, client)
+func (a accountant) Succeeded(s auth.Success) {
+	if s.Administrator {
+		a.regulars.Note(store.RegularAdministrator, s.Client)
 	}
-	a.Limiter.Succeeded(client, name, administrator)
+	a.Limiter.Succeeded(s)
 }
 
 // rates implements policy.Rates.

@@ -26,8 +26,8 @@ func TestHostsThatDidWellAreSparedAfterARestart(t *testing.T) {
 	}
 	h, a := open()
 	h.watch.Accepted(&policy.Facts{Client: good})
-	a.Succeeded(chief, "chief@example.test", true)
-	a.Succeeded(other, "alice@example.test", false)
+	a.Succeeded(auth.Success{Client: chief, Name: "chief@example.test", Administrator: true})
+	a.Succeeded(auth.Success{Client: other, Name: "alice@example.test"})
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}

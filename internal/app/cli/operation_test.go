@@ -210,9 +210,9 @@ type bench struct {
 // trusting lets everybody try; what is wrong costs nothing.
 type trusting struct{ api.Guard }
 
-func (trusting) Bearer(verify func() error) error         { return verify() }
-func (trusting) Penalty() (time.Duration, bool)           { return 0, false }
-func anybody(netip.Addr, string, *event.Logger) api.Guard { return trusting{} }
+func (trusting) Bearer(_ context.Context, verify func() error) error { return verify() }
+func (trusting) Penalty() (time.Duration, bool)                      { return 0, false }
+func anybody(netip.Addr, string, *event.Logger) api.Guard            { return trusting{} }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()

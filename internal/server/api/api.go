@@ -27,7 +27,7 @@ import (
 // those of all other protocols, and says what they cost; *auth.Guard does.
 type Guard interface {
 	Password(ctx context.Context, name, password string) (store.AccountRow, error)
-	Bearer(verify func() error) error
+	Bearer(ctx context.Context, verify func() error) error
 	Penalty() (delay time.Duration, last bool)
 }
 

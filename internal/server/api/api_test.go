@@ -35,7 +35,7 @@ func (o *one) Password(_ context.Context, name, password string) (store.AccountR
 	return store.AccountRow{}, sasl.ErrCredentials
 }
 
-func (o *one) Bearer(verify func() error) error { return verify() }
+func (o *one) Bearer(_ context.Context, verify func() error) error { return verify() }
 
 func (o *one) Penalty() (time.Duration, bool) { return time.Second, false }
 

@@ -34,7 +34,7 @@ func (d Deps) login(w http.ResponseWriter, r *http.Request) (who string, role ma
 	defer cancel()
 	var err error
 	if secret, bearer := bearerOf(r); bearer {
-		err = g.Bearer(func() (err error) {
+		err = g.Bearer(ctx, func() (err error) {
 			who, role, err = d.Service.TokenLogin(ctx, secret, from)
 			return err
 		})

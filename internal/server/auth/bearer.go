@@ -1,5 +1,7 @@
 package auth
 
+import "context"
+
 // bearer is the one name that secrets without a name are counted under.
 const bearer = "(token)"
 
@@ -7,13 +9,13 @@ const bearer = "(token)"
 // programs do that call the API. verify looks the secret up and returns an
 // error that wraps ErrCredentials when it is wrong. Failures count like failed
 // passwords, and a host that had too many is not looked at (ErrBlocked).
-func (g *Guard) Bearer(verify func() error) error {
-	if err := g.admit(bearer); err != nil {
+func (g *Guard) Bearer(ctx context.Context, verify func() error) error {
+	if err := g.admit(ctx, bearer); err != nil {
 		return g.failed(bearer, "token", err)
 	}
 	if err := classify(verify()); err != nil {
 		return g.failed(bearer, "token", err)
 	}
-	g.a.accountant.Succeeded(g.client, g.a.canonical(bearer), false)
+	g.a.accountant.Succeeded(Success{Client: g.client, Name: g.a.canonical(bearer), Taken: g.landed()})
 	return nil
 }

@@ -16,7 +16,7 @@ func TestWrongTokensCountLikeWrongPasswords(t *testing.T) {
 		looked, blocked := 0, false
 		for range 50 {
 			g := a.Guard(host, "http", nil)
-			err := g.Bearer(func() error { looked++; return ErrCredentials })
+			err := g.Bearer(t.Context(), func() error { looked++; return ErrCredentials })
 			if delay, _ := g.Penalty(); err == nil || delay == 0 {
 				t.Fatalf("a wrong token: %v, costs %v", err, delay)
 			}
@@ -28,10 +28,10 @@ func TestWrongTokensCountLikeWrongPasswords(t *testing.T) {
 		if _, err := a.Guard(host, "imap", nil).Password(t.Context(), "alice@example.test", "secret"); !errors.Is(err, ErrBlocked) {
 			t.Errorf("a password after them: %v", err)
 		}
-		if err := a.Guard(netip.MustParseAddr("192.0.2.78"), "http", nil).Bearer(func() error { return nil }); err != nil {
+		if err := a.Guard(netip.MustParseAddr("192.0.2.78"), "http", nil).Bearer(t.Context(), func() error { return nil }); err != nil {
 			t.Errorf("another host: %v", err)
 		}
-		if err := a.Guard(netip.MustParseAddr("192.0.2.79"), "http", nil).Bearer(func() error { return errors.New("disk") }); !errors.Is(err, ErrTemporary) {
+		if err := a.Guard(netip.MustParseAddr("192.0.2.79"), "http", nil).Bearer(t.Context(), func() error { return errors.New("disk") }); !errors.Is(err, ErrTemporary) {
 			t.Errorf("a store that fails: %v", err)
 		}
 	})

@@ -26,6 +26,7 @@ type Guard struct {
 	failures int
 	delay    time.Duration
 	account  store.AccountRow
+	taken    bool // the accountant counts an attempt as in flight
 }
 
 // Guard returns the guard of a connection. protocol is the listener's name.
@@ -34,7 +35,10 @@ func (a *Authenticator) Guard(client netip.Addr, protocol string, log *event.Log
 }
 
 // Connect reports, as an ErrBlocked, a client that is to be sent away unheard.
-func (g *Guard) Connect() error { return g.a.accountant.Admit(g.client, "") }
+func (g *Guard) Connect() error {
+	_, err := g.a.accountant.Admit(context.Background(), g.client, "")
+	return err
+}
 
 // ProtocolError counts a command that no client of the protocol sends.
 func (g *Guard) ProtocolError() {
@@ -54,7 +58,7 @@ func (g *Guard) Account() store.AccountRow { return g.account }
 // Password verifies a name and password given outside SASL, as in POP3's PASS.
 // Errors wrap ErrCredentials or ErrTemporary.
 func (g *Guard) Password(ctx context.Context, name, password string) (store.AccountRow, error) {
-	if err := g.admit(name); err != nil {
+	if err := g.admit(ctx, name); err != nil {
 		return store.AccountRow{}, g.failed(name, "password", err)
 	}
 	row, err := g.a.Password(ctx, name, password)
@@ -84,8 +88,23 @@ const nameless = "(none)"
 
 // admit asks the accountant before credentials are looked at: no name makes
 // that free of charge.
-func (g *Guard) admit(name string) error {
-	return g.a.accountant.Admit(g.client, cmp.Or(g.a.canonical(name), nameless))
+func (g *Guard) admit(ctx context.Context, name string) (err error) {
+	g.abandon()
+	g.taken, err = g.a.accountant.Admit(ctx, g.client, cmp.Or(g.a.canonical(name), nameless))
+	return err
+}
+
+// abandon ends an attempt that was not judged.
+func (g *Guard) abandon() {
+	if g.landed() {
+		g.a.accountant.Abandoned(g.client)
+	}
+}
+
+// landed reports whether an attempt was in flight, which it no longer is.
+func (g *Guard) landed() (taken bool) {
+	taken, g.taken = g.taken, false
+	return taken
 }
 
 // failed counts and logs a failure and returns it.
@@ -99,18 +118,19 @@ func (g *Guard) failed(name, mechanism string, err error) error {
 		g.log.Log(event.AuthBlocked, attrs...)
 	case errors.Is(err, ErrCredentials), errors.Is(err, sasl.ErrBinding):
 		g.failures++
-		cost := g.a.accountant.Failed(Failure{Kind: WrongLogin, Client: g.client, Protocol: g.protocol, Name: g.a.canonical(name)})
+		cost := g.a.accountant.Failed(Failure{Kind: WrongLogin, Client: g.client, Protocol: g.protocol, Name: g.a.canonical(name), Taken: g.landed()})
 		g.delay = max(cost, delayAfter(g.failures))
 		g.log.Log(event.AuthFailed, attrs...)
 	case errors.Is(err, ErrTemporary):
 		g.log.Log(event.AuthFailed, attrs...)
 	}
+	g.abandon()
 	return err
 }
 
 func (g *Guard) succeeded(name, mechanism string, row store.AccountRow) {
 	g.account = row
-	g.a.accountant.Succeeded(g.client, g.a.canonical(name), row.Admin)
+	g.a.accountant.Succeeded(Success{Client: g.client, Name: g.a.canonical(name), Administrator: row.Admin, Taken: g.landed()})
 	g.log.Log(event.AuthSucceeded, slog.Int64("account", int64(row.ID)), slog.String("name", clip(name)), slog.String("mechanism", mechanism),
 		slog.String("client", g.client.String()), slog.String("listener", g.protocol))
 }
@@ -149,7 +169,7 @@ func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, err
 // VerifyPassword implements sasl.Verifier.
 func (x *exchange) VerifyPassword(ctx context.Context, name, password string) (string, error) {
 	x.name = name
-	if err := x.g.admit(name); err != nil {
+	if err := x.g.admit(ctx, name); err != nil {
 		return "", err
 	}
 	row, err := x.g.a.Password(ctx, name, password)
@@ -163,7 +183,7 @@ func (x *exchange) VerifyPassword(ctx context.Context, name, password string) (s
 // Scram implements sasl.Verifier.
 func (x *exchange) Scram(ctx context.Context, name string, h passwd.ScramHash) (string, passwd.Scram, error) {
 	x.name = name
-	if err := x.g.admit(name); err != nil {
+	if err := x.g.admit(ctx, name); err != nil {
 		return "", passwd.Scram{}, err
 	}
 	row, verifier, err := x.g.a.Scram(ctx, name, h)

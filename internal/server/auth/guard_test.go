@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/netip"
 	"strings"
@@ -300,11 +301,11 @@ type banner struct {
 	failures []Failure
 }
 
-func (b *banner) Admit(c netip.Addr, _ string) error {
+func (b *banner) Admit(_ context.Context, c netip.Addr, _ string) (bool, error) {
 	if c == client {
-		return ErrBlocked
+		return false, ErrBlocked
 	}
-	return nil
+	return false, nil
 }
 
 func (b *banner) Failed(f Failure) time.Duration { b.failures = append(b.failures, f); return 0 }
@@ -322,7 +323,7 @@ func TestABanFitsIn(t *testing.T) {
 	}
 	g.ProtocolError()
 	_, _ = g.Password(t.Context(), "Nobody", "x")
-	want := []Failure{{ProtocolError, g.client, "pop3", ""}, {WrongLogin, g.client, "pop3", "nobody@example.test"}}
+	want := []Failure{{ProtocolError, g.client, "pop3", "", false}, {WrongLogin, g.client, "pop3", "nobody@example.test", false}}
 	if len(b.failures) != 2 || b.failures[0] != want[0] || b.failures[1] != want[1] {
 		t.Errorf("%+v", b.failures)
 	}

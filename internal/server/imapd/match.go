@@ -44,8 +44,8 @@ type searcher struct {
 	v      *view
 	key    *imap.SearchKey
 	now    time.Time
-	flags  []string // keywords
-	last   uint32   // greatest UID
+	flags  map[string]store.Flags // bits of the names in the key
+	last   uint32                 // greatest UID
 	needle map[string]*needle
 	room   []byte                  // that all needles stream through
 	saved  map[store.UID]time.Time // if the key asks for it
@@ -55,7 +55,7 @@ type searcher struct {
 func (v *view) search(ctx context.Context, key *imap.SearchKey) ([]int, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.c.set.SearchTime)
 	defer cancel()
-	s := &searcher{v: v, key: key, now: time.Now(), flags: v.told.Keywords, last: uint32(v.told.Last()), needle: map[string]*needle{}}
+	s := &searcher{v: v, key: key, now: time.Now(), flags: map[string]store.Flags{}, last: uint32(v.told.Last()), needle: map[string]*needle{}}
 	if err := s.check(key); err != nil {
 		return nil, err
 	}
@@ -66,14 +66,10 @@ func (v *view) search(ctx context.Context, key *imap.SearchKey) ([]int, error) {
 		}
 	}
 	found := make([]truth, v.exists())
-	var open []int
-	v.told.Range(0, v.exists(), func(i int, e *store.Entry) bool {
-		c := candidate{index: i, entry: e}
-		if found[i] = s.eval(key, &c); found[i] == unknown {
-			open = append(open, i)
-		}
-		return true
-	})
+	open, err := s.index(ctx, found)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.look(ctx, open, found); err != nil {
 		return nil, err
 	}
@@ -90,6 +86,27 @@ func (v *view) search(ctx context.Context, key *imap.SearchKey) ([]int, error) {
 		}
 	}
 	return out, nil
+}
+
+// timeEvery is how many messages are asked between two looks at the time.
+const timeEvery = 256
+
+// index answers with what the mailbox index knows, and returns the messages
+// it could not decide.
+func (s *searcher) index(ctx context.Context, found []truth) (open []int, err error) {
+	s.v.told.Range(0, len(found), func(i int, e *store.Entry) bool {
+		if i > 0 && i%timeEvery == 0 {
+			if err = searchTime(ctx); err != nil {
+				return false
+			}
+		}
+		c := candidate{index: i, entry: e}
+		if found[i] = s.eval(s.key, &c); found[i] == unknown {
+			open = append(open, i)
+		}
+		return true
+	})
+	return open, err
 }
 
 // check refuses sequence numbers beyond the mailbox.
@@ -200,10 +217,17 @@ func (s *searcher) entry(k *imap.SearchKey, c *candidate) bool {
 func (s *searcher) age(e *store.Entry) time.Duration { return s.now.Sub(time.UnixMicro(e.Internal)) }
 
 func (s *searcher) hasFlag(name string, e *store.Entry) bool {
-	if strings.EqualFold(name, imap.FlagRecent) {
+	bits, ok := s.flags[name]
+	if !ok {
+		if bits = recentBit; !strings.EqualFold(name, imap.FlagRecent) {
+			bits = flagBits(name, s.v.told.Keywords)
+		}
+		s.flags[name] = bits
+	}
+	if bits == recentBit {
 		return s.v.isRecent(e.UID)
 	}
-	return e.Flags&flagBits(name, s.flags) != 0
+	return e.Flags&bits != 0
 }
 
 // onDay compares days as they are written, without zone (RFC 3501 §6.4.4); op
@@ -236,7 +260,12 @@ func (s *searcher) look(ctx context.Context, open []int, found []truth) error {
 	}
 	w := s.v.headers()
 	rest := open[:0]
-	for _, i := range open {
+	for k, i := range open {
+		if k%timeEvery == 0 {
+			if err := searchTime(ctx); err != nil {
+				return err
+			}
+		}
 		c := candidate{index: i, entry: s.v.told.At(i)}
 		var ok bool
 		var err error

@@ -87,10 +87,7 @@ func runList(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.set.SearchTime) // many patterns times many names
 	defer cancel()
-	l := lister{List: arg, nonExistent: arg.Extended || c.session.rev2}
-	for _, p := range arg.Patterns {
-		l.patterns = append(l.patterns, patterns(arg.Reference, p)...)
-	}
+	l := lister{List: arg, patterns: patterns(arg), nonExistent: arg.Extended || c.session.rev2}
 	for i := range all {
 		f := &all[i]
 		if err := searchTime(ctx); err != nil {
@@ -110,12 +107,16 @@ func runList(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	return completed("LIST")
 }
 
-// patterns are what a pattern asks for, as it was written and in the form in
-// which names are kept.
-func patterns(reference, pattern string) []imap.Pattern {
-	out := []imap.Pattern{imap.NewPattern(reference, pattern)}
-	if r, p := canonical(reference), canonical(pattern); r != reference || p != pattern {
-		out = append(out, imap.NewPattern(r, p))
+// patterns are what the patterns of a LIST ask for, as they were written and
+// in the form in which names are kept.
+func patterns(l imap.List) []imap.Pattern {
+	var out []imap.Pattern
+	reference := canonical(l.Reference)
+	for _, p := range l.Patterns {
+		out = append(out, imap.NewPattern(l.Reference, p))
+		if kept := canonical(p); reference != l.Reference || kept != p {
+			out = append(out, imap.NewPattern(reference, kept))
+		}
 	}
 	return out
 }

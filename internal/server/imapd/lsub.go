@@ -18,7 +18,7 @@ func runLsub(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	if err != nil {
 		return failed(err)
 	}
-	l := lister{patterns: patterns(arg.Reference, arg.Patterns[0])}
+	l := lister{patterns: patterns(arg)}
 	levels := strings.HasSuffix(arg.Patterns[0], "%")
 	for i := range all {
 		f := &all[i]

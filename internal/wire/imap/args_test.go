@@ -96,7 +96,10 @@ func TestListArguments(t *testing.T) {
 	refuse(t, func(d *Decoder) error { _, err := d.List(); return err },
 		``, ` ""`, ` "" `, ` "" (`, ` "" ()`, ` (RECURSIVEMATCH) "" *`, ` (REMOTE RECURSIVEMATCH) "" *`, ` (FOO) "" *`, ` "" * RETURN`,
 		` "" * RETURN (FOO)`, ` "" * RETURN (STATUS)`, ` "" * FOO ()`, ` "" "&"`, ` "" `+strings.Repeat("*", 1001), ` "" a b`,
-		` "" (`+strings.Repeat("a ", 1000)+`a)`)
+		` "" (`+strings.Repeat("a ", 1000)+`a)`, ` `+strings.Repeat("a", 1001)+` *`)
+	if l, err := args(t, ` `+strings.Repeat("a", 1000)+` *`).List(); err != nil || len(l.Reference) != 1000 {
+		t.Error(len(l.Reference), err)
+	}
 	if l, err := args(t, ` "" %`).Lsub(); err != nil || l.Patterns[0] != "%" {
 		t.Error(l, err)
 	}

@@ -67,9 +67,13 @@ func (d *Decoder) Lsub() (List, error) {
 	return l, d.End()
 }
 
-// listNames takes the reference and one or more patterns.
+// listNames takes the reference and one or more patterns. The reference is
+// bounded as they are: it becomes a part of each of them.
 func (d *Decoder) listNames(l *List) {
 	l.Reference = d.mailboxText(d.AString("a reference name"))
+	if len(l.Reference) > maxName {
+		d.fail(bad("Reference name too long"))
+	}
 	d.arg("a mailbox pattern")
 	if c, ok := d.peek(); ok && c == '(' {
 		l.Extended = true

@@ -12,6 +12,7 @@ import (
 
 	"posthorn/internal/app"
 	"posthorn/internal/app/boot"
+	"posthorn/internal/server/listen"
 	"posthorn/internal/server/manage"
 )
 
@@ -82,7 +83,8 @@ func exists(name string) bool {
 }
 
 // with finds who runs operations: the server of the data folder, or, when none
-// runs, this process on the store itself.
+// runs, this process on the store itself. Then root becomes the owner of the
+// folder, or the server could not open what this process makes there.
 //
 // Whoever has named no folder is told when it is the one of a trial that has
 // ended, for then another server may have been meant.
@@ -103,6 +105,9 @@ func (w *Where) with(ctx context.Context, s *Streams, f func(manage.Caller) erro
 	}
 	if w.Data == "" && w.Config == "" {
 		fmt.Fprintf(s.Err, "posthorn: no server runs on %s; this is about the data there (another: --data DIR or --config FILE)\n", c.Data)
+	}
+	if err := listen.BecomeOwner(c.Data); err != nil {
+		return err
 	}
 	house, err := app.Open(ctx, c, app.OpenOptions{MustExist: true, Version: Version()})
 	if err != nil {

@@ -76,6 +76,28 @@ func (i Identity) stay() error {
 	return checkOwner(i.Data, os.Geteuid())
 }
 
+// BecomeOwner makes a process that root started the owner of the data folder,
+// so that no file in it becomes one that the server cannot open. It does nothing
+// for others, and where root is the owner.
+func BecomeOwner(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || stat.Uid == 0 {
+		return nil
+	}
+	uid, gid, groups, err := lookupUser(strconv.FormatUint(uint64(stat.Uid), 10))
+	if err != nil { // containers know few names
+		uid, gid, groups = int(stat.Uid), int(stat.Gid), nil
+	}
+	return become(uid, gid, groups)
+}
+
 // become changes all threads (package syscall does) and proves that there is
 // no way back.
 func become(uid, gid int, groups []int) error {

@@ -79,7 +79,8 @@ func (e Invalid) Unwrap() error { return store.ErrInvalid }
 
 // Open loads what is stored and puts it into force; a change whose trial ended
 // meanwhile is taken back first. Stored values that no longer fit their
-// declaration do not stop the server: the default rules, and Problems tells.
+// declaration do not stop the server: the default rules, and Problems tells;
+// neither does a change that cannot be taken back.
 // The registry must be complete.
 func Open(ctx context.Context, r *Registry, s store.Settings, box *seal.Box, o Options) (*Book, error) {
 	if o.Poll == 0 {
@@ -91,8 +92,8 @@ func Open(ctx context.Context, r *Registry, s store.Settings, box *seal.Box, o O
 	if err := b.load(ctx); err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
-	if err := b.endTrial(ctx); err != nil {
-		return nil, fmt.Errorf("settings: %w", err)
+	if err := b.endTrial(ctx); err != nil { // Run tries again
+		b.o.Log.Log(event.SettingInvalid, slog.String("problem", "a change on trial could not be taken back; it stays in force"), event.Err(err))
 	}
 	b.started = b.restartValues()
 	return b, nil

@@ -38,6 +38,9 @@ type Edit struct {
 	pin    bool           // store values that equal the default too
 	undoes int64
 	stored map[string]string // set to stored texts as they are (undo)
+	// back says that all was in force like this before: what does not fit its
+	// declaration is a Problem again, and no fault.
+	back bool
 }
 
 // Difference is the change of one setting as people see it.
@@ -222,6 +225,9 @@ func (b *Book) plan(e Edit) (*planned, error) {
 // elsewhere does not keep an administrator from changing this group.
 func (b *Book) touched(e Edit, profile Profile) map[int]bool {
 	out := map[int]bool{}
+	if e.back {
+		return out
+	}
 	names := slices.Concat(e.Unset, slices.Collect(maps.Keys(e.Set)), slices.Collect(maps.Keys(e.stored)))
 	for _, name := range names {
 		if f := b.r.byName[name]; f != nil {
@@ -251,7 +257,7 @@ func (b *Book) edit(p *planned, e Edit) Invalid {
 	}
 	for name, text := range e.stored {
 		p.rows[name] = store.SettingRow{Name: name, Value: text}
-		if err := b.readable(name, text); err != nil {
+		if err := b.readable(name, text); err != nil && !e.back {
 			fault(name, err)
 		}
 	}

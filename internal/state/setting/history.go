@@ -93,7 +93,7 @@ func onTrial(t *store.SettingChange) error {
 
 // inverse makes the edit that takes a change back.
 func (b *Book) inverse(c *store.SettingChange) (Edit, error) {
-	e := Edit{stored: map[string]string{}, undoes: c.Version}
+	e := Edit{stored: map[string]string{}, undoes: c.Version, back: b.trial != nil && b.trial.Version == c.Version}
 	for _, item := range c.Items {
 		row, has := b.rows[item.Name]
 		if has == item.Unset || has && row.Value != item.New {

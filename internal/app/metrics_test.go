@@ -135,7 +135,7 @@ func TestCommitsAreAHistogram(t *testing.T) {
 	t.Parallel()
 	h, handler := newMeters(t)
 	for i := range 5 {
-		if err := h.Store.Directory().PutDomain(t.Context(), store.DomainRow{Name: fmt.Sprintf("d%d.example", i)}); err != nil {
+		if err := h.Store.Directory().PutDomain(t.Context(), store.AnyVersion, store.DomainRow{Name: fmt.Sprintf("d%d.example", i)}); err != nil {
 			t.Fatal(err)
 		}
 	}

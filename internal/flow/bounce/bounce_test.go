@@ -48,13 +48,13 @@ func newWorld(t *testing.T) *world {
 	})
 	w := &world{t: t, store: s, settings: setting.Defaults[Settings](setting.Recommended)}
 	d, ctx := s.Directory(), t.Context()
-	must(t, d.PutDomain(ctx, store.DomainRow{Name: "ours.test"}))
-	must(t, d.PutDomain(ctx, store.DomainRow{Name: "closed.test", Disabled: true}))
+	must(t, d.PutDomain(ctx, store.AnyVersion, store.DomainRow{Name: "ours.test"}))
+	must(t, d.PutDomain(ctx, store.AnyVersion, store.DomainRow{Name: "closed.test", Disabled: true}))
 	w.alice, err = d.AddAccount(ctx, store.AccountRow{Addresses: []mail.Address{addr(t, "alice@ours.test")}, QuotaBytes: 1, Created: time.Now()})
 	must(t, err)
 	_, err = d.AddAccount(ctx, store.AccountRow{Addresses: []mail.Address{addr(t, "carol@ours.test")}, Disabled: true, Created: time.Now()})
 	must(t, err)
-	must(t, d.PutAlias(ctx, store.AliasRow{Address: addr(t, "team@ours.test"), Targets: []mail.Address{addr(t, "alice@ours.test"), addr(t, "dan@other.test")}}))
+	must(t, d.PutAlias(ctx, store.AnyVersion, store.AliasRow{Address: addr(t, "team@ours.test"), Targets: []mail.Address{addr(t, "alice@ours.test"), addr(t, "dan@other.test")}}))
 	dirSettings := setting.Defaults[directory.Settings](setting.Recommended)
 	dir := directory.New(d, directory.Options{Settings: func() *directory.Settings { return &dirSettings }, HostName: func() string { return "mx.ours.test" }})
 	w.Bouncer = New(Options{Settings: func() *Settings { return &w.settings }, Recipients: dir, Drafts: s, Planner: accept.New(s, accept.Options{}),

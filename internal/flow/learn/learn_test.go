@@ -56,7 +56,7 @@ func newHome(t *testing.T) *home {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Directory().PutDomain(t.Context(), store.DomainRow{Name: "ours.test"}); err != nil {
+	if err := s.Directory().PutDomain(t.Context(), store.AnyVersion, store.DomainRow{Name: "ours.test"}); err != nil {
 		t.Fatal(err)
 	}
 	id, err := s.Directory().AddAccount(t.Context(), store.AccountRow{Addresses: []mail.Address{{Local: "a", Domain: "ours.test"}}, Created: time.Now()})

@@ -39,7 +39,7 @@ func newHouse(t *testing.T) *house {
 		}
 	})
 	h := &house{t: t, store: s, idents: ident.NewSource()}
-	if err := s.Directory().PutDomain(t.Context(), store.DomainRow{Name: "ours.test"}); err != nil {
+	if err := s.Directory().PutDomain(t.Context(), store.AnyVersion, store.DomainRow{Name: "ours.test"}); err != nil {
 		t.Fatal(err)
 	}
 	h.a, h.b = h.account("a", 0), h.account("b", 0)

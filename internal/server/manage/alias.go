@@ -121,9 +121,14 @@ func (k aliasKind) find(s *Service, ctx context.Context, text string) (store.Ali
 		return store.AliasRow{}, err
 	}
 	if owner.Alias == nil || owner.Alias.Group != k.group {
-		return store.AliasRow{}, said{fmt.Sprintf("address %s: it is no %s here", addr, k.noun), store.ErrNotFound}
+		return store.AliasRow{}, k.not(addr)
 	}
 	return *owner.Alias, nil
+}
+
+// not says that an address is something else.
+func (k aliasKind) not(addr mail.Address) error {
+	return said{fmt.Sprintf("address %s: it is no %s here", addr, k.noun), store.ErrNotFound}
 }
 
 func (k aliasKind) show(s *Service, ctx context.Context, in *AliasInput) (Alias, error) {
@@ -205,13 +210,20 @@ func (k aliasKind) set(s *Service, ctx context.Context, in *AliasSetInput) (Alia
 	if c.Targets == nil && len(c.Add)+len(c.Drop) == 0 && c.Title == nil && c.SendAs == nil {
 		return AliasSaved{}, ErrNothing
 	}
-	if err := c.apply(&a); err != nil {
-		return AliasSaved{}, err
-	}
-	if !k.group && len(a.Targets) == 0 {
-		return AliasSaved{}, inField("drop", fmt.Errorf("an alias leads somewhere; remove it instead (posthorn alias remove %s)", a.Address))
-	}
-	if err := s.o.Directory.SetAlias(ctx, a); err != nil {
+	err = s.o.Directory.ChangeAlias(ctx, a.Address, func(row *store.AliasRow) error {
+		if row.Group != k.group {
+			return k.not(row.Address)
+		}
+		if err := c.apply(row); err != nil {
+			return err
+		}
+		if !k.group && len(row.Targets) == 0 {
+			return inField("drop", fmt.Errorf("an alias leads somewhere; remove it instead (posthorn alias remove %s)", row.Address))
+		}
+		a = *row
+		return nil
+	})
+	if err != nil {
 		return AliasSaved{}, err
 	}
 	return k.saved(s, ctx, a)

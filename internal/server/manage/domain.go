@@ -142,10 +142,7 @@ func (s *Service) setDomain(ctx context.Context, in *DomainSetInput) (None, erro
 	if in.Body.CatchAll == nil && in.Body.Separator == nil && in.Body.Disabled == nil && in.Body.Forwarding == nil {
 		return None{}, ErrNothing
 	}
-	if err := in.Body.apply(&d); err != nil {
-		return None{}, err
-	}
-	return None{}, s.o.Directory.SetDomain(ctx, d)
+	return None{}, s.o.Directory.ChangeDomain(ctx, d.Name, in.Body.apply)
 }
 
 func (s *Service) removeDomain(ctx context.Context, in *DomainInput) (None, error) {

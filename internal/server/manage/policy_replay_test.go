@@ -219,7 +219,7 @@ func TestTryObeysTheRulesGiven(t *testing.T) {
 	o.o.Sources = policy.Sources{Usage: empty{}}
 	people := o.o.Store.Directory()
 	bob := mail.Address{Local: "bob", Domain: "ours.test"}
-	if err := people.PutDomain(t.Context(), store.DomainRow{Name: "ours.test", Created: time.Now()}); err != nil {
+	if err := people.PutDomain(t.Context(), store.AnyVersion, store.DomainRow{Name: "ours.test", Created: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := people.AddAccount(t.Context(), store.AccountRow{Addresses: []mail.Address{bob}, Created: time.Now()}); err != nil {

@@ -98,7 +98,7 @@ func (w *world) people(passwords *passwd.Verifier) {
 	}
 	d := w.store.Directory()
 	for _, domain := range []string{"example.test", "example.org"} {
-		if err := d.PutDomain(w.ctx, store.DomainRow{Name: domain, Created: time.Now()}); err != nil {
+		if err := d.PutDomain(w.ctx, store.AnyVersion, store.DomainRow{Name: domain, Created: time.Now()}); err != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -11,32 +11,41 @@ import (
 
 // AddAlias adds an alias or group; store.ErrExists when somebody has the address.
 func (d *Directory) AddAlias(ctx context.Context, row store.AliasRow) error {
-	if err := d.checkAlias(ctx, row); err != nil {
-		return err
-	}
-	_, err := d.store.Owner(ctx, row.Address)
-	if err == nil {
-		return fmt.Errorf("address %s: %w", row.Address, store.ErrExists)
-	}
-	if !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	return d.changed(d.store.PutAlias(ctx, row))
+	return d.repeated(ctx, func(base int64) error {
+		if err := d.checkAlias(ctx, row); err != nil {
+			return err
+		}
+		_, err := d.store.Owner(ctx, row.Address)
+		if err == nil {
+			return fmt.Errorf("address %s: %w", row.Address, store.ErrExists)
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return d.store.PutAlias(ctx, base, row)
+	})
 }
 
-// SetAlias replaces an alias or group; store.ErrNotFound.
-func (d *Directory) SetAlias(ctx context.Context, row store.AliasRow) error {
-	if err := d.checkAlias(ctx, row); err != nil {
-		return err
-	}
-	owner, err := d.store.Owner(ctx, row.Address)
-	if err == nil && owner.Alias == nil {
-		err = fmt.Errorf("%s is an account's address, no alias: %w", row.Address, store.ErrNotFound)
-	}
-	if err != nil {
-		return err
-	}
-	return d.changed(d.store.PutAlias(ctx, row))
+// ChangeAlias lets f change an alias or group, all but its address;
+// store.ErrNotFound. f is asked again when somebody else was faster, so that
+// neither change is lost.
+func (d *Directory) ChangeAlias(ctx context.Context, addr mail.Address, f func(*store.AliasRow) error) error {
+	return d.repeated(ctx, func(base int64) error {
+		owner, err := d.store.Owner(ctx, addr)
+		if err == nil && owner.Alias == nil {
+			err = fmt.Errorf("%s is an account's address, no alias: %w", addr, store.ErrNotFound)
+		}
+		if err == nil {
+			err = f(owner.Alias)
+		}
+		if err == nil {
+			err = d.checkAlias(ctx, *owner.Alias)
+		}
+		if err != nil {
+			return err
+		}
+		return d.store.PutAlias(ctx, base, *owner.Alias)
+	})
 }
 
 // RemoveAlias removes an alias or group; store.ErrNotFound.

@@ -11,28 +11,38 @@ import (
 
 // AddDomain hosts a domain; store.ErrExists when it is hosted already.
 func (d *Directory) AddDomain(ctx context.Context, row store.DomainRow) error {
-	if err := d.checkDomain(ctx, row); err != nil {
-		return err
-	}
-	_, err := d.store.Domain(ctx, row.Name)
-	if err == nil {
-		return fmt.Errorf("domain %s: %w", row.Name, store.ErrExists)
-	}
-	if !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	return d.changed(d.store.PutDomain(ctx, row))
+	return d.repeated(ctx, func(base int64) error {
+		if err := d.checkDomain(ctx, row); err != nil {
+			return err
+		}
+		_, err := d.store.Domain(ctx, row.Name)
+		if err == nil {
+			return fmt.Errorf("domain %s: %w", row.Name, store.ErrExists)
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return d.store.PutDomain(ctx, base, row)
+	})
 }
 
-// SetDomain changes a hosted domain; store.ErrNotFound.
-func (d *Directory) SetDomain(ctx context.Context, row store.DomainRow) error {
-	if err := d.checkDomain(ctx, row); err != nil {
-		return err
-	}
-	if _, err := d.store.Domain(ctx, row.Name); err != nil {
-		return err
-	}
-	return d.changed(d.store.PutDomain(ctx, row))
+// ChangeDomain lets f change a hosted domain, all but its name;
+// store.ErrNotFound. f is asked again when somebody else was faster, so that
+// neither change is lost.
+func (d *Directory) ChangeDomain(ctx context.Context, name string, f func(*store.DomainRow) error) error {
+	return d.repeated(ctx, func(base int64) error {
+		row, err := d.store.Domain(ctx, name) // not from the cache, which may be older than base
+		if err == nil {
+			err = f(&row)
+		}
+		if err == nil {
+			err = d.checkDomain(ctx, row)
+		}
+		if err != nil {
+			return err
+		}
+		return d.store.PutDomain(ctx, base, row)
+	})
 }
 
 // RemoveDomain ends hosting; store.ErrInvalid while addresses exist in it.

@@ -116,14 +116,14 @@ func TestWrongEntriesAreRefusedWithTheReason(t *testing.T) {
 		"separator":      {h.AddDomain(t.Context(), store.DomainRow{Name: "s.test", Separator: "@"}), store.ErrInvalid, "separator"},
 		"catch-all":      {h.AddDomain(t.Context(), store.DomainRow{Name: "c.test", CatchAll: addr(t, "no@ours.test")}), store.ErrInvalid, "nobody"},
 		"domain in use":  {h.RemoveDomain(t.Context(), "ours.test"), store.ErrInvalid, "still has addresses"},
-		"unknown domain": {h.SetDomain(t.Context(), store.DomainRow{Name: "un.test"}), store.ErrNotFound, "un.test"},
+		"unknown domain": {h.ChangeDomain(t.Context(), "un.test", func(*store.DomainRow) error { return nil }), store.ErrNotFound, "un.test"},
 		"alias of self":  {h.AddAlias(t.Context(), store.AliasRow{Address: one[0], Targets: one}), store.ErrInvalid, "own target"},
 		"no target":      {h.AddAlias(t.Context(), store.AliasRow{Address: one[0]}), store.ErrInvalid, "targets"},
 		"null target":    {h.AddAlias(t.Context(), store.AliasRow{Address: one[0], Targets: []mail.Address{{}}}), store.ErrInvalid, "name@domain"},
 		"target twice":   {h.AddAlias(t.Context(), store.AliasRow{Address: one[0], Targets: addrs(t, "b@far.test B@far.test")}), store.ErrInvalid, "twice"},
 		"alias taken":    {h.AddAlias(t.Context(), store.AliasRow{Address: addr(t, "root@ours.test"), Targets: far}), store.ErrExists, "root@"},
 		"alias foreign":  {h.AddAlias(t.Context(), store.AliasRow{Address: far[0], Targets: one}), store.ErrInvalid, "not hosted"},
-		"no alias":       {h.SetAlias(t.Context(), store.AliasRow{Address: addr(t, "root@ours.test"), Targets: far}), store.ErrNotFound, "no alias"},
+		"no alias":       {h.ChangeAlias(t.Context(), addr(t, "root@ours.test"), func(*store.AliasRow) error { return nil }), store.ErrNotFound, "no alias"},
 		"gone alias":     {h.RemoveAlias(t.Context(), one[0]), store.ErrNotFound, "new@"},
 	} {
 		if !errors.Is(c.err, c.kind) || !strings.Contains(c.err.Error(), c.want) {

@@ -199,6 +199,7 @@ func (d *Directory) repeated(ctx context.Context, change func(base int64) error)
 		if i == tries || !errors.Is(err, store.ErrConflict) {
 			return d.changed(err)
 		}
+		d.stale.Store(true) // what the next try asks of the cache is not older than that change
 		select {
 		case <-time.After(rand.N(min(most, time.Millisecond<<min(i, 10)))):
 		case <-ctx.Done():

@@ -389,12 +389,14 @@ func TestACatchAllWhoseAddressWentRefusesUnknownNames(t *testing.T) {
 	h.must(t, err)
 	other, err := h.AddAccount(t.Context(), NewAccount{AccountRow: store.AccountRow{Addresses: []mail.Address{addr(t, "catch@ours.test")}}})
 	h.must(t, err)
-	row, err := h.Domain(t.Context(), "ours.test")
-	h.must(t, err)
-	row.CatchAll = addr(t, "catch@ours.test")
-	h.must(t, h.SetDomain(t.Context(), row))
-	row.CatchAll = addr(t, "nobody@ours.test")
-	if err := h.SetDomain(t.Context(), row); !errors.Is(err, store.ErrInvalid) {
+	catch := func(text string) error {
+		return h.ChangeDomain(t.Context(), "ours.test", func(d *store.DomainRow) error {
+			d.CatchAll = addr(t, text)
+			return nil
+		})
+	}
+	h.must(t, catch("catch@ours.test"))
+	if err := catch("nobody@ours.test"); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("a catch-all that only the catch-all gets was taken: %v", err)
 	}
 	h.must(t, h.RemoveAccount(t.Context(), other))

@@ -79,6 +79,10 @@ type AddressOwner struct {
 	Alias    *AliasRow
 }
 
+// AnyVersion is the base of a change to the directory that does not build on
+// what is stored; it replaces what it meets.
+const AnyVersion int64 = -1
+
 // Directory keeps domains, accounts, aliases, groups and relays. Address keys are
 // unique over accounts and aliases. state/directory puts rules and a cache on
 // top of it.
@@ -91,7 +95,9 @@ type Directory interface {
 	// Domains lists all, sorted by name; Domain returns one or ErrNotFound.
 	Domains(ctx context.Context) ([]DomainRow, error)
 	Domain(ctx context.Context, name string) (DomainRow, error)
-	PutDomain(ctx context.Context, d DomainRow) error // insert or replace
+	// PutDomain inserts or replaces it, PutAlias does so for aliases, if the
+	// directory's version is base; ErrConflict otherwise.
+	PutDomain(ctx context.Context, base int64, d DomainRow) error
 	// RemoveDomain refuses with ErrInvalid while addresses exist in it.
 	RemoveDomain(ctx context.Context, name string) error
 
@@ -110,7 +116,7 @@ type Directory interface {
 	// ListAccounts pages by primary address: those after, at most limit.
 	ListAccounts(ctx context.Context, domain, after string, limit int) ([]AccountRow, error)
 
-	PutAlias(ctx context.Context, a AliasRow) error
+	PutAlias(ctx context.Context, base int64, a AliasRow) error
 	RemoveAlias(ctx context.Context, addr mail.Address) error
 	ListAliases(ctx context.Context, domain, after string, limit int) ([]AliasRow, error)
 

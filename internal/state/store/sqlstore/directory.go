@@ -85,8 +85,11 @@ func (d *directory) Domain(ctx context.Context, name string) (dom store.DomainRo
 }
 
 // PutDomain implements store.Directory.
-func (d *directory) PutDomain(ctx context.Context, dom store.DomainRow) error {
+func (d *directory) PutDomain(ctx context.Context, base int64, dom store.DomainRow) error {
 	return d.change(ctx, d.s.write, "put domain "+dom.Name, func(t *txn) error {
+		if err := changeOf(t, base); err != nil {
+			return err
+		}
 		if err := notRelayed(t, dom.Name); err != nil {
 			return err
 		}

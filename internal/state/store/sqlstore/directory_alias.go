@@ -43,8 +43,11 @@ func readAlias(t tx, key string) (*store.AliasRow, error) {
 
 // PutAlias implements store.Directory: it inserts or replaces; ErrExists when
 // the address belongs to an account.
-func (d *directory) PutAlias(ctx context.Context, a store.AliasRow) error {
+func (d *directory) PutAlias(ctx context.Context, base int64, a store.AliasRow) error {
 	return d.change(ctx, d.s.write, "put alias "+a.Address.String(), func(t *txn) error {
+		if err := changeOf(t, base); err != nil {
+			return err
+		}
 		key := a.Address.Key()
 		if err := t.put(`DELETE FROM address WHERE address_key = ? AND account_id = 0`, key); err != nil {
 			return err

@@ -16,7 +16,7 @@ func TestDirectoryRowsComeBackAsTheyWerePut(t *testing.T) {
 		d, ctx := s.Directory(), t.Context()
 		made := time.UnixMicro(1_700_000_000_000_001).UTC()
 		dom := store.DomainRow{Name: "ours.test", CatchAll: address(t, `"a b"@far.test`), Separator: "-", Disabled: true, Created: made}
-		if err := d.PutDomain(ctx, dom); err != nil {
+		if err := d.PutDomain(ctx, store.AnyVersion, dom); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := d.Domain(ctx, "ours.test"); err != nil || got != dom {
@@ -57,7 +57,7 @@ func TestDirectoryRowsComeBackAsTheyWerePut(t *testing.T) {
 		}
 		alias := store.AliasRow{Address: address(t, "Team@ours.test"), Targets: []mail.Address{address(t, "b@ours.test"), address(t, "x@far.test")}, Group: true, Title: "T", SendAs: true, Created: made}
 		for range 2 { // insert, then replace
-			if err := d.PutAlias(ctx, alias); err != nil {
+			if err := d.PutAlias(ctx, store.AnyVersion, alias); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -75,7 +75,7 @@ func TestAddressesAreUniqueOverAccountsAndAliases(t *testing.T) {
 		d, ctx := s.Directory(), t.Context()
 		bob := addAccount(t, s, "bob")
 		a := store.AliasRow{Address: address(t, "all@example.test"), Targets: []mail.Address{address(t, "bob@example.test")}}
-		if err := d.PutAlias(ctx, a); err != nil {
+		if err := d.PutAlias(ctx, store.AnyVersion, a); err != nil {
 			t.Fatal(err)
 		}
 		before, err := d.Version(ctx)
@@ -90,7 +90,7 @@ func TestAddressesAreUniqueOverAccountsAndAliases(t *testing.T) {
 			t.Errorf("half an account stayed: %v", err)
 		}
 		a.Address = address(t, "BOB@example.test")
-		if err := d.PutAlias(ctx, a); !errors.Is(err, store.ErrExists) {
+		if err := d.PutAlias(ctx, store.AnyVersion, a); !errors.Is(err, store.ErrExists) {
 			t.Errorf("alias on an account: %v", err)
 		}
 		if after, err := d.Version(ctx); err != nil || after != before {
@@ -120,7 +120,7 @@ func TestListsPageByAddress(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
 		d, ctx := s.Directory(), t.Context()
 		for _, domain := range []string{"a.test", "b.test"} {
-			if err := d.PutDomain(ctx, store.DomainRow{Name: domain}); err != nil {
+			if err := d.PutDomain(ctx, store.AnyVersion, store.DomainRow{Name: domain}); err != nil {
 				t.Fatal(err)
 			}
 			for i := range 5 {
@@ -128,7 +128,7 @@ func TestListsPageByAddress(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				err = d.PutAlias(ctx, store.AliasRow{Address: mail.Address{Local: fmt.Sprintf("al%d", i), Domain: domain}, Targets: []mail.Address{{Local: "u0", Domain: "a.test"}}})
+				err = d.PutAlias(ctx, store.AnyVersion, store.AliasRow{Address: mail.Address{Local: fmt.Sprintf("al%d", i), Domain: domain}, Targets: []mail.Address{{Local: "u0", Domain: "a.test"}}})
 				if err != nil {
 					t.Fatal(err)
 				}

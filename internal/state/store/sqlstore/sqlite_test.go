@@ -41,7 +41,7 @@ func reopen(t testing.TB, dir string, o Options) *Store {
 func addAccount(t testing.TB, s *Store, name string) store.AccountID {
 	t.Helper()
 	ctx := context.Background()
-	if err := s.Directory().PutDomain(ctx, store.DomainRow{Name: "example.test"}); err != nil {
+	if err := s.Directory().PutDomain(ctx, store.AnyVersion, store.DomainRow{Name: "example.test"}); err != nil {
 		t.Fatal(err)
 	}
 	addr := mail.Address{Local: name, Domain: "example.test"}

@@ -177,10 +177,10 @@ func writeVersion(t *testing.T, s *Store) {
 		}
 	}
 	d := s.Directory()
-	must(d.PutDomain(ctx, versionDomain(t)))
+	must(d.PutDomain(ctx, store.AnyVersion, versionDomain(t)))
 	id, err := d.AddAccount(ctx, versionAccount(t))
 	must(err)
-	must(d.PutAlias(ctx, versionAlias(t)))
+	must(d.PutAlias(ctx, store.AnyVersion, versionAlias(t)))
 	_, err = s.Settings().Save(ctx, 0, versionChange)
 	must(err)
 

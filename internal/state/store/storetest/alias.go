@@ -31,7 +31,7 @@ func aliasesWhole(e *env) {
 	d := e.s.Directory()
 	e.account()
 	want := groupRow("Team", "zed", "anna", "Mike")
-	e.must(d.PutAlias(e.ctx, want))
+	e.must(d.PutAlias(e.ctx, store.AnyVersion, want))
 	for _, local := range []string{"team", "TEAM"} {
 		o, err := d.Owner(e.ctx, address(local))
 		if err != nil || o.Account != 0 || o.Alias == nil || !reflect.DeepEqual(*o.Alias, want) {
@@ -43,9 +43,9 @@ func aliasesWhole(e *env) {
 func aliasReplaced(e *env) {
 	d := e.s.Directory()
 	e.account()
-	e.must(d.PutAlias(e.ctx, groupRow("team", "one", "two", "three")))
+	e.must(d.PutAlias(e.ctx, store.AnyVersion, groupRow("team", "one", "two", "three")))
 	want := store.AliasRow{Address: address("TEAM"), Targets: []mail.Address{elsewhere("x")}, Created: time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC)}
-	e.must(d.PutAlias(e.ctx, want))
+	e.must(d.PutAlias(e.ctx, store.AnyVersion, want))
 	list, err := d.ListAliases(e.ctx, "", "", 0)
 	if err != nil || len(list) != 1 || !reflect.DeepEqual(list[0], want) {
 		e.t.Errorf("aliases %+v, %v", list, err)
@@ -58,9 +58,9 @@ func aliasReplaced(e *env) {
 func groupsOf(e *env) {
 	d := e.s.Directory()
 	e.account()
-	e.must(d.PutAlias(e.ctx, groupRow("b", "Member", "x")))
-	e.must(d.PutAlias(e.ctx, groupRow("a", "y", "member")))
-	e.must(d.PutAlias(e.ctx, groupRow("c", "member2")))
+	e.must(d.PutAlias(e.ctx, store.AnyVersion, groupRow("b", "Member", "x")))
+	e.must(d.PutAlias(e.ctx, store.AnyVersion, groupRow("a", "y", "member")))
+	e.must(d.PutAlias(e.ctx, store.AnyVersion, groupRow("c", "member2")))
 	groups, err := d.GroupsOf(e.ctx, address("MEMBER"))
 	e.must(err)
 	var got []string
@@ -90,7 +90,7 @@ func listAliases(e *env) {
 		} else {
 			want = append(want, row.Address.Key())
 		}
-		e.must(d.PutAlias(e.ctx, row))
+		e.must(d.PutAlias(e.ctx, store.AnyVersion, row))
 	}
 	var got []string
 	for after := ""; ; {
@@ -124,7 +124,7 @@ func aliasUnknown(e *env) {
 	if o, err := d.Owner(e.ctx, row.Addresses[0]); err != nil || o.Account != a.ID() {
 		e.t.Errorf("owner %+v, %v", o, err)
 	}
-	e.must(d.PutAlias(e.ctx, groupRow("gone", "x")))
+	e.must(d.PutAlias(e.ctx, store.AnyVersion, groupRow("gone", "x")))
 	e.must(d.RemoveAlias(e.ctx, address("Gone")))
 	_, err = d.Owner(e.ctx, address("gone"))
 	e.wants(err, store.ErrNotFound, "owner of a removed alias")

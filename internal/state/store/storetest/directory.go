@@ -22,6 +22,7 @@ var directoryTests = []test{
 	{name: "AdministratorsOldestFirst", run: administrators},
 	{name: "AccountsAreListedInPages", run: listAccounts},
 	{name: "EveryChangeRaisesTheVersion", run: directoryVersion},
+	{name: "DomainsAndAliasesOfTwoWriters", run: directoryConflicts},
 	{name: "ContestedAddressesGoToOne", run: addressesTogether},
 }
 
@@ -32,9 +33,9 @@ func domains(e *env) {
 		{Name: "a.test", CatchAll: mail.Address{Local: "all", Domain: "b.test"}, Separator: "-", Forwarding: store.No, Created: at},
 		{Name: "b.test", Disabled: true, Forwarding: store.Yes, Created: at},
 	}
-	e.must(d.PutDomain(e.ctx, rows[1]))
-	e.must(d.PutDomain(e.ctx, store.DomainRow{Name: "a.test", Separator: "+", Disabled: true}))
-	e.must(d.PutDomain(e.ctx, rows[0]))
+	e.must(d.PutDomain(e.ctx, store.AnyVersion, rows[1]))
+	e.must(d.PutDomain(e.ctx, store.AnyVersion, store.DomainRow{Name: "a.test", Separator: "+", Disabled: true}))
+	e.must(d.PutDomain(e.ctx, store.AnyVersion, rows[0]))
 	got, err := d.Domains(e.ctx)
 	if err != nil || !reflect.DeepEqual(got, rows) {
 		e.t.Errorf("domains %+v %v, want %+v", got, err, rows)
@@ -53,9 +54,9 @@ func domains(e *env) {
 
 func domainInUse(e *env) {
 	d, a := e.s.Directory(), e.account()
-	e.must(d.PutDomain(e.ctx, store.DomainRow{Name: "alias.test"}))
+	e.must(d.PutDomain(e.ctx, store.AnyVersion, store.DomainRow{Name: "alias.test"}))
 	alias := mail.Address{Local: "info", Domain: "alias.test"}
-	e.must(d.PutAlias(e.ctx, store.AliasRow{Address: alias, Targets: []mail.Address{elsewhere("x")}}))
+	e.must(d.PutAlias(e.ctx, store.AnyVersion, store.AliasRow{Address: alias, Targets: []mail.Address{elsewhere("x")}}))
 	e.wants(d.RemoveDomain(e.ctx, domain), store.ErrInvalid, "remove the domain of an account")
 	e.wants(d.RemoveDomain(e.ctx, "alias.test"), store.ErrInvalid, "remove the domain of an alias")
 	e.must(d.RemoveAlias(e.ctx, alias))
@@ -103,14 +104,14 @@ func accountsWhole(e *env) {
 func addressesUnique(e *env) {
 	d := e.s.Directory()
 	a := e.accountOf(person("taken", "second"))
-	e.must(d.PutAlias(e.ctx, store.AliasRow{Address: address("list"), Targets: []mail.Address{address("taken")}}))
+	e.must(d.PutAlias(e.ctx, store.AnyVersion, store.AliasRow{Address: address("list"), Targets: []mail.Address{address("taken")}}))
 	before, err := d.ListAccounts(e.ctx, "", "", 0)
 	e.must(err)
 	for _, locals := range [][]string{{"TAKEN"}, {"new", "second"}, {"List"}, {"twice", "TWICE"}} {
 		_, err := d.AddAccount(e.ctx, person(locals...))
 		e.wants(err, store.ErrExists, "account with %v", locals)
 	}
-	e.wants(d.PutAlias(e.ctx, store.AliasRow{Address: address("Second")}), store.ErrExists, "alias with an account's address")
+	e.wants(d.PutAlias(e.ctx, store.AnyVersion, store.AliasRow{Address: address("Second")}), store.ErrExists, "alias with an account's address")
 	b := e.account()
 	row, err := d.GetAccount(e.ctx, b.ID())
 	e.must(err)
@@ -211,7 +212,7 @@ func addressesFree(e *env) {
 	}
 	_, err := b.OpenBody(e.ctx, old.Message)
 	e.wants(err, store.ErrNotFound, "mail of the former account")
-	e.must(d.PutAlias(e.ctx, store.AliasRow{Address: address("other"), Targets: []mail.Address{address("name")}}))
+	e.must(d.PutAlias(e.ctx, store.AnyVersion, store.AliasRow{Address: address("other"), Targets: []mail.Address{address("name")}}))
 }
 
 func administrators(e *env) {
@@ -294,17 +295,38 @@ func directoryVersion(e *env) {
 			e.t.Errorf("%s woke nobody", what)
 		}
 	}
-	raises("PutDomain", func() error { return d.PutDomain(e.ctx, store.DomainRow{Name: domain}) })
+	raises("PutDomain", func() error { return d.PutDomain(e.ctx, store.AnyVersion, store.DomainRow{Name: domain}) })
 	raises("AddAccount", func() (err error) { id, err = d.AddAccount(e.ctx, person("x")); return err })
 	raises("SetAccount", func() error {
 		row, err := d.GetAccount(e.ctx, id)
 		e.must(err)
 		return d.SetAccount(e.ctx, row)
 	})
-	raises("PutAlias", func() error { return d.PutAlias(e.ctx, store.AliasRow{Address: address("y")}) })
+	raises("PutAlias", func() error { return d.PutAlias(e.ctx, store.AnyVersion, store.AliasRow{Address: address("y")}) })
 	raises("RemoveAlias", func() error { return d.RemoveAlias(e.ctx, address("y")) })
 	raises("RemoveAccount", func() error { return d.RemoveAccount(e.ctx, id) })
 	raises("RemoveDomain", func() error { return d.RemoveDomain(e.ctx, domain) })
+}
+
+// What was made from an old version of the directory does not replace what
+// came since.
+func directoryConflicts(e *env) {
+	d := e.s.Directory()
+	e.must(d.PutDomain(e.ctx, store.AnyVersion, store.DomainRow{Name: domain}))
+	base, err := d.Version(e.ctx)
+	e.must(err)
+	e.must(d.PutDomain(e.ctx, base, store.DomainRow{Name: domain, Separator: "-"}))
+	e.wants(d.PutDomain(e.ctx, base, store.DomainRow{Name: domain, Disabled: true}), store.ErrConflict, "a domain made from an old version")
+	e.must(d.PutAlias(e.ctx, base+1, groupRow("team", "one")))
+	e.wants(d.PutAlias(e.ctx, base+1, groupRow("team", "two")), store.ErrConflict, "an alias made from an old version")
+	dom, err := d.Domain(e.ctx, domain)
+	if err != nil || dom.Separator != "-" || dom.Disabled {
+		e.t.Errorf("the domain is %+v, %v", dom, err)
+	}
+	o, err := d.Owner(e.ctx, address("team"))
+	if err != nil || !reflect.DeepEqual(o.Alias.Targets, []mail.Address{address("one")}) {
+		e.t.Errorf("the group is %+v, %v", o.Alias, err)
+	}
 }
 
 func addressesTogether(e *env) {

@@ -56,7 +56,7 @@ func (e *env) account() store.Account { return e.accountOf(store.AccountRow{}) }
 // accountOf makes an account of the row; it gets an address if it has none.
 func (e *env) accountOf(row store.AccountRow) store.Account {
 	e.t.Helper()
-	e.must(e.s.Directory().PutDomain(e.ctx, store.DomainRow{Name: domain, Separator: "+"}))
+	e.must(e.s.Directory().PutDomain(e.ctx, store.AnyVersion, store.DomainRow{Name: domain, Separator: "+"}))
 	if row.Addresses == nil {
 		e.n++
 		row.Addresses = []mail.Address{address(fmt.Sprintf("person%d", e.n))}

@@ -67,15 +67,15 @@ func relayDomains(e *env) {
 
 func hostedOrRelayed(e *env) {
 	d := e.s.Directory()
-	e.must(d.PutDomain(e.ctx, store.DomainRow{Name: "hosted.test"}))
+	e.must(d.PutDomain(e.ctx, store.AnyVersion, store.DomainRow{Name: "hosted.test"}))
 	e.must(putRelayDomain(e, store.RelayDomain{Name: "r", Domain: "relayed.test"}))
 	e.wants(putRelayDomain(e, store.RelayDomain{Name: "h", Domain: "hosted.test"}), store.ErrInvalid, "relay a hosted domain")
-	e.wants(d.PutDomain(e.ctx, store.DomainRow{Name: "relayed.test"}), store.ErrInvalid, "host a relayed domain")
+	e.wants(d.PutDomain(e.ctx, store.AnyVersion, store.DomainRow{Name: "relayed.test"}), store.ErrInvalid, "host a relayed domain")
 	e.must(putRelayDomain(e, store.RelayDomain{Name: "below", Domain: ".hosted.test"})) // another domain
 	e.must(d.RemoveDomain(e.ctx, "hosted.test"))
 	e.must(putRelayDomain(e, store.RelayDomain{Name: "h", Domain: "hosted.test"}))
 	e.must(d.RemoveRelayDomain(e.ctx, "r"))
-	e.must(d.PutDomain(e.ctx, store.DomainRow{Name: "relayed.test"}))
+	e.must(d.PutDomain(e.ctx, store.AnyVersion, store.DomainRow{Name: "relayed.test"}))
 }
 
 func hostedOrRelayedTogether(e *env) {
@@ -86,7 +86,7 @@ func hostedOrRelayedTogether(e *env) {
 		e.must(together(len(won), func(i int) error {
 			var err error
 			if i%2 == 0 {
-				err = d.PutDomain(e.ctx, store.DomainRow{Name: name})
+				err = d.PutDomain(e.ctx, store.AnyVersion, store.DomainRow{Name: name})
 			} else {
 				err = putRelayDomain(e, store.RelayDomain{Name: name, Domain: name})
 			}
@@ -167,7 +167,7 @@ func relayRules(e *env) {
 	set(nil)
 	base, err := d.Version(e.ctx)
 	e.must(err)
-	e.must(d.PutDomain(e.ctx, store.DomainRow{Name: "between.test"}))
+	e.must(d.PutDomain(e.ctx, store.AnyVersion, store.DomainRow{Name: "between.test"}))
 	e.wants(d.SetRelayRules(e.ctx, base, want), store.ErrConflict, "rules made from an old version")
 	if got, err := d.RelayRules(e.ctx); err != nil || len(got) != 0 {
 		e.t.Errorf("a conflict left %+v, %v", got, err)

@@ -44,7 +44,7 @@ func restartKeeps(e *env) {
 	e.must(a.SetSubscribed(e.ctx, "No/Where", true))
 	id := e.enqueue("queued", nil, rcpt("a", time.Now().Add(time.Hour)))
 	version := e.save(0, store.SettingChange{Items: []store.SettingItem{item("a", "", "1")}})
-	e.must(e.s.Directory().PutAlias(e.ctx, groupRow("group", "x")))
+	e.must(e.s.Directory().PutAlias(e.ctx, store.AnyVersion, groupRow("group", "x")))
 	rows, err := e.s.Directory().ListAccounts(e.ctx, "", "", 0)
 	e.must(err)
 	beforeA, beforeB := e.state(a), e.state(b)

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"posthorn/internal/state/store"
@@ -114,10 +115,16 @@ func (h *hits) write(lo, hi int) {
 	})
 }
 
+// set returns some of the numbers as a set, which grows cheaply in ascending
+// order alone.
 func (h *hits) set(lo, hi int) imap.SeqSet {
+	some := hits{v: h.v, uid: h.uid, indexes: h.indexes[lo:hi]}
+	if h.ordered {
+		some.indexes = slices.Sorted(slices.Values(some.indexes))
+	}
 	var s imap.SeqSet
-	for k := lo; k < hi; k++ {
-		s.Add(h.number(k))
+	for k := range some.indexes {
+		s.Add(some.number(k))
 	}
 	return s
 }
@@ -172,7 +179,7 @@ func (h *hits) window(w imap.Window) {
 // save keeps the result for "$". With only MIN or MAX, only those are kept
 // (RFC 5182 §2.1 table).
 func (h *hits) save(r imap.SearchReturn) {
-	uids := hits{v: h.v, uid: true, indexes: h.indexes}
+	uids := hits{v: h.v, uid: true, indexes: h.indexes, ordered: h.ordered}
 	n := len(h.indexes)
 	var s imap.SeqSet
 	switch {

@@ -108,3 +108,45 @@ func TestASearchFindsFlagsInAnyCase(t *testing.T) {
 		}
 	}
 }
+
+func TestASavedSortIsASetWhateverItsOrder(t *testing.T) {
+	t.Parallel()
+	h := hits{v: crowd(6), ordered: true, indexes: []int{4, 0, 5, 3, 1}}
+	for want, r := range map[string]imap.SearchReturn{
+		"1:2,4:6": {},
+		"5":       {Min: true},
+		"2":       {Max: true},
+		"2,5":     {Min: true, Max: true},
+		"1,4,6":   {Window: imap.Window{First: 2, Last: 4}},
+	} {
+		h.save(r)
+		if got := h.v.saved.String(); got != want {
+			t.Errorf("%+v saved %s, wanted %s", r, got, want)
+		}
+	}
+	if fmt.Sprint(h.indexes) != "[4 0 5 3 1]" {
+		t.Error("the order of the answer changed:", h.indexes)
+	}
+}
+
+// TestSavingALargeSortTakesNoQuadraticTime saves every second of 200,000
+// messages out of order, which takes milliseconds; a set that is put in order
+// for each of them takes minutes.
+func TestSavingALargeSortTakesNoQuadraticTime(t *testing.T) {
+	t.Parallel()
+	const n = 200_000
+	h := hits{v: crowd(n), ordered: true}
+	for i := n - 1; i > 0; i -= 2 {
+		h.indexes = append(h.indexes, i)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.save(imap.SearchReturn{})
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Fatal("took more than five seconds")
+	}
+}

@@ -49,7 +49,8 @@ func parseMonth(w []byte) int {
 }
 
 // DateTime takes a date-time in quotes, `" 7-Feb-2026 02:44:25 -0700"`, as
-// APPEND has it. The time keeps its zone.
+// APPEND has it. The time keeps its zone; its year is in 1..9999 in UTC too,
+// so that it can be written there.
 func (d *Decoder) DateTime() time.Time {
 	const what = `a date-time such as "17-Jul-2026 02:44:25 -0700"`
 	d.expect('"', what)
@@ -64,7 +65,7 @@ func (d *Decoder) DateTime() time.Time {
 		return time.Time{}
 	}
 	t, ok = d.clock(t)
-	if !ok {
+	if year := t.UTC().Year(); !ok || year < 1 || year > 9999 {
 		d.fail(expected(what))
 	}
 	d.expect('"', `" after the date-time`)

@@ -7,13 +7,14 @@ import (
 
 // byReferences threads messages by their References and In-Reply-To fields
 // (RFC 5256 §3, REFERENCES). The steps are numbered as there.
-func byReferences(letters []*letter) []*node {
-	roots := sortNodes(prune(link(letters)))
-	return sortNodes(gather(roots))
+func byReferences(t *timer, letters []*letter) []*node {
+	roots := sortNodes(t, prune(t, link(t, letters)))
+	return sortNodes(t, gather(roots))
 }
 
-// link is steps 1 and 2: the tree that the identifiers make.
-func link(letters []*letter) []*node {
+// link is steps 1 and 2: the tree that the identifiers make. Children are
+// listed when all parents are known, since a parent may change.
+func link(t *timer, letters []*letter) []*node {
 	byID := make(map[uint64]*node, len(letters))
 	all := make([]*node, 0, len(letters))
 	var room []node // for new ones
@@ -45,63 +46,76 @@ func link(letters []*letter) []*node {
 		n.letter = l
 		var above *node
 		for _, id := range l.refs {
+			if t.over() {
+				return nil
+			}
 			next := place(id)
 			if above != nil && next.parent == nil {
-				above.adopt(next)
+				above.adopt(t, next)
 			}
 			above = next
 		}
 		if above != nil && above != n.parent {
-			n.leave()
-			above.adopt(n)
+			n.parent = nil
+			above.adopt(t, n)
+		}
+	}
+	for _, n := range all {
+		if n.parent != nil {
+			n.parent.children = append(n.parent.children, n)
 		}
 	}
 	return slices.DeleteFunc(all, func(n *node) bool { return n.parent != nil })
 }
 
-// adopt makes n the parent of child unless that would close a circle.
-func (n *node) adopt(child *node) {
+// adopt makes n the parent of child unless that would close a circle. Long
+// chains make the way to the top long, so it is timed.
+func (n *node) adopt(t *timer, child *node) {
 	if n == child {
 		return
 	}
-	if len(child.children) > 0 {
+	if child.adopted {
 		for up := n; up != nil; up = up.parent {
-			if up == child {
+			if up == child || t.over() {
 				return
 			}
 		}
 	}
-	child.parent = n
-	n.children = append(n.children, child)
-}
-
-// leave takes n out of its parent.
-func (n *node) leave() {
-	if n.parent == nil {
-		return
-	}
-	i := slices.Index(n.parent.children, n)
-	n.parent.children = slices.Delete(n.parent.children, i, i+1)
-	n.parent = nil
+	child.parent, n.adopted = n, true
 }
 
 // prune is step 3: places without a message go, their children take their
 // place, except that a place at the top keeps several children together.
-func prune(roots []*node) []*node {
-	for _, n := range below(roots) { // deepest first
-		n.children = promote(n.children, false)
+func prune(t *timer, roots []*node) []*node {
+	for _, n := range below(roots) {
+		if n.letter != nil {
+			n.children = nearest(t, n.children)
+		}
 	}
-	return promote(roots, true)
+	var out []*node
+	for _, n := range roots {
+		if n.letter == nil {
+			if n.children = nearest(t, n.children); len(n.children) < 2 {
+				out = append(out, n.children...)
+				continue
+			}
+		}
+		out = append(out, n)
+	}
+	return out
 }
 
-func promote(list []*node, top bool) []*node {
+// nearest returns the messages of a list, and those that only places keep from
+// being in it. Each place is passed once, however many lie between two messages.
+func nearest(t *timer, list []*node) []*node {
 	var out []*node
-	for _, n := range list {
-		switch {
-		case n.letter != nil, top && len(n.children) > 1:
+	for rest := slices.Clone(list); len(rest) > 0 && !t.over(); {
+		n := rest[len(rest)-1]
+		rest = rest[:len(rest)-1]
+		if n.letter != nil {
 			out = append(out, n)
-		default:
-			out = append(out, n.children...)
+		} else {
+			rest = append(rest, n.children...)
 		}
 	}
 	return out
@@ -119,16 +133,16 @@ func below(roots []*node) []*node {
 
 // sortNodes is steps 4 and 6: siblings in the order they were sent; a place
 // counts as its first child.
-func sortNodes(roots []*node) []*node {
+func sortNodes(t *timer, roots []*node) []*node {
 	for _, n := range below(roots) {
-		sortSiblings(n.children)
+		sortSiblings(t, n.children)
 	}
-	sortSiblings(roots)
+	sortSiblings(t, roots)
 	return roots
 }
 
-func sortSiblings(list []*node) {
-	slices.SortFunc(list, func(a, b *node) int {
+func sortSiblings(t *timer, list []*node) {
+	sortTimed(t, list, func(a, b *node) int {
 		x, y := a.first(), b.first()
 		return cmp.Or(cmp.Compare(x.sent, y.sent), cmp.Compare(x.index, y.index))
 	})

@@ -17,6 +17,8 @@ func runSort(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 		return failed(err)
 	}
 	v := c.session.view
+	ctx, cancel := context.WithTimeout(ctx, c.set.SearchTime)
+	defer cancel()
 	found, err := v.search(ctx, &arg.Key)
 	if err != nil {
 		return failed(err)
@@ -28,7 +30,11 @@ func runSort(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	if err != nil {
 		return failed(err)
 	}
-	slices.SortFunc(letters, func(a, b *letter) int { return compare(arg.Criteria, a, b) })
+	t := timer{ctx: ctx}
+	sortTimed(&t, letters, func(a, b *letter) int { return compare(arg.Criteria, a, b) })
+	if t.err != nil {
+		return failed(t.err)
+	}
 	if arg.Return.Given {
 		v.sorted(letters, cmd, arg.Return, arg.Key.Uses(imap.KeyModSeq))
 		return completed("SORT")

@@ -3,7 +3,6 @@ package imapd
 import (
 	"cmp"
 	"context"
-	"slices"
 
 	"posthorn/internal/wire/imap"
 )
@@ -12,6 +11,7 @@ import (
 type node struct {
 	letter   *letter // nil: a place only
 	parent   *node
+	adopted  bool // has, or had, children
 	children []*node
 }
 
@@ -21,11 +21,13 @@ func runThread(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	if err != nil {
 		return failed(err)
 	}
-	arrange := map[string]func([]*letter) []*node{"REFERENCES": byReferences, "ORDEREDSUBJECT": bySubject}[arg.Algorithm]
+	arrange := map[string]func(*timer, []*letter) []*node{"REFERENCES": byReferences, "ORDEREDSUBJECT": bySubject}[arg.Algorithm]
 	if arrange == nil {
 		return imap.Response{Status: imap.BAD, Text: "Threading algorithm is not offered"}
 	}
 	v := c.session.view
+	ctx, cancel := context.WithTimeout(ctx, c.set.SearchTime)
+	defer cancel()
 	found, err := v.search(ctx, &arg.Key)
 	if err != nil {
 		return failed(err)
@@ -34,10 +36,14 @@ func runThread(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 	if err != nil {
 		return failed(err)
 	}
+	t := timer{ctx: ctx}
+	roots := arrange(&t, letters)
+	if t.err != nil {
+		return failed(t.err)
+	}
 	enc := c.enc
 	enc.Untagged()
 	enc.Atom("THREAD")
-	roots := arrange(letters)
 	if len(roots) > 0 {
 		enc.Appended(func(b []byte) []byte { return b }) // the space before the first
 		enc.Join()
@@ -49,8 +55,8 @@ func runThread(ctx context.Context, c *conn, cmd imap.Command) imap.Response {
 
 // bySubject makes a thread of all messages with one subject: the oldest, and
 // the others below it (RFC 5256 §3, ORDEREDSUBJECT).
-func bySubject(letters []*letter) []*node {
-	slices.SortFunc(letters, func(a, b *letter) int { return cmp.Or(cmp.Compare(a.sent, b.sent), cmp.Compare(a.index, b.index)) })
+func bySubject(t *timer, letters []*letter) []*node {
+	sortTimed(t, letters, func(a, b *letter) int { return cmp.Or(cmp.Compare(a.sent, b.sent), cmp.Compare(a.index, b.index)) })
 	var roots []*node
 	first := map[string]*node{}
 	for _, l := range letters {

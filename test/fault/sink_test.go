@@ -100,19 +100,24 @@ func (s *sink) received() int {
 	return s.count
 }
 
-// inWindow counts the copies after the first, and how many of them follow a
-// copy that was acknowledged no longer than window before one of the kills:
-// only those SMTP leaves open (RFC 5321 §4.1.1.4, RFC 1047).
-func (s *sink) inWindow(kills []time.Time, window time.Duration) (doubled, explained int) {
+// copies counts the copies after the first, how many of them came without a kill
+// in between, and the most that one kill made: only what was under way when the
+// server ended SMTP leaves open (RFC 5321 §4.1.1.4, RFC 1047).
+func (s *sink) copies(kills []time.Time) (doubled, unexplained, most int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	made := make([]int, len(kills))
 	for _, at := range s.taken {
-		for _, first := range at[:len(at)-1] {
+		for i, again := range at[1:] {
 			doubled++
-			if slices.ContainsFunc(kills, func(kill time.Time) bool { return first.Before(kill) && kill.Sub(first) < window }) {
-				explained++
+			kill := slices.IndexFunc(kills, func(kill time.Time) bool { return at[i].Before(kill) && kill.Before(again) })
+			if kill < 0 {
+				unexplained++
+				continue
 			}
+			made[kill]++
+			most = max(most, made[kill])
 		}
 	}
-	return doubled, explained
+	return doubled, unexplained, most
 }

@@ -82,21 +82,36 @@ func (w *columnWriter) add(text string) {
 	w.fold(start)
 }
 
-// addAddresses makes an address list the next row, a line for each.
-func (w *columnWriter) addAddresses(list []mime.Address) {
+// maxRow bounds the octets of an address list in a column, so that messages to
+// crowds do not make a block that is too large to be remembered.
+const maxRow = 32 << 10
+
+// addAddresses makes an address list the next row, a line for each, and reports
+// whether all of it is there.
+func (w *columnWriter) addAddresses(list []mime.Address) (whole bool) {
 	start := len(w.b)
 	for i := range list {
-		a := &list[i]
-		if a.Kind != mime.Mailbox {
-			w.b = append(append(w.b, mime.DecodeWords(a.Mailbox)...), '\n')
-			continue
+		last := len(w.b)
+		w.addAddress(&list[i])
+		if len(w.b)-start > maxRow {
+			w.b = w.b[:last]
+			w.fold(start)
+			return false
 		}
-		if a.Name != "" {
-			w.b = append(append(w.b, mime.DecodeWords(a.Name)...), ' ')
-		}
-		w.b = append(append(append(w.b, '<'), a.Spec()...), ">\n"...)
 	}
 	w.fold(start)
+	return true
+}
+
+func (w *columnWriter) addAddress(a *mime.Address) {
+	if a.Kind != mime.Mailbox {
+		w.b = append(append(w.b, mime.DecodeWords(a.Mailbox)...), '\n')
+		return
+	}
+	if a.Name != "" {
+		w.b = append(append(w.b, mime.DecodeWords(a.Name)...), ' ')
+	}
+	w.b = append(append(append(w.b, '<'), a.Spec()...), ">\n"...)
 }
 
 // fold ends the row that begins at start.
@@ -156,10 +171,13 @@ func (w *headerWriter) add(m *mime.Structure) {
 	decoded := mime.DecodeWords(e.Subject)
 	w.text[fieldSubject].add(decoded)
 	w.text[fieldMessageID].add(e.MessageID)
+	opaque := m.Opaque != 0
 	for i, list := range [...][]mime.Address{e.From, e.To, e.Cc, e.Bcc} {
-		w.text[fieldFrom+i].addAddresses(list)
+		if !w.text[fieldFrom+i].addAddresses(list) {
+			opaque = true
+		}
 	}
-	r := header{opaque: m.Opaque != 0, firstRef: uint32(len(w.h.refs))}
+	r := header{opaque: opaque, firstRef: uint32(len(w.h.refs))}
 	base, reply := baseSubject(decoded)
 	r.base, r.reply = fold(base), reply
 	if t, ok := mime.ParseDate(e.Date); ok {

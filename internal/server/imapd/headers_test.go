@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -145,5 +146,29 @@ func TestASearchKnowsWhatColumnsCannot(t *testing.T) {
 	}
 	if !slices.Equal(fieldNames[:2], []string{"subject", "from"}) {
 		t.Error("the names of columns do not follow their order")
+	}
+}
+
+func TestAMessageToACrowdKeepsItsRowSmall(t *testing.T) {
+	t.Parallel()
+	var raw strings.Builder
+	for i := range 500 {
+		fmt.Fprintf(&raw, "To: \"%s\" <to%d@a.example>\r\n", strings.Repeat("n", 900), i)
+	}
+	w := headerWriter{h: &headers{}, seed: maphash.MakeSeed()}
+	w.add(mime.Parse([]byte(raw.String() + "\r\n")))
+	w.add(mime.Parse([]byte("To: <one@a.example>\r\n\r\n")))
+	w.finish()
+	if n := w.h.cost(); n > 2*maxRow {
+		t.Errorf("a block of two takes %d octets", n)
+	}
+	for _, c := range []struct {
+		row  int
+		text string
+		want truth
+	}{{0, "to0@", isTrue}, {0, "to499@", unknown}, {1, "to499@", isFalse}, {1, "one@", isTrue}} {
+		if got := w.h.look(c.row, "to", newNeedle(c.text)); got != c.want {
+			t.Errorf("%q in row %d: %v", c.text, c.row, got)
+		}
 	}
 }

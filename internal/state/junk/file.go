@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync/atomic"
 
@@ -95,7 +96,7 @@ func damaged(err error) bool {
 func openFile(path string, mark uint64, failed func(error), renewed func()) (*file, error) {
 	f := &file{path: path, mark: int64(mark), failed: failed, renewed: renewed, write: newHandle(), read: newHandle()}
 	err := f.connect()
-	if damaged(err) {
+	if damaged(err) || foreign(err) {
 		f.complain(err)
 		err = f.setAside()
 	}
@@ -176,6 +177,13 @@ func (f *file) disconnect() (err error) {
 		}
 	}
 	return err
+}
+
+// foreign reports that the file, or one beside it, is such as this user may not
+// open: it is not worth a server that does not start.
+func foreign(err error) bool {
+	code := sqlite.ErrCode(err).ToPrimary()
+	return errors.Is(err, fs.ErrPermission) || code == sqlite.ResultCantOpen || code == sqlite.ResultReadOnly || code == sqlite.ResultPerm
 }
 
 // setAside renames the file, in place of one set aside earlier, and begins a

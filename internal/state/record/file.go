@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -35,12 +36,13 @@ CREATE TABLE IF NOT EXISTS segment (
 ) STRICT;
 PRAGMA user_version = 1;`
 
-// openFile opens the file, or a new one in its place when it is damaged.
+// openFile opens the file, or a new one in its place when it is damaged
+// or somebody else's.
 func openFile(path string, failed func(error)) (*file, error) {
 	f := &file{path: path, failed: failed}
 	err := f.connect()
-	if damaged(err) {
-		failed(fmt.Errorf("record: %s is damaged and is set aside: %w", path, err))
+	if damaged(err) || foreign(err) {
+		failed(fmt.Errorf("record: %s cannot be used and is set aside: %w", path, err))
 		err = f.setAside()
 	}
 	if err != nil {
@@ -92,6 +94,13 @@ func (f *file) connect() error {
 func damaged(err error) bool {
 	code := sqlite.ErrCode(err).ToPrimary()
 	return code == sqlite.ResultCorrupt || code == sqlite.ResultNotADB
+}
+
+// foreign reports that the file, or one beside it, is such as this user may not
+// open: it is not worth a server that does not start.
+func foreign(err error) bool {
+	code := sqlite.ErrCode(err).ToPrimary()
+	return errors.Is(err, fs.ErrPermission) || code == sqlite.ResultCantOpen || code == sqlite.ResultReadOnly || code == sqlite.ResultPerm
 }
 
 // setAside renames the damaged file, in place of one set aside earlier, and

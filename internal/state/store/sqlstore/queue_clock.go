@@ -84,12 +84,19 @@ func (c *queueClock) load(t tx, now time.Time) error {
 	return nil
 }
 
-// common is the present by the clock that all nodes share, in microseconds.
+// common is the present by the clock that all nodes share, in microseconds. One
+// that agrees with the node's own is not better, and asking takes time: so exact
+// times stay exact.
 func (c *queueClock) common(t tx, now time.Time) (int64, error) {
+	own := now.UnixMicro()
 	if c.shared == nil {
-		return now.UnixMicro(), nil
+		return own, nil
 	}
-	return c.shared(t)
+	shared, err := c.shared(t)
+	if d := shared - own; err == nil && d > -tolerated && d < tolerated {
+		return own, nil
+	}
+	return shared, err
 }
 
 // databaseTime is the shared clock of nodes with one PostgreSQL.

@@ -26,7 +26,7 @@ var Sending = []Mutation{
 	send("a relay's certificate is not looked at", "security.go", "demand", "r.Secure && !r.AnyCertificate", "false", "TestARelayThatMustBeSecureIs"),
 	send("REQUIRETLS goes out without", "security.go", "demand", "requirement{tls: requireTLS, requireTLS: requireTLS}", "requirement{}", "TestRequireTLSIsKeptToTheEnd"),
 	send("passwords go out in clear text", "connect.go", "attempt.login", "a.job.To.Relay.ClearLogin || c.proven(a.job.To.Relay)", "true", "TestARelaysFaultIsNeverTheMessages"),
-	send("a refused login bounces mail", "connect.go", "attempt.login", `temporary(kept(r.Reply, "AUTH"), "the relay does not accept our login")`, `kept(r.Reply, "AUTH")`, "TestARelaysFaultIsNeverTheMessages"),
+	send("a refused login bounces mail", "connect.go", "attempt.login", `temporary(kept(r.Reply, "AUTH"), "the relay does not accept our login")`, `&problem{reply: kept(r.Reply, "AUTH")}`, "TestARelaysFaultIsNeverTheMessages"),
 	send("TLS is never begun", "connect.go", "attempt.introduce", "withTLS && !c.key.need.implicit", "false", "TestTLSIsUsedWhereItIsOffered"),
 	send("dead connections are believed", "connect.go", "connection.alive", "time.Since(c.kept) < trusted", "true", "TestAConnectionIsUsedAgain"),
 	{

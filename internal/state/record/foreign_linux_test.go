@@ -1,31 +1,12 @@
 package record
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
-	"syscall"
 	"testing"
-)
 
-// unprivileged runs fn as a user for whom modes of files count.
-func unprivileged(t *testing.T, dir string, fn func()) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		fn()
-		return
-	}
-	const nobody = 65534
-	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chown(dir, nobody, nobody)); err != nil {
-		t.Fatal(err)
-	}
-	runtime.LockOSThread() // the user of file accesses is the thread's
-	defer runtime.UnlockOSThread()
-	_, _, _ = syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0) // tells nothing
-	defer func() { _, _, _ = syscall.RawSyscall(syscall.SYS_SETFSUID, 0, 0, 0) }()
-	fn()
-}
+	"posthorn/internal/testkit/need"
+)
 
 // A command that root ran may leave files that the server may not open.
 func TestFilesOfSomebodyElseAreSetAside(t *testing.T) {
@@ -33,7 +14,7 @@ func TestFilesOfSomebodyElseAreSetAside(t *testing.T) {
 	for _, tail := range []string{"", "-wal"} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "some.db")
-		unprivileged(t, dir, func() {
+		need.Unprivileged(t, dir, func() {
 			f, err := openFile(path, func(err error) { t.Error(err) })
 			if err != nil || f.close() != nil {
 				t.Error(err)
@@ -43,7 +24,7 @@ func TestFilesOfSomebodyElseAreSetAside(t *testing.T) {
 		if err := os.WriteFile(path+tail, []byte("somebody else's"), 0); err != nil {
 			t.Fatal(err)
 		}
-		unprivileged(t, dir, func() {
+		need.Unprivileged(t, dir, func() {
 			complaints := 0
 			failed := func(error) { complaints++ }
 			f, err := openFile(path, failed)

@@ -18,6 +18,7 @@ import (
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"
+	"posthorn/internal/base/wait"
 	"posthorn/internal/policy"
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/mime"
@@ -169,8 +170,8 @@ func (d *Door) commit(ctx context.Context, a *store.Acceptance) (store.Accepted,
 		return done, err
 	}
 	end := time.Now().Add(patience)
-	for wait := firstWait; unsettled(err); wait = min(2*wait, mostWait) {
-		if time.Now().After(end) || !sleep(ctx, wait) {
+	for pause := firstWait; unsettled(err); pause = min(2*pause, mostWait) {
+		if time.Now().After(end) || !wait.For(ctx, pause) {
 			return store.Accepted{}, fmt.Errorf("%w; asked again: %w", doubt, err)
 		}
 		done, err = d.store.Accept(ctx, a)
@@ -188,18 +189,6 @@ func unsettled(err error) bool {
 		}
 	}
 	return false
-}
-
-// sleep reports whether the time passed before the context was done.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // ReplyTo is the reply for an error of Accept or of writing a draft. No error

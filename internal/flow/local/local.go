@@ -12,8 +12,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"posthorn/internal/base/reply"
+	"posthorn/internal/base/wait"
 	"posthorn/internal/flow/queue"
 	"posthorn/internal/flow/trace"
 	"posthorn/internal/policy"
@@ -58,15 +60,39 @@ func (d *Deliverer) Deliver(ctx context.Context, j queue.Job) ([]queue.Result, e
 
 // deliver files for one recipient. Two addresses of one account get one copy.
 func (d *Deliverer) deliver(ctx context.Context, c store.Claim, r store.QueueRecipient, filed map[store.AccountID]bool) queue.Result {
-	res, err := d.obstacle(ctx, c, r)
-	if err == nil && res.Fate == queue.Delivered && !filed[r.Local] {
-		res.File, res.Why, err = d.filing(ctx, c, r)
-	}
+	res, err := overOutage(ctx, func() (queue.Result, error) {
+		res, err := d.obstacle(ctx, c, r)
+		if err == nil && res.Fate == queue.Delivered && !filed[r.Local] {
+			res.File, res.Why, err = d.filing(ctx, c, r)
+		}
+		return res, err
+	})
 	if err != nil {
 		return queue.Result{Fate: queue.Deferred, Reply: reply.New(451, reply.E(4, 3, 0), "Temporary problem: "+err.Error()).Because(err)}
 	}
 	filed[r.Local] = filed[r.Local] || res.Fate == queue.Delivered
 	return res
+}
+
+// How long a store that is away is waited for, and the pauses between two
+// questions.
+const (
+	patience   = time.Minute
+	firstPause = 100 * time.Millisecond
+	mostPause  = 2 * time.Second
+)
+
+// overOutage repeats an attempt while the store is away: an outage of seconds,
+// as when another database takes over, must not make mail wait for minutes. What
+// lasts longer may be the trouble of this one message.
+func overOutage(ctx context.Context, try func() (queue.Result, error)) (queue.Result, error) {
+	end := time.Now().Add(patience)
+	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+		res, err := try()
+		if !errors.Is(err, store.ErrUnavailable) || time.Now().After(end) || !wait.For(ctx, pause) {
+			return res, err
+		}
+	}
 }
 
 // obstacle says what stands in the way of the recipient, and Delivered when
@@ -102,7 +128,10 @@ func (d *Deliverer) filing(ctx context.Context, c store.Claim, r store.QueueReci
 	if err := s.UnmarshalBinary(c.Message.Meta); err != nil {
 		return nil, "", fmt.Errorf("structure of message %s: %w", c.Message.ID, err)
 	}
-	sifted := d.sift(ctx, c, r.Local, &s)
+	sifted, err := d.sift(ctx, c, r.Local, &s)
+	if err != nil {
+		return nil, "", err
+	}
 	head = append(head, sifted.Field...)
 	s.Shift(int64(len(head)))
 	meta, err := s.AppendBinary(nil)
@@ -116,16 +145,20 @@ func (d *Deliverer) filing(ctx context.Context, c store.Claim, r store.QueueReci
 	return f, cmp.Or(c.Message.Junk, sifted.Why), nil
 }
 
-// sift asks the account's filter, if the rules want it. What cannot be read now
-// is not judged: a filter must not hold mail up.
-func (d *Deliverer) sift(ctx context.Context, c store.Claim, account store.AccountID, s *mime.Structure) policy.Copy {
+// sift asks the account's filter, if the rules want it. What cannot be read is
+// not judged, as a filter must not hold mail up; a store that is away is waited
+// for, as the filing needs it, too.
+func (d *Deliverer) sift(ctx context.Context, c store.Claim, account store.AccountID, s *mime.Structure) (policy.Copy, error) {
 	if d.Filter == nil || !c.Message.Sift {
-		return policy.Copy{}
+		return policy.Copy{}, nil
 	}
 	body, err := c.BodyOpener(ctx)
+	if errors.Is(err, store.ErrUnavailable) {
+		return policy.Copy{}, err
+	}
 	if err != nil {
-		return policy.Copy{}
+		return policy.Copy{}, nil
 	}
 	defer func() { _ = body.Close() }() // read only
-	return d.Filter.Copy(ctx, account, &policy.Message{Structure: s, Body: body, Size: body.Size()})
+	return d.Filter.Copy(ctx, account, &policy.Message{Structure: s, Body: body, Size: body.Size()}), nil
 }

@@ -88,10 +88,15 @@ func (h *house) enqueue(to ...store.AccountID) ident.ID {
 }
 
 // run delivers for as long as given.
-func (h *house) run(d time.Duration) {
-	ctx, cancel := context.WithTimeout(h.t.Context(), d)
+func (h *house) run(during time.Duration) {
+	h.deliver(&local.Deliverer{Accounts: h.store.Directory(), Usage: usage{h.store}, Filter: h.filter}, during)
+}
+
+// deliver is run with a deliverer of the caller's.
+func (h *house) deliver(d queue.Deliverer, during time.Duration) {
+	ctx, cancel := context.WithTimeout(h.t.Context(), during)
 	defer cancel()
-	queue.New(queue.Options{Queue: h.store.Queue(), Local: true, Owner: "node", Deliverer: &local.Deliverer{Accounts: h.store.Directory(), Usage: usage{h.store}, Filter: h.filter},
+	queue.New(queue.Options{Queue: h.store.Queue(), Local: true, Owner: "node", Deliverer: d,
 		Workers: 1, Done: func(_ queue.Job, list []queue.Ending, _ ident.ID) { h.done = append(h.done, list...) }}).Run(ctx)
 }
 

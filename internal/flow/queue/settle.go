@@ -11,6 +11,7 @@ import (
 	"posthorn/internal/base/event"
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/reply"
+	"posthorn/internal/base/wait"
 	"posthorn/internal/state/store"
 )
 
@@ -126,7 +127,7 @@ const (
 // they are.
 func (s *settlement) store(ctx context.Context) bool {
 	log := s.r.o.Log.Message(s.j.Claim.Message.ID)
-	for wait, told := firstAgain, false; ; wait = min(2*wait, mostAgain) {
+	for pause, told := firstAgain, false; ; pause = min(2*pause, mostAgain) {
 		err := s.finish(ctx)
 		switch {
 		case err == nil, s.doubt && errors.Is(err, store.ErrConflict):
@@ -139,7 +140,7 @@ func (s *settlement) store(ctx context.Context) bool {
 		case s.untried():
 			return false // due again when the lease has ended
 		case passing(err) && !s.crowds(err):
-			if wait == mostAgain && !told {
+			if pause == mostAgain && !told {
 				told = true
 				log.Log(event.QueueError, event.Err(err))
 			}
@@ -152,12 +153,7 @@ func (s *settlement) store(ctx context.Context) bool {
 			s.lost(err)
 			return false
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-		}
+		wait.For(ctx, pause)
 	}
 }
 

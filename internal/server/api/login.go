@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"posthorn/internal/base/wait"
 	"posthorn/internal/server/manage"
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/sasl"
@@ -53,7 +54,7 @@ func (d Deps) login(w http.ResponseWriter, r *http.Request) (who string, role ma
 		return who, role, true
 	}
 	hold, _ := g.Penalty()
-	pause(r.Context(), hold)
+	wait.For(r.Context(), hold) // unless nobody waits for the answer any more
 	if errors.Is(err, sasl.ErrCredentials) {
 		unknown(w, "the login is wrong: no such name and password, or the token is unknown, expired, or not for this address")
 	} else {
@@ -92,16 +93,6 @@ func client(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return a.Addr().Unmap()
-}
-
-// pause holds an answer back, unless nobody waits for it any more.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // unknown asks for a login.

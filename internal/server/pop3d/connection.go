@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"posthorn/internal/base/event"
+	"posthorn/internal/base/wait"
 	"posthorn/internal/server/listen"
 	"posthorn/internal/wire/pop3"
 )
@@ -183,10 +184,5 @@ func (c *connection) dropOut() {
 
 // pause lets time pass without reading, unless the server stops.
 func (c *connection) pause(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-c.ctx.Done():
-	}
+	wait.For(c.ctx, d)
 }

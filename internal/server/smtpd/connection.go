@@ -10,6 +10,7 @@ import (
 
 	"posthorn/internal/base/event"
 	"posthorn/internal/base/reply"
+	"posthorn/internal/base/wait"
 	"posthorn/internal/server/listen"
 	"posthorn/internal/wire/smtp"
 )
@@ -184,14 +185,7 @@ func (c *connection) dropOut() {
 
 // pause lets time pass without reading; false when the server stops meanwhile.
 func (c *connection) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-c.ctx.Done():
-		return false
-	}
+	return wait.For(c.ctx, d)
 }
 
 func earlier(a, b time.Time) time.Time {

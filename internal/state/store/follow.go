@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"posthorn/internal/base/wait"
 )
 
 // Versioned is a list that nodes keep in memory: Access, Bans.
@@ -32,7 +34,7 @@ func Follow(ctx context.Context, v Versioned, version int64, every time.Duration
 			}
 		}
 		if err == nil {
-			pause(ctx, min(every, loading*time.Since(began)))
+			wait.For(ctx, min(every, loading*time.Since(began)))
 		}
 		return err
 	}, failed)
@@ -55,14 +57,5 @@ func Repeat(ctx context.Context, every time.Duration, wake <-chan struct{}, work
 			failed(err)
 		}
 		failing = err != nil
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }

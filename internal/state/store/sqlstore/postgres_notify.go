@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"posthorn/internal/base/ident"
+	"posthorn/internal/base/wait"
 	"posthorn/internal/state/store"
 )
 
@@ -77,7 +78,7 @@ func (h *hints) send(ctx context.Context) {
 				break // a hint is lost, nothing else
 			}
 		}
-		if !sleep(ctx, hintEvery) {
+		if !wait.For(ctx, hintEvery) {
 			return
 		}
 	}
@@ -104,17 +105,6 @@ func (h *hints) take() string {
 	return b.String()
 }
 
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}
-
 // listen hears hints until ctx ends, again and again when the connection
 // breaks.
 func (h *hints) listen(ctx context.Context) {
@@ -122,7 +112,7 @@ func (h *hints) listen(ctx context.Context) {
 		if err := h.hear(ctx); err != nil && ctx.Err() == nil {
 			h.e.s.o.Log.Info("hints from other nodes are interrupted", "error", err)
 		}
-		if !sleep(ctx, hintRetry) {
+		if !wait.For(ctx, hintRetry) {
 			return
 		}
 	}

@@ -2,9 +2,11 @@ package imapd
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"posthorn/internal/state/store"
 	"posthorn/internal/wire/imap"
@@ -85,15 +87,13 @@ func runList(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	if err != nil {
 		return failed(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.set.SearchTime) // many patterns times many names
-	defer cancel()
-	l := lister{List: arg, patterns: patterns(arg), nonExistent: arg.Extended || c.session.rev2}
+	l := lister{List: arg, patterns: patterns(arg), nonExistent: arg.Extended || c.session.rev2, left: c.set.SearchTime}
 	for i := range all {
 		f := &all[i]
-		if err := searchTime(ctx); err != nil {
+		attrs, child, ok := l.show(f)
+		if err := l.over(ctx); err != nil {
 			return failed(err)
 		}
-		attrs, child, ok := l.show(f)
 		if !ok {
 			continue
 		}
@@ -127,10 +127,23 @@ type lister struct {
 	patterns []imap.Pattern
 	// nonExistent: the client knows the word for a level that is no mailbox.
 	nonExistent bool
+	// left is how long it may still compare many patterns with many names; what
+	// a slow client takes to read the answer is its own time.
+	left time.Duration
 }
 
 func (l *lister) matches(name string) bool {
+	began := time.Now()
+	defer func() { l.left -= time.Since(began) }()
 	return slices.ContainsFunc(l.patterns, func(p imap.Pattern) bool { return p.Match(name) })
+}
+
+// over reports that comparing took too long, or the client is gone.
+func (l *lister) over(ctx context.Context) error {
+	if l.left < 0 {
+		return fmt.Errorf("list: %w", context.DeadlineExceeded)
+	}
+	return searchTime(ctx)
 }
 
 // show returns the attributes of a name and, for RECURSIVEMATCH, what made it

@@ -18,12 +18,16 @@ func runLsub(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	if err != nil {
 		return failed(err)
 	}
-	l := lister{patterns: patterns(arg)}
+	l := lister{patterns: patterns(arg), left: c.set.SearchTime}
 	levels := strings.HasSuffix(arg.Patterns[0], "%")
 	for i := range all {
 		f := &all[i]
+		matches := l.matches(f.name)
+		if err := l.over(ctx); err != nil {
+			return failed(err)
+		}
 		switch {
-		case !l.matches(f.name):
+		case !matches:
 		case f.subscribed:
 			c.listLine("LSUB", nil, f.name, nil)
 		case f.below && levels:

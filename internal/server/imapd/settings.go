@@ -25,8 +25,8 @@ type Settings struct {
 	WriteTime time.Duration `default:"60s" min:"5s" max:"10m"`
 	// Errors is after how many faulty commands a connection is closed.
 	Errors int `default:"50" min:"5" max:"1000"`
-	// SearchTime bounds one search that has to read message texts. A search
-	// that takes longer is answered with NO [LIMIT].
+	// SearchTime bounds one SEARCH, SORT or THREAD, and the comparing of names by
+	// one LIST. What takes longer is answered with NO [LIMIT].
 	SearchTime time.Duration `default:"60s" min:"1s" max:"10m"`
 	// Compress offers to compress what is sent both ways (COMPRESS=DEFLATE, RFC
 	// 4978). A connection whose client wants it takes up to 50 KB more.

@@ -48,6 +48,9 @@ type Reply struct {
 	Code     int
 	Enhanced Enhanced
 	Text     []string
+	// Inferred: Enhanced was not part of what another host said, but is what its
+	// Code means; String leaves it out.
+	Inferred bool
 	// Cause is the private reason; nil when the text says everything.
 	Cause error
 	// Close asks the session loop to hang up after the reply is written.
@@ -142,12 +145,12 @@ func split(s string, room int) (head, rest string) {
 	return s[:at], s[at:]
 }
 
-// String returns the reply in one line, for logs and traces.
+// String returns the reply in one line as it was said, for logs and notices.
 func (r Reply) String() string {
 	text := strings.Join(r.Text, " / ")
 	b := strconv.AppendInt(make([]byte, 0, 20+len(text)), int64(r.Code), 10)
 	b = append(b, ' ')
-	if !r.Enhanced.IsZero() {
+	if !r.Enhanced.IsZero() && !r.Inferred {
 		b = append(r.Enhanced.append(b), ' ')
 	}
 	return string(append(b, text...))

@@ -70,7 +70,7 @@ const (
 // not longer than anybody reads.
 func kept(r reply.Reply, verb string) reply.Reply {
 	if r.Enhanced.IsZero() {
-		r.Enhanced = enhanced(r.Code, verb)
+		r.Enhanced, r.Inferred = enhanced(r.Code, verb), true
 	}
 	lines := make([]string, 0, min(len(r.Text), keptLines))
 	for _, line := range r.Text[:min(len(r.Text), keptLines)] {

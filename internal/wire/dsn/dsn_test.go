@@ -483,3 +483,16 @@ func TestAddressesOutsideASCIIHaveAnASCIIForm(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// What the host did not say does not stand where its words do (RFC 3464 §2.3.6).
+func TestADiagnosticIsWhatTheHostSaid(t *testing.T) {
+	t.Parallel()
+	r := remote(t, "bob@far.test", Failed, 550, reply.E(5, 1, 0), "no")
+	r.Reply.Inferred = true
+	text, _ := write(t, notice(t, r))
+	for _, want := range []string{"\r\nStatus: 5.1.0\r\n", "\r\nDiagnostic-Code: smtp; 550 no\r\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}

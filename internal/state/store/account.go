@@ -68,8 +68,8 @@ type Account interface {
 	// (valid during the call). Missing messages are left out.
 	Metas(ctx context.Context, ids []MessageID, fn func(MessageID, []byte) error) error
 	// MetasIn calls fn with the meta (valid during the call) of each message of
-	// a mailbox in a range of UIDs, in UID order. It reads the range at once, so
-	// keep it short.
+	// a mailbox in a range of UIDs, in UID order, as they were at some time
+	// during the call.
 	MetasIn(ctx context.Context, mailbox MailboxID, span UIDRange, fn func(UID, MessageID, []byte) error) error
 	// OpenBody opens head and body of a message as one.
 	OpenBody(ctx context.Context, id MessageID) (Body, error)

@@ -81,8 +81,9 @@ func (a *account) exists(t tx) error {
 	return err
 }
 
-// metaChunk bounds what Metas reads before it calls back, so that no read
-// transaction is open while the caller writes to a client.
+// metaChunk bounds what Metas and MetasIn read before they call back, so that no
+// read transaction is open while the caller writes to a client. A meta has
+// hundreds of octets, in a hostile message a million.
 const metaChunk = 64
 
 // Metas implements store.Account.
@@ -125,25 +126,31 @@ func (a *account) MetasIn(ctx context.Context, mailbox store.MailboxID, span sto
 		id   store.MessageID
 		meta []byte
 	}
-	var list []found
-	err := a.s.read(ctx, func(t tx) error {
-		list = list[:0]
-		return t.query(`SELECT e.uid, m.id, m.meta FROM entry e JOIN message m ON m.id = e.message_id AND m.account_id = e.account_id
-			WHERE e.account_id = ? AND e.mailbox_id = ? AND e.uid BETWEEN ? AND ? ORDER BY e.uid`,
-			[]any{a.id, mailbox, span.First, span.Last}, func(r row) error {
-				list = append(list, found{store.UID(r.int(0)), store.MessageID(r.int(1)), r.bytes(2)})
-				return nil
-			})
-	})
-	if err != nil {
-		return err
-	}
-	for _, x := range list {
-		if err := fn(x.uid, x.id, x.meta); err != nil {
+	list := make([]found, 0, metaChunk)
+	for after := int64(span.First) - 1; ; after = int64(list[metaChunk-1].uid) {
+		err := a.s.read(ctx, func(t tx) error {
+			list = list[:0]
+			return t.query(`SELECT e.uid, m.id, m.meta FROM entry e JOIN message m ON m.id = e.message_id AND m.account_id = e.account_id
+				WHERE e.account_id = ? AND e.mailbox_id = ? AND e.uid > ? AND e.uid <= ? ORDER BY e.uid LIMIT ?`,
+				[]any{a.id, mailbox, after, span.Last, metaChunk}, func(r row) error {
+					list = append(list, found{store.UID(r.int(0)), store.MessageID(r.int(1)), r.bytes(2)})
+					return nil
+				})
+		})
+		if err != nil {
 			return err
 		}
+		for i := range list {
+			x := list[i]
+			list[i].meta = nil
+			if err := fn(x.uid, x.id, x.meta); err != nil {
+				return err
+			}
+		}
+		if len(list) < metaChunk {
+			return nil
+		}
 	}
-	return nil
 }
 
 // Uneven implements store.Account.

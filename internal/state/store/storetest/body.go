@@ -240,6 +240,21 @@ func metasInRange(e *env) {
 	if got != "2 3 5 " {
 		e.t.Errorf("metas of %q", got)
 	}
+	e.fileMany(a, box, 300)
+	first := store.UID(8) // they follow on the six and the one that came meanwhile
+	for _, last := range []store.UID{first + 63, first + 64, first + 127, 1<<32 - 1} {
+		next := first
+		e.must(a.MetasIn(e.ctx, box, store.UIDRange{First: first, Last: last}, func(uid store.UID, _ store.MessageID, _ []byte) error {
+			if uid != next {
+				e.t.Errorf("UID %d where %d comes", uid, next)
+			}
+			next = uid + 1
+			return nil
+		}))
+		if end := min(uint64(last)+1, uint64(first)+300); uint64(next) != end {
+			e.t.Errorf("to %d: it ended before %d", last, next)
+		}
+	}
 	stop, calls := errors.New("enough"), 0
 	err = a.MetasIn(e.ctx, box, all()[0], func(store.UID, store.MessageID, []byte) error { calls++; return stop })
 	if !errors.Is(err, stop) || calls != 1 {

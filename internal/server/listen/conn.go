@@ -40,8 +40,8 @@ func (c *Conn) TLS() *tls.ConnectionState {
 	return &state
 }
 
-// Leaf returns the certificate this side showed, for channel binding. It is
-// nil in plain text, and for a resumed session, which shows none.
+// Leaf returns the certificate this side showed, for channel binding: in a
+// resumed session, which shows none, that of the session. It is nil in plain text.
 func (c *Conn) Leaf() *x509.Certificate {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()

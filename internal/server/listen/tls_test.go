@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,6 +66,44 @@ func TestImplicitTLSComesBeforeTheSession(t *testing.T) {
 	seen := srv.last()
 	if s := seen.TLS(); s == nil || s.Version != tls.VersionTLS13 || seen.Leaf() == nil || seen.Leaf().DNSNames[0] != "mx.example.test" {
 		t.Errorf("state %+v, leaf %v", s, seen.Leaf())
+	}
+}
+
+// A client may bind its login to the certificate that a resumed session does
+// not show. A session from before a renewal, which would be bound to the old
+// one, is not resumed.
+func TestAResumedSessionKnowsItsCertificate(t *testing.T) {
+	t.Parallel()
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			t.Parallel()
+			var name atomic.Pointer[string]
+			host := "mx.example.test"
+			name.Store(&host)
+			store, err := cert.Open(cert.Options{Trial: &cert.Trial{Dir: t.TempDir(), Host: func() string { return *name.Load() }}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv := &echo{}
+			_, addr := openTLS(t, "imaps", srv, store.TLS(cert.IMAP), Options{})
+			config := &tls.Config{InsecureSkipVerify: true, ServerName: host, ClientSessionCache: tls.NewLRUClientSessionCache(1), MaxVersion: version}
+			connect := func(resumed bool) {
+				t.Helper()
+				c := tls.Client(dial(t, addr).Conn, config)
+				(&client{t, c, bufio.NewReader(c)}).expect("220")
+				state := c.ConnectionState()
+				if leaf := srv.last().Leaf(); state.DidResume != resumed || leaf == nil || !leaf.Equal(state.PeerCertificates[0]) {
+					t.Errorf("resumed %v, not %v; leaf %v", state.DidResume, resumed, leaf)
+				}
+			}
+			connect(false)
+			connect(true)
+			connect(true)
+			renamed := "other.example.test"
+			name.Store(&renamed)
+			connect(false)
+			connect(true)
+		})
 	}
 }
 

@@ -206,7 +206,7 @@ func (s *Store) outdated(set []*loaded) []*loaded {
 	set = slices.Clone(set)
 	for i, l := range set {
 		if l.pair == s.trial.pair() {
-			set[i] = &loaded{pair: l.pair, cert: l.cert}
+			set[i] = &loaded{pair: l.pair, cert: l.cert, sum: l.sum}
 		}
 	}
 	return set

@@ -43,12 +43,14 @@ func (s *Store) TLS(p Purpose) *tls.Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.configs[p] == nil {
-		s.configs[p] = &tls.Config{
+		c := &tls.Config{
 			MinVersion:     tls.VersionTLS12,
 			CipherSuites:   suites,
 			NextProtos:     protocols[p],
 			GetCertificate: s.get,
 		}
+		s.resumable(c)
+		s.configs[p] = c
 	}
 	return s.configs[p]
 }

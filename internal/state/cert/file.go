@@ -1,6 +1,7 @@
 package cert
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -17,6 +18,7 @@ type loaded struct {
 	pair    Pair
 	version version
 	cert    tls.Certificate
+	sum     [sha256.Size]byte // of the leaf
 }
 
 // version tells two states of a pair's files apart.
@@ -73,7 +75,7 @@ func load(p Pair) (*loaded, error) {
 			return nil, fmt.Errorf("tls.certificate: %s: %w", p.Cert, err)
 		}
 	}
-	return &loaded{pair: p, version: v, cert: cert}, nil
+	return &loaded{pair: p, version: v, cert: cert, sum: sha256.Sum256(cert.Certificate[0])}, nil
 }
 
 // unread says of a file that cannot be read where it is named, and what to do.

@@ -24,8 +24,8 @@ type ChannelBinding struct {
 
 // ServerBinding returns the data of a connection this host is the server of.
 // leaf is the certificate the handshake showed, which tls.ConnectionState does
-// not tell; take it from the GetCertificate hook. With nil (a resumed
-// connection shows none) tls-server-end-point is not available.
+// not tell; take it from the GetCertificate hook, and know what a resumed
+// session was shown. With nil tls-server-end-point is not available.
 func ServerBinding(state *tls.ConnectionState, leaf *x509.Certificate) ChannelBinding {
 	return ChannelBinding{Exporter: ExporterBinding(state), EndPoint: EndPointBinding(leaf)}
 }

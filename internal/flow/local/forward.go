@@ -62,7 +62,7 @@ func (f *Forwarder) Deliver(ctx context.Context, j queue.Job) ([]queue.Result, e
 		if ctx.Err() != nil {
 			break
 		}
-		res, err := overOutage(ctx, func() (queue.Result, error) { return f.forward(ctx, &j.Claim, r) })
+		res, err := store.OverOutage(ctx, func() (queue.Result, error) { return f.forward(ctx, &j.Claim, r) })
 		if err != nil {
 			res = queue.Result{Fate: queue.Deferred, Reply: accept.ReplyTo(err)}
 		}

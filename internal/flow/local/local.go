@@ -12,10 +12,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"posthorn/internal/base/reply"
-	"posthorn/internal/base/wait"
 	"posthorn/internal/flow/queue"
 	"posthorn/internal/flow/trace"
 	"posthorn/internal/policy"
@@ -60,7 +58,7 @@ func (d *Deliverer) Deliver(ctx context.Context, j queue.Job) ([]queue.Result, e
 
 // deliver files for one recipient. Two addresses of one account get one copy.
 func (d *Deliverer) deliver(ctx context.Context, c store.Claim, r store.QueueRecipient, filed map[store.AccountID]bool) queue.Result {
-	res, err := overOutage(ctx, func() (queue.Result, error) {
+	res, err := store.OverOutage(ctx, func() (queue.Result, error) {
 		res, err := d.obstacle(ctx, c, r)
 		if err == nil && res.Fate == queue.Delivered && !filed[r.Local] {
 			res.File, res.Why, err = d.filing(ctx, c, r)
@@ -72,27 +70,6 @@ func (d *Deliverer) deliver(ctx context.Context, c store.Claim, r store.QueueRec
 	}
 	filed[r.Local] = filed[r.Local] || res.Fate == queue.Delivered
 	return res
-}
-
-// How long a store that is away is waited for, and the pauses between two
-// questions.
-const (
-	patience   = time.Minute
-	firstPause = 100 * time.Millisecond
-	mostPause  = 2 * time.Second
-)
-
-// overOutage repeats an attempt while the store is away: an outage of seconds,
-// as when another database takes over, must not make mail wait for minutes. What
-// lasts longer may be the trouble of this one message.
-func overOutage(ctx context.Context, try func() (queue.Result, error)) (queue.Result, error) {
-	end := time.Now().Add(patience)
-	for pause := firstPause; ; pause = min(2*pause, mostPause) {
-		res, err := try()
-		if !errors.Is(err, store.ErrUnavailable) || time.Now().After(end) || !wait.For(ctx, pause) {
-			return res, err
-		}
-	}
 }
 
 // obstacle says what stands in the way of the recipient, and Delivered when

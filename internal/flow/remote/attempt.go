@@ -265,7 +265,8 @@ func (a *attempt) each(f func(r store.QueueRecipient) (settled bool)) {
 func (a *attempt) suit(ctx context.Context, c *connection) bool {
 	if a.content == nil {
 		var err error
-		if a.content, err = openContent(ctx, &a.job.Claim); err != nil {
+		a.content, err = store.OverOutage(ctx, func() (*content, error) { return openContent(ctx, &a.job.Claim) })
+		if err != nil {
 			if a.over = true; ctx.Err() == nil {
 				a.refuseAll(unreadable(err))
 			}

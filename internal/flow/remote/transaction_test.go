@@ -324,6 +324,22 @@ func TestAMessageThatCannotBeReadIsNotTheHostsFault(t *testing.T) {
 	})
 }
 
+func TestAShortOutageOfTheStoreDefersNothing(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		w.one(hello + send + "stall")
+		j := job(text)
+		open, back := j.Claim.BodyOpener, time.Now().Add(10*time.Second)
+		j.Claim.BodyOpener = func(ctx context.Context) (store.Body, error) {
+			if time.Now().Before(back) {
+				return nil, fmt.Errorf("refused: %w", store.ErrUnavailable)
+			}
+			return open(ctx)
+		}
+		w.want(j, false, "delivered 250 2.0.0")
+	})
+}
+
 func TestAPanicCostsNoConnection(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(w *world) { // which looks at what is left open

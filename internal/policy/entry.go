@@ -25,10 +25,10 @@ type Entry struct {
 	// Otherwise it is held until RCPT, so that the record names sender and
 	// recipient and postmaster stays reachable (ORD-02).
 	AtOnce bool
-	// Default is the mode without a setting, Mode the one in force. A Fixed
-	// check is part of what the server is and has no mode to choose.
-	Default, Mode Mode
-	Fixed         bool
+	// Mode is the one in force. A Fixed check is part of what the server is and
+	// has no mode to choose.
+	Mode  Mode
+	Fixed bool
 	// Idle: nothing is set that the check could ask, so that it passes everything.
 	Idle bool
 	// Doc says in one or two sentences what the check refuses and why.

@@ -34,7 +34,7 @@ func (r Rules) List() []Row {
 	return rows
 }
 
-// Document returns docs/policies.md.
+// Document returns docs/policies.md; the rules are those of a new server.
 func (r Rules) Document() string {
 	var b strings.Builder
 	b.WriteString(`# Policy checks
@@ -43,7 +43,10 @@ These are the house rules: every check, in the order it is asked. At each stage 
 check that refuses for good decides; a refusal for now is remembered while later checks may still refuse for
 good. What checks at *connect*, *helo* and *mail* refuse is told to the client at RCPT, so that the record
 names sender and recipient and postmaster can always be reached; those marked "at once" are answered where
-they occur. A check in mode *observe* is recorded and has no effect.
+they occur. A check in mode *observe* is recorded and has no effect, one in mode *off* is not asked.
+
+The modes below are those of a new server (profile recommended). ` + "`posthorn policy list`" + ` shows those in force.
+What the requirements demand is said in [status.md](status.md).
 
 This page is made from internal/policy/check/table.go; do not edit it.
 `)
@@ -70,7 +73,7 @@ func (e *Entry) document(b *strings.Builder) {
 	if e.Fixed {
 		b.WriteString("- Mode: always enforced\n")
 	} else {
-		fmt.Fprintf(b, "- Mode: %s by default\n", e.Default)
+		fmt.Fprintf(b, "- Mode: %s on a new server%s\n", e.Mode, without(e.Idle))
 	}
 	if strings.Contains(e.Setting, " ") {
 		fmt.Fprintf(b, "- Goes by: %s\n", e.Setting)
@@ -81,4 +84,12 @@ func (e *Entry) document(b *strings.Builder) {
 		fmt.Fprintf(b, "- Not asked when %s\n", strings.Join(exempt, "; or "))
 	}
 	fmt.Fprintf(b, "- Requirements: %s\n", strings.Join(e.IDs, ", "))
+}
+
+// without says of a check that has nothing to ask what its mode is worth.
+func without(idle bool) string {
+	if idle {
+		return ", which has nothing set that it could ask: it passes everything"
+	}
+	return ""
 }

@@ -49,7 +49,7 @@ func TestDNSIsCheckedWithTheNamedServer(t *testing.T) {
 		t.Errorf("a name passed for a server: %v", err)
 	}
 	r := run(t, nil, daemon.Binary(t, false), "dns", "check", "a..b", "--data", s.Data)
-	if r.code != 1 || !strings.Contains(r.err, "not a domain name") {
+	if r.code != 2 || !strings.Contains(r.err, "not a domain name") {
 		t.Errorf("exit %d: %s", r.code, r.err)
 	}
 }

@@ -14,8 +14,6 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-
-	"posthorn/internal/server/manage"
 )
 
 // Streams are what a command reads from and writes to.
@@ -99,7 +97,7 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
 		node := command.Selected()
 		fmt.Fprintln(s.Err, "posthorn:", s.hint(whatThereIs(asTyped(explain(err), err, node), err, node)))
-		if errors.As(err, new(misused)) || errors.Is(err, manage.ErrNothing) {
+		if wrong(err, node) {
 			fmt.Fprintf(s.Err, "Try: %s --help\n", node.FullPath())
 			return 2
 		}

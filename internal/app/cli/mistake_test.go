@@ -44,7 +44,7 @@ func TestServeWantsToKnowItsFolder(t *testing.T) {
 		need.Missing(t, "this machine has a "+ConfigFile)
 	}
 	var out, err bytes.Buffer
-	if code := Run(t.Context(), []string{"serve"}, Streams{Out: &out, Err: &err}); code != 1 || !strings.Contains(err.String(), "--config FILE or --data DIR") {
+	if code := Run(t.Context(), []string{"serve"}, Streams{Out: &out, Err: &err}); code != 2 || !strings.Contains(err.String(), "--config FILE or --data DIR") {
 		t.Errorf("exit %d: %s", code, err.String())
 	}
 }

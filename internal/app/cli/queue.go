@@ -296,13 +296,13 @@ func (c *target) act(ctx context.Context, w *Where, s *Streams, verb, done strin
 		if verb == "release" {
 			all = "held: all that is held"
 		}
-		return fmt.Errorf("nothing is selected: give the identifier of a message, or --from, --to, --destination or --state (posthorn queue %s --state %s)", verb, all)
+		return misuse("nothing is selected: give the identifier of a message, or --from, --to, --destination or --state (posthorn queue %s --state %s)", verb, all)
 	case c.ID == "" && verb == "remove":
 		return show(ctx, w, s, "queue-remove-many", manage.QueuePurgeInput{QueueManyInput: many, Confirm: confirmed}, say)
 	case c.ID == "":
 		return show(ctx, w, s, "queue-"+verb+"-many", many, say)
 	case c.From != "" || c.Destination != "" || c.State != "":
-		return fmt.Errorf("of one message only a recipient can be selected (--to); leave the identifier out to select messages")
+		return misuse("of one message only a recipient can be selected (--to); leave the identifier out to select messages")
 	}
 	return show(ctx, w, s, "queue-"+verb, manage.QueueInput{ID: c.ID, Recipient: c.To, Author: author()}, say)
 }

@@ -57,7 +57,7 @@ func (c *quickstartCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 // boot is the configuration of a trial: loopback only.
 func (c *quickstartCmd) boot(w *Where) (boot.Config, error) {
 	if w.Config != "" {
-		return boot.Config{}, errors.New("quickstart takes no --config: it is a trial; the real server is posthorn serve --config FILE")
+		return boot.Config{}, misuse("quickstart takes no --config: it is a trial; the real server is posthorn serve --config FILE")
 	}
 	config := boot.Config{Data: w.Data, Log: boot.Log{Level: "warn"}}
 	if config.Data == "" {
@@ -73,7 +73,7 @@ func (c *quickstartCmd) boot(w *Where) (boot.Config, error) {
 	for name, addrs := range config.Listen {
 		for _, a := range addrs {
 			if !loopback(a) {
-				return config, fmt.Errorf("--listen %s=%s: quickstart listens on loopback only (127.0.0.1:PORT); the real server is posthorn serve", name, a)
+				return config, misuse("--listen %s=%s: quickstart listens on loopback only (127.0.0.1:PORT); the real server is posthorn serve", name, a)
 			}
 		}
 	}

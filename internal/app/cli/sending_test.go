@@ -103,7 +103,7 @@ func TestNothingIsDoneToWhatIsNotSelected(t *testing.T) {
 	b := newBench(t)
 	b.message()
 	for _, verb := range []string{"hold", "release", "retry", "remove", "remove --yes"} {
-		b.want(1, "", "queue "+verb, "nothing is selected", "--state ")
+		b.want(2, "", "queue "+verb, "nothing is selected", "--state ")
 		b.want(0, "", "queue "+verb+" --to nobody.test", "Nothing was done")
 	}
 	b.want(1, "", "queue remove --state queued", "removes 1 recipient of 1 message for good", "--yes")

@@ -66,7 +66,7 @@ type serveCmd struct {
 
 func (c *serveCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if w.Config == "" && w.Data == "" && !exists(ConfigFile) {
-		return fmt.Errorf("say where the server keeps its data: --config FILE or --data DIR (%s does not exist); to try posthorn out: posthorn quickstart", ConfigFile)
+		return misuse("say where the server keeps its data: --config FILE or --data DIR (%s does not exist); to try posthorn out: posthorn quickstart", ConfigFile)
 	}
 	config, err := w.boot()
 	if err != nil {

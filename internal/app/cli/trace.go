@@ -69,7 +69,7 @@ func (c *traceCmd) id() string {
 
 func (c *traceCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	if c.ID != nil && *c.ID == "" {
-		return errors.New("the identifier is empty; it stands in a log line, a Received field or a reply. Without one, posthorn trace lists the newest mail")
+		return misuse("the identifier is empty; it stands in a log line, a Received field or a reply. Without one, posthorn trace lists the newest mail")
 	}
 	in := manage.TraceInput{ID: c.id(), From: c.From, To: c.To, Client: c.Client, Period: c.input(), Outcome: c.Outcome, Paging: manage.Paging{Limit: c.Limit, After: c.After}}
 	p, err := ask[manage.Traced](ctx, w, s, "trace", in)

@@ -134,11 +134,11 @@ type trySendCmd struct {
 func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	from, err := mail.ParseAddress(c.From)
 	if err != nil {
-		return fmt.Errorf("--from: %w", err)
+		return misuse("--from: %w", err)
 	}
 	to, err := mail.ParseAddress(c.To)
 	if err != nil {
-		return fmt.Errorf("--to: %w", err)
+		return misuse("--to: %w", err)
 	}
 	secret, err := c.password(w, s, c.From)
 	if err != nil {

@@ -20,6 +20,17 @@ func (m misused) Unwrap() error { return m.error }
 
 func misuse(format string, args ...any) error { return misused{fmt.Errorf(format, args...)} }
 
+// wrong reports that the command line was at fault, not what it asked for: it
+// could not be meant, names too little, or has a value that its flag or argument
+// cannot have, whoever noticed.
+func wrong(err error, node *kong.Node) bool {
+	if errors.As(err, new(misused)) || errors.Is(err, manage.ErrMissing) {
+		return true
+	}
+	fault, ok := manage.FaultOf(err)
+	return ok && node != nil && typed(node, fault.Field) != ""
+}
+
 // asTyped puts into an error about a field of an operation what was typed for
 // it. A flag stands for the field of its name; where the names differ, or an
 // argument stands for a field, its declaration says so in the tag field.
@@ -64,6 +75,9 @@ func stands(v *kong.Value, field string) bool {
 // whatThereIs adds to the error about a thing that is not there the command
 // that lists such things, unless the error names a command already.
 func whatThereIs(text string, err error, node *kong.Node) string {
+	if _, fault := manage.FaultOf(err); fault { // it is a part of the question, not what was asked for
+		return text
+	}
 	if !errors.Is(err, store.ErrNotFound) || strings.Contains(text, "posthorn ") || node == nil || node.Parent == nil {
 		return text
 	}

@@ -56,7 +56,7 @@ var liftable = []struct {
 func (s *Service) tryAccess(ctx context.Context, in *AccessTryInput) (AccessAnswer, error) {
 	b := in.Body
 	if b.Client == "" && b.From == "" && len(b.To) == 0 {
-		return AccessAnswer{}, said{"nothing to look for; give a client, a sender or recipients", ErrInput}
+		return AccessAnswer{}, said{"nothing to look for; give a client, a sender or recipients", ErrMissing}
 	}
 	t, err := access.Load(ctx, s.o.Store.Access(), time.Now())
 	if err != nil {

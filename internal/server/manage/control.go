@@ -65,7 +65,7 @@ func (s *Service) control(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(StatusOf(err))
 	fault, _ := FaultOf(err)
-	_ = json.NewEncoder(w).Encode(failure{Error: err.Error(), Field: fault.Field, Text: fault.Text, NotFound: errors.Is(err, store.ErrNotFound)})
+	_ = json.NewEncoder(w).Encode(failure{Error: err.Error(), Field: fault.Field, Text: fault.Text, NotFound: errors.Is(err, store.ErrNotFound), Missing: errors.Is(err, ErrMissing)})
 }
 
 type failure struct {
@@ -74,14 +74,16 @@ type failure struct {
 	Text  string `json:"text,omitempty"`  // what is wrong with that
 	// NotFound tells that what was named is not there.
 	NotFound bool `json:"not_found,omitempty"`
+	// Missing tells that too little was named.
+	Missing bool `json:"missing,omitempty"`
 }
 
 // err is the failure as it was in the server, as far as callers tell kinds
 // apart.
 func (f failure) err() error {
 	switch {
-	case f.Error == ErrNothing.Error():
-		return ErrNothing
+	case f.Missing:
+		return said{f.Error, ErrMissing}
 	case f.Field != "":
 		return said{f.Error, fielded{Fault{f.Field, f.Text}, ErrInput}}
 	}

@@ -18,8 +18,11 @@ var ErrInput = errors.New("invalid input")
 // ErrForbidden is wrapped by errors of callers whose role is too small.
 var ErrForbidden = errors.New("not allowed")
 
+// ErrMissing is wrapped by errors of inputs that name too little to act on.
+var ErrMissing = fmt.Errorf("%w: something is missing", ErrInput)
+
 // ErrNothing says that a change names no field.
-var ErrNothing error = said{"nothing to change was given; --help lists what can be", ErrInput}
+var ErrNothing error = said{"nothing to change was given; --help lists what can be", ErrMissing}
 
 // statuses pairs error kinds with what HTTP says of them.
 var statuses = []struct {

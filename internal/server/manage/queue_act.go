@@ -63,7 +63,7 @@ func onMany(verb queueVerb) func(*Service, context.Context, *QueueManyInput) (Co
 }
 
 // errUnselected refuses to act on the whole queue by oversight.
-var errUnselected = said{"nothing is selected: name a message, a sender, a recipient, a destination or a state", ErrInput}
+var errUnselected = said{"nothing is selected: name a message, a sender, a recipient, a destination or a state", ErrMissing}
 
 func (s *Service) actOnMany(ctx context.Context, in *QueueManyInput, a queueAct) (Count, error) {
 	f, err := in.filter()

@@ -3,6 +3,7 @@ package boot
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -47,5 +48,33 @@ func TestTheBootstrapFileIsReadOrExplained(t *testing.T) {
 	}
 	if _, err := Load("/nonexistent/posthorn.toml"); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Error(err)
+	}
+}
+
+// What docs/running.md shows of posthorn.toml can be taken over, with and
+// without the lines that are commented out.
+func TestTheDocumentedFileLoads(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/running.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := regexp.MustCompile(`(?m)^# (\w+ = )`)
+	files := regexp.MustCompile("(?ms)^```toml\n(.*?)^```").FindAllSubmatch(page, -1)
+	switches := 0
+	for _, f := range files {
+		whole := fields.ReplaceAll(f[1], []byte("$1"))
+		switches += len(fields.FindAll(f[1], -1))
+		for _, text := range [][]byte{f[1], whole} {
+			name := filepath.Join(t.TempDir(), "posthorn.toml")
+			if err := os.WriteFile(name, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Load(name); err != nil {
+				t.Errorf("%v\n%s", err, text)
+			}
+		}
+	}
+	if len(files) < 2 || switches == 0 {
+		t.Errorf("%d files with %d fields commented out: the page is read wrongly", len(files), switches)
 	}
 }

@@ -40,10 +40,11 @@ func (s *session) bdat(arg string) outcome {
 
 // outgrown refuses a message that is too big already, and all that follows of it.
 func (s *session) outgrown() outcome {
+	owed := s.tx.taken
 	s.tx.spoil(replyTooBig)
 	s.noteRefusal(replyTooBig)
 	s.drop()
-	s.tried = 1 // further chunks are swallowed
+	s.tried, s.owed = 1, owed // further chunks are swallowed
 	return says(replyTooBig)
 }
 
@@ -80,6 +81,10 @@ func (s *session) unwanted(chunk smtp.Chunk, r reply.Reply) outcome {
 		s.noted = true // the rest of a message whose refusal is in the record
 	}
 	s.noteRefusal(r)
+	owed := s.owed
+	if s.tx != nil {
+		owed = s.tx.taken
+	}
 	s.drop()
 	most := int64(mostUnwanted)
 	if limit := int64(s.limits().Size); limit > 0 {
@@ -97,5 +102,9 @@ func (s *session) unwanted(chunk smtp.Chunk, r reply.Reply) outcome {
 	}
 	s.tried = 1
 	r.Close = hopeless
-	return says(r)
+	if !chunk.Last {
+		s.owed = owed
+		return says(r)
+	}
+	return s.c.perRecipient(r, owed)
 }

@@ -21,6 +21,17 @@ type outcome struct {
 
 func says(r reply.Reply) outcome { return outcome{Reply: r} }
 
+// perRecipient is the answer to a whole message, which over LMTP every accepted
+// recipient gets (RFC 2033 §4.2): with fewer, the client takes the reply to its
+// next command for that of a recipient.
+func (c *connection) perRecipient(r reply.Reply, taken int) outcome {
+	o := says(r)
+	for i := 1; c.lmtp && i < taken; i++ {
+		o.more = append(o.more, r)
+	}
+	return o
+}
+
 // serve runs a connection from the greeting to its end.
 func (c *connection) serve() {
 	defer c.close()

@@ -50,7 +50,7 @@ func (s *session) mail(arg string) outcome {
 	f.DeclaredSize = unit.Size(m.Size)
 	f.Params = policy.MailParams{SMTPUTF8: m.SMTPUTF8, RequireTLS: m.RequireTLS}
 	d := s.judge(policy.Mail)
-	s.tried = 0
+	s.tried, s.owed = 0, 0
 	if d.Refuses() {
 		return s.refuseMail(arg, f.Sender.String(), true, d.Reply)
 	}

@@ -26,6 +26,7 @@ type session struct {
 	offered    smtp.Param
 	mechanisms []sasl.Mechanism
 	tried      int // RCPT commands since the last transaction ended
+	owed       int // recipients of a message refused in a chunk before its last
 	tx         *transaction
 	trace      *record.Trace
 	// refused is how the last MAIL ended, while it is refused and its record open.
@@ -111,7 +112,7 @@ func (s *session) logRefusal(stage policy.Stage, recipient string, r reply.Reply
 // drop ends the transaction, if there is one.
 func (s *session) drop() {
 	s.settle()
-	s.tried = 0
+	s.tried, s.owed = 0, 0
 	if s.tx != nil {
 		s.trace.Close(s.tx.fate())
 		s.tx.discard()

@@ -99,12 +99,7 @@ func (tx *transaction) finish(bare bool) outcome {
 	s.contentStep(tx, r)
 	tx.log(r, end)
 	s.trace.Close(end)
-	o := says(r)
-	if s.c.lmtp {
-		for range tx.taken - 1 { // RFC 2033 §4.2: one reply for each recipient
-			o.more = append(o.more, r)
-		}
-	}
+	o := s.c.perRecipient(r, tx.taken)
 	s.drop()
 	return o
 }

@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -123,4 +124,50 @@ func exists(test Test) error {
 		}
 	}
 	return fmt.Errorf("%s has no test %s", test.Package, test.Name)
+}
+
+// ids is how requirements are named in comments and tests.
+var ids = regexp.MustCompile(`\b(ORD|PROF|M-(GEN|DEL|REL|SEC-[A-Z]+)|B1G-[A-Z]+|SYS-[A-Z]+)-\d+[a-d]?\b`)
+
+// The documents that the ids come from are not in the repository: docs/status.md
+// must say what each one means.
+func TestEveryIDIsExplained(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs/status.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]bool{}
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(line, " | ")
+		if id := strings.TrimPrefix(cells[0], "| "); len(cells) > 2 && ids.FindString(id) == id {
+			rows[id] = len(strings.Fields(cells[1])) > 1
+		}
+	}
+	named := map[string]string{}
+	for _, dir := range []string{"cmd", "internal", "test"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(name string, e os.DirEntry, err error) error {
+			if e != nil && e.Name() == "node_modules" {
+				return filepath.SkipDir
+			}
+			if ext := filepath.Ext(name); err != nil || ext != ".go" && ext != ".txtar" {
+				return err
+			}
+			text, err := os.ReadFile(name)
+			for _, id := range ids.FindAllString(string(text), -1) {
+				named[id] = name
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, name := range named {
+		if !rows[id] {
+			t.Errorf("%s: docs/status.md does not explain %s", name, id)
+		}
+	}
+	if len(named) < 100 {
+		t.Errorf("%d ids found", len(named))
+	}
 }

@@ -110,13 +110,13 @@ var Requirements = map[string][]Test{
 
 	"PROF-01": {{checks, "TestEveryProfileIsValid"}},
 
-	// Rows of the table of faults.
+	// Rows of the tables of faults and of hostile input.
 	"reliability-14": {{names, "TestAnOutageIsNeverAnAbsence"}, {remote, "TestWhatDNSSaysDecides"}},
 	"reliability-18": {{remote, "TestContentIsMadeSevenBitPartByPart"}, {remote, "TestHostileHostsGetNowhere"}},
 	"reliability-26": {{checks, "TestForbiddenAttachmentsAreRefused"}, {scanners, "TestLimitsHoldForTheWholeMessage"}},
 	"reliability-30": {{bounce, "TestNobodyIsToldAboutReports"}, {bounce, "TestNoticesToOneSenderAreBounded"}},
 	"reliability-31": {{scanners, "TestFieldsCannotCarryFurtherLines"}, {checks, "TestVirusesAreRefused"}},
-	"reliability-37": nil,
+	"hostile-37":     nil,
 }
 
 // Transcripts are the packages whose transcripts name requirements.

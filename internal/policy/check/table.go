@@ -78,7 +78,7 @@ func Table(s *Settings) []policy.Entry {
 		},
 		{
 			Stage: policy.Mail, Name: "disk-room", Setting: "policy.room.reserve", Worst: policy.Defer, Exempt: anybody, AtOnce: true, Fixed: true,
-			IDs: []string{"reliability-37"}, Check: &s.Room, Replies: []string{"452 4.3.1", "451 4.3.0"},
+			IDs: []string{"hostile-37"}, Check: &s.Room, Replies: []string{"452 4.3.1", "451 4.3.0"},
 			Doc: "While the disk is nearly full, or the store has turned read-only after a failed write, mail is refused for now.",
 		},
 		{

@@ -79,18 +79,20 @@ func newConnection(ctx context.Context, s *Server, n *listen.Conn) *connection {
 	return c
 }
 
-// stopTime is how long a commit may take to begin, and what is in doubt is
-// asked for, after the session was told to end: less than the grace of a stop,
-// so that the client still gets its reply.
+// stopTime is how long the work for a message may go on after the session was
+// told to end, its checks, its commit and the asking after one in doubt
+// together: less than the grace of a stop, so that the client still gets its
+// reply. What is taken after the link was closed comes again.
 const stopTime = 5 * time.Second
 
-// finishing is work that ends soon after the session was told to end.
+// finishing is the context of a message from before its content comes to its
+// reply. It ends soon after the session was told to end, with errStopping.
 func (c *connection) finishing() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(c.work)
-	stop := context.AfterFunc(c.ctx, func() { time.AfterFunc(stopTime, cancel) })
+	ctx, cancel := context.WithCancelCause(c.work)
+	stop := context.AfterFunc(c.ctx, func() { time.AfterFunc(stopTime, func() { cancel(errStopping) }) })
 	return ctx, func() {
 		stop()
-		cancel()
+		cancel(nil)
 	}
 }
 

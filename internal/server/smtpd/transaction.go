@@ -24,6 +24,8 @@ type transaction struct {
 	binary  bool
 	chunked bool // BDAT has begun
 	body    *content
+	work    context.Context // from the beginning of the content; see finishing
+	done    context.CancelFunc
 	refusal reply.Reply // the last one, zero when there was none
 	spoiled bool        // it ends all
 }
@@ -49,6 +51,9 @@ func (tx *transaction) discard() {
 	if tx.body != nil {
 		tx.body.close()
 		tx.body = nil
+	}
+	if tx.done != nil {
+		tx.done()
 	}
 }
 
@@ -77,6 +82,7 @@ func (tx *transaction) begin() (reply.Reply, bool) {
 
 // open is begin without the record; a zero reply says that content may come.
 func (tx *transaction) open() reply.Reply {
+	tx.work, tx.done = tx.s.c.finishing()
 	if d := tx.s.judge(policy.Data); d.Refuses() {
 		return d.Reply
 	}
@@ -133,19 +139,19 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 		s.facts.Content = nil
 		return tx.thanks(), record.Discarded
 	}
-	ctx, stop := context.WithTimeout(s.c.work, contentTime)
+	ctx, stop := context.WithTimeoutCause(tx.work, contentTime, errSlowChecks)
 	defer stop()
 	d := s.judgeIn(ctx, policy.Content)
 	s.watchJudged(d)
 	s.facts.Content = nil
 	if ctx.Err() != nil {
-		return refusal(replyLocalError.Because(errSlowChecks))
+		return refusal(replyLocalError.Because(context.Cause(ctx)))
 	}
 	if d.Refuses() {
 		return refusal(d.Reply)
 	}
 	if d.Action != policy.Discard && len(d.Effects.Edits) > 0 {
-		if structure, err = tx.edit(s.c.work, structure, &d.Effects); err != nil {
+		if structure, err = tx.edit(tx.work, structure, &d.Effects); err != nil {
 			return refusal(accept.ReplyTo(err))
 		}
 	}
@@ -154,9 +160,7 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 		end = record.Accepted
 		c := &accept.Content{Body: b.draft, Structure: structure, Trace: tx.head(&d.Effects), Complete: s.facts.Kind == policy.Submission,
 			Host: s.c.server.Hostname(), Effects: d.Effects}
-		work, done := s.c.finishing()
-		defer done()
-		if err := s.c.server.Door.Accept(work, &tx.env, c); err != nil {
+		if err := s.c.server.Door.Accept(tx.work, &tx.env, c); err != nil {
 			return refusal(accept.ReplyTo(err))
 		}
 	}

@@ -1,6 +1,6 @@
-// Package check is the card index of house rules: one file per check with its
-// settings, its judgement and its documentation, and table.go, which lists
-// them in the order they are asked.
+// Package check is the card index of house rules: one file per subject with
+// its settings and the judgement of its checks, and table.go, which documents
+// the checks and lists them in the order they are asked.
 //
 // A check looks at facts and returns a verdict. It does not sleep, write to a
 // connection, know its mode or remember anything; the pipeline (package

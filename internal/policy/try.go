@@ -18,11 +18,14 @@ import (
 
 // Question asks what would happen to a mail that nobody has sent.
 type Question struct {
-	Listener   string // "" is "smtp"
-	Client     netip.Addr
-	Helo       string
-	TLS        bool
-	Login      *store.AccountRow // nil: nobody logs in
+	Listener string // "" is "smtp"
+	Client   netip.Addr
+	Helo     string
+	TLS      bool
+	Login    *store.AccountRow // nil: nobody logs in
+	// AssumeTLS takes TLS for granted, because without it nobody could log in;
+	// the answer says so.
+	AssumeTLS  bool
 	Sender     mail.Address
 	Recipients []mail.Address
 	// Size is the declared size, 0 for none.
@@ -48,11 +51,14 @@ type Answer struct {
 	Client   netip.Addr `json:"client"`
 	Kind     string     `json:"kind"`
 	// Helo is the name that was judged; Assumed: the question gave none.
-	Helo    string         `json:"helo"`
-	Assumed bool           `json:"helo_assumed,omitempty"`
-	Trust   string         `json:"trust"`
-	Login   string         `json:"login,omitempty"`
-	Outcome record.Outcome `json:"outcome"`
+	Helo    string `json:"helo"`
+	Assumed bool   `json:"helo_assumed,omitempty"`
+	Trust   string `json:"trust"`
+	Login   string `json:"login,omitempty"`
+	// AssumedTLS: the question said nothing of TLS, without which the server
+	// offers no login.
+	AssumedTLS bool           `json:"tls_assumed,omitempty"`
+	Outcome    record.Outcome `json:"outcome"`
 	// Accepted lists the recipients who would get the mail.
 	Accepted []mail.Address `json:"accepted,omitempty"`
 	Steps    []record.Step  `json:"steps"`
@@ -69,7 +75,7 @@ func Try(ctx context.Context, p *Pipeline, w World, q Question) (Answer, error) 
 		q.Listener = "smtp"
 	}
 	f := &Facts{
-		Time: time.Now(), Listener: q.Listener, Client: q.Client.Unmap(), TLS: q.TLS, Helo: q.Helo, ESMTP: true, Login: q.Login,
+		Time: time.Now(), Listener: q.Listener, Client: q.Client.Unmap(), TLS: q.TLS || q.AssumeTLS, Helo: q.Helo, ESMTP: true, Login: q.Login,
 		Sender: q.Sender, DeclaredSize: q.Size, Sources: w.Sources, Room: room,
 	}
 	p.Classify(f)
@@ -79,7 +85,7 @@ func Try(ctx context.Context, p *Pipeline, w World, q Question) (Answer, error) 
 	if q.Helo == "" {
 		f.Helo = usualName(ctx, w, f.Client)
 	}
-	a := Answer{Listener: q.Listener, Client: f.Client, Kind: f.Kind.String(), Trust: f.Trust.String(), Helo: f.Helo, Assumed: q.Helo == ""}
+	a := Answer{Listener: q.Listener, Client: f.Client, Kind: f.Kind.String(), Trust: f.Trust.String(), Helo: f.Helo, Assumed: q.Helo == "", AssumedTLS: q.AssumeTLS && !q.TLS}
 	if q.Login != nil && len(q.Login.Addresses) > 0 {
 		a.Login = q.Login.Addresses[0].String()
 	}
@@ -209,6 +215,9 @@ func (a Answer) who() string {
 	text := fmt.Sprintf("The client %s (%s) on the listener %s, %s, is judged as %s.", a.Client, trust, a.Listener, login, mail)
 	if a.Assumed {
 		text += " No name was given with --helo, so it is taken to call itself " + a.Helo + "."
+	}
+	if a.AssumedTLS {
+		text += " The connection is taken to be encrypted, for without TLS no login is offered (login.plaintext_needs_tls)."
 	}
 	return text
 }

@@ -57,7 +57,7 @@ func (c *policyTryCmd) Help() string {
 	return `Nothing is sent or changed. For example, a stranger's mail, and one of a user:
 
     posthorn policy try --client 192.0.2.1 --from a@else.example --rcpt ann@example.org
-    posthorn policy try --client 192.0.2.1 --listener submission --login ann@example.org \
+    posthorn policy try --client 192.0.2.1 --listener submissions --login ann@example.org \
         --from ann@example.org --rcpt b@else.example`
 }
 

@@ -84,7 +84,7 @@ type policyTryCmd struct {
 	Rcpt     []string  `field:"to" aliases:"to" help:"Recipient; may be given several times. --to is the same." required:"" placeholder:"ADDRESS"`
 	Login    string    `help:"Who logs in (default: nobody)." placeholder:"ADDRESS"`
 	Listener string    `help:"Listener: smtp, submission, submissions or lmtp." enum:"smtp,submission,submissions,lmtp" default:"smtp"`
-	TLS      bool      `name:"tls" help:"The connection is encrypted."`
+	TLS      bool      `name:"tls" help:"The connection is encrypted. On submissions it always is, and with --login it is taken to be where logins need it."`
 	Size     unit.Size `help:"Size the client declares." placeholder:"SIZE"`
 	Message  string    `help:"File with the message, to judge its content too." placeholder:"FILE" type:"existingfile"`
 	rehearsal

@@ -3,6 +3,7 @@ package manage
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -18,7 +19,7 @@ type PolicyQuestion struct {
 	Listener string   `json:"listener,omitempty" doc:"Listener the client connects to" enum:",smtp,submission,submissions,lmtp"`
 	Client   string   `json:"client" doc:"Address of the client" example:"192.0.2.1"`
 	Helo     string   `json:"helo,omitempty" doc:"Name the client gives itself"`
-	TLS      bool     `json:"tls,omitempty"`
+	TLS      bool     `json:"tls,omitempty" doc:"The connection is encrypted; on submissions it always is, and with a login it is taken to be where logins need it"`
 	Login    string   `json:"login,omitempty" doc:"Who logs in; empty: nobody"`
 	From     string   `json:"from" doc:"Reverse-path; empty: the null sender"`
 	To       []string `json:"to" doc:"Recipients"`
@@ -56,6 +57,9 @@ func (s *Service) tryPolicy(ctx context.Context, in *PolicyTryInput) (policy.Ans
 	if name, err := s.unmet(ctx, tried.lists, r.Remove); err != nil || name != "" {
 		return policy.Answer{}, cmp.Or(err, inField("remove", fmt.Errorf("no rule is called %q (posthorn list list)", name)))
 	}
+	if q.Login != nil && !tried.pipeline.Rules().Limits(policy.Submission, policy.Untrusted).Auth {
+		return policy.Answer{}, inField("login", errors.New("nobody can log in to send while policy.auth.enabled is false"))
+	}
 	w := policy.World{Resolve: s.o.Directory.Resolve, Room: s.o.Store.Room, Sources: s.o.Sources}
 	w.Sources.Access = tried.lists.Over(w.Sources.Access)
 	return policy.Try(ctx, tried.pipeline, w, q)
@@ -85,6 +89,14 @@ func (s *Service) question(ctx context.Context, in PolicyQuestion) (policy.Quest
 			return q, inField("login", err)
 		}
 		q.Login = &a
+	}
+	q.TLS = q.TLS || in.Listener == "submissions" // RFC 8314 §3.3
+	if q.Login != nil && !q.TLS {
+		needs, err := s.o.Settings.Get("login.plaintext_needs_tls")
+		if err != nil {
+			return q, err
+		}
+		q.AssumeTLS = needs == "true"
 	}
 	if in.Message != "" {
 		q.Message, q.Body = mime.Parse([]byte(in.Message)), strings.NewReader(in.Message)

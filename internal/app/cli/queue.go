@@ -27,7 +27,7 @@ type queueCmd struct {
 type selection struct {
 	From        string `field:"sender" help:"Only from this address or domain." placeholder:"SENDER" aliases:"sender"`
 	To          string `field:"recipient" help:"Only to this address or domain." placeholder:"RECIPIENT" aliases:"recipient"`
-	Destination string `help:"Only what last went this way: a domain, or a relay host, as show tells it under Route." placeholder:"ROUTE"`
+	Destination string `help:"Only what last went this way: a domain, a relay host with or without its port, or the host that the list shows under VIA." placeholder:"ROUTE"`
 	State       string `help:"Only recipients in this state." enum:",queued,held" default:"" placeholder:"queued|held"`
 }
 
@@ -250,8 +250,11 @@ func recipientFacts(r manage.QueueRecipient, paused bool) []string {
 	if r.ClaimedBy != "" {
 		list = append(list, "Claimed by", "node "+r.ClaimedBy)
 	}
-	if r.Route != "" {
+	switch {
+	case r.Route != "":
 		list = append(list, "Route", r.Route)
+	case r.WouldGo != "":
+		list = append(list, "Route", "not tried yet; now it would be "+r.WouldGo)
 	}
 	if !r.LastTry.IsZero() {
 		list = append(list, "Last try", when(r.LastTry)+" ("+age(r.LastTry)+" ago)")

@@ -109,3 +109,13 @@ func TestNothingIsDoneToWhatIsNotSelected(t *testing.T) {
 	b.want(1, "", "queue remove --state queued", "removes 1 recipient of 1 message for good", "--yes")
 	b.want(0, "", "queue remove --state queued --yes", "Removed: 1 recipient")
 }
+
+// What was not tried yet has no way behind it, but one before it.
+func TestTheWayOfWhatWasNotTriedIsTold(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.message()
+	b.want(0, "", "queue show "+id, "not tried yet; now it would be else.test")
+	b.want(0, "", "setting set relay.mode=relay relay.hosts=smart.test")
+	b.want(0, "", "queue show "+id, "not tried yet; now it would be relay smart.test:25")
+}

@@ -9,6 +9,7 @@ import (
 
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
+	"posthorn/internal/flow/route"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/store"
 )
@@ -44,6 +45,7 @@ type QueueRecipient struct {
 	LastHost  string    `json:"last_host" doc:"Who answered in it"`
 	LastError string    `json:"last_error" doc:"What was answered"`
 	Route     string    `json:"route" doc:"Where the last attempt went: a domain or a relay host"`
+	WouldGo   string    `json:"would_go,omitempty" doc:"Of what was not tried yet, when one message is shown: where it would go now"`
 	Notified  bool      `json:"notified" doc:"The sender was told of the delay"`
 	ClaimedBy string    `json:"claimed_by" doc:"Node that has taken it, to deliver it now or as soon as its destination has room; empty: none"`
 }
@@ -72,7 +74,7 @@ type (
 	QueueSelection struct {
 		Sender      string `json:"sender" query:"sender" doc:"Address or domain"`
 		Recipient   string `json:"recipient" query:"recipient" doc:"Address or domain"`
-		Destination string `json:"destination" query:"destination" doc:"Where the last attempt went, as route says it"`
+		Destination string `json:"destination" query:"destination" doc:"Where the last attempt went: a domain, a relay host with or without its port, route as it stands, or last_host or a part of it"`
 		State       string `json:"state" query:"state" enum:",queued,held"`
 	}
 	QueueInput struct {
@@ -227,7 +229,26 @@ func (s *Service) queueItem(ctx context.Context, in *QueueShowInput) (QueueItem,
 	if err != nil {
 		return QueueItem{}, notWaiting(id, err)
 	}
-	return queueView(e), nil
+	v := queueView(e)
+	return v, s.wouldGo(ctx, e, v.Recipients)
+}
+
+// wouldGo adds the way of those that were not tried yet.
+func (s *Service) wouldGo(ctx context.Context, e store.QueueEntry, list []QueueRecipient) error {
+	var table *route.Table
+	for i, r := range e.Recipients {
+		if r.Local != 0 || r.Route != "" || r.Attempts > 0 {
+			continue
+		}
+		if table == nil {
+			var err error
+			if table, err = s.routes(ctx); err != nil {
+				return err
+			}
+		}
+		list[i].WouldGo = table.For(&e.QueueMessage, r).Key
+	}
+	return nil
 }
 
 // destination is where a redirected message really goes: an address elsewhere

@@ -106,8 +106,9 @@ type QueueFilter struct {
 	ID        ident.ID
 	Sender    string // address key or domain
 	Recipient string // address key or domain
-	// Destination is the Route of a recipient; without " (rule)" at the end it
-	// matches with every rule.
+	// Destination is the way a recipient last went, in any case of letters: the
+	// Route, with or without " (rule)" at its end, a relay host in it with or
+	// without its port, or the LastHost, by name, address in brackets or both.
 	Destination string
 	// State is the one that recipients are in; nil: Queued or Held.
 	State *QueueState

@@ -1,8 +1,8 @@
 package sqlstore
 
 import (
+	"net/netip"
 	"strings"
-	"unicode/utf8"
 
 	"posthorn/internal/base/ident"
 	"posthorn/internal/state/store"
@@ -31,8 +31,7 @@ func (c condition) of(id ident.ID, statement string, args ...any) condition {
 	return condition{statement + ` WHERE queue_id = ? AND ` + c.text, append(append(args, id[:]), c.args...)}
 }
 
-// recipientsOf is what a filter asks of a recipient. A destination matches with
-// and without the rule that chose it.
+// recipientsOf is what a filter asks of a recipient.
 func recipientsOf(f *store.QueueFilter) condition {
 	c := condition{text: stateOf(f)}
 	if f.Recipient != "" {
@@ -40,10 +39,26 @@ func recipientsOf(f *store.QueueFilter) condition {
 		c = c.and(`(address_key = ? OR domain = ?)`, to, to)
 	}
 	if f.Destination != "" {
-		rule := f.Destination + " ("
-		c = c.and(`(route = ? OR substr(route, 1, ?) = ?)`, f.Destination, utf8.RuneCountInString(rule), rule)
+		c = c.goes(f.Destination)
 	}
 	return c
+}
+
+// goes asks for the recipients that last went a way: their route with and
+// without the rule that chose it, a host of it with and without its port, or who
+// answered there. What the rule is called does not count.
+func (c condition) goes(destination string) condition {
+	const way, who = `' ' || REPLACE(LOWER(route), ',', ' ') || ' '`, `' ' || LOWER(last_host) || ' '`
+	name := strings.ReplaceAll(likely(destination), ",", " ")
+	host, answered := name, name
+	if addr, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		host, answered = addr.String(), "["+addr.String()+"]"
+		if addr.Is6() {
+			host = answered
+		}
+	}
+	return c.and(`(`+way+` LIKE ? ESCAPE '!' AND `+way+` NOT LIKE ? ESCAPE '!' OR `+way+` LIKE ? ESCAPE '!' AND `+way+` NOT LIKE ? ESCAPE '!' OR `+who+` LIKE ? ESCAPE '!')`,
+		"% "+name+" %", "% (% "+name+" %", "% "+host+":%", "% (% "+host+":%", "% "+answered+" %")
 }
 
 // stateOf is a text without parameters, so that the partial indexes of the few

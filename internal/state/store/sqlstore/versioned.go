@@ -74,9 +74,11 @@ func tally(t *txn, name string, n int64) (value int64, err error) {
 
 // containing is a pattern for LIKE … ESCAPE '!' that finds the text, in lower
 // case as far as the engines know it, anywhere.
-func containing(text string) string {
-	escaped := strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
-	return "%" + asciiLower(escaped) + "%"
+func containing(text string) string { return "%" + likely(text) + "%" }
+
+// likely is a text, in lower case, as a part of such a pattern.
+func likely(text string) string {
+	return asciiLower(strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text))
 }
 
 // asciiLower is what LOWER does on both engines (collation C on PostgreSQL).

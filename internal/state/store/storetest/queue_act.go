@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"posthorn/internal/base/mail"
@@ -110,17 +111,25 @@ func retryAsks(e *env) {
 	e.enqueue("x", nil)
 	other := e.enqueue("y", nil)
 	for _, c := range e.claim("me", false, 10) {
-		route := "remote.test"
+		route, host := "remote.test", "mx.remote.test [192.0.2.7]"
 		if c.Message.ID == other {
-			route = "relay smart.test:25 (partners)"
+			route, host = "relay smart.test:25,[2001:db8::25]:587 (partners of other.test:25 here)", "Smart.test [192.0.2.25]"
 		}
-		e.must(q.Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, NextTry: time.Now().Add(24 * time.Hour), LastError: "451", Route: route}}, nil))
+		e.must(q.Finish(e.ctx, c, []store.Outcome{{Recipient: c.Message.Recipients[0].ID, NextTry: time.Now().Add(24 * time.Hour), LastError: "451", Route: route, Host: host}}, nil))
 	}
-	for _, none := range []string{"relay smart.test:2", "relay smart.test:25 (", "smart.test"} {
+	for _, none := range []string{"relay smart.test:2", "relay smart.test:25 (", "smart.tes", "mart.test", "smart.test:2", "partners", "(partners)", "other.test:25", "192.0.2.2", "%", "_mart.test", "192.0.2.25:25"} {
 		_, err := q.Retry(e.ctx, store.QueueFilter{Destination: none})
 		e.wants(err, store.ErrNotFound, "retry of %q", none)
 	}
-	if n, err := q.Hold(e.ctx, store.QueueFilter{Destination: "relay smart.test:25 (partners)"}); err != nil || n != 1 {
+	for _, way := range []string{"smart.test", "SMART.test:25", "relay smart.test:25", "2001:db8::25", "[2001:db8::25]", "[2001:DB8::25]:587", "192.0.2.25", "[192.0.2.25]", "smart.test [192.0.2.25]"} {
+		if list, err := q.List(e.ctx, store.QueueFilter{Destination: way}); err != nil || len(list) != 1 || list[0].ID != other {
+			e.t.Errorf("by way of %s: %+v, %v", way, list, err)
+		}
+	}
+	if list, err := q.List(e.ctx, store.QueueFilter{Destination: "Remote.test"}); err != nil || len(list) != 1 || list[0].ID == other {
+		e.t.Errorf("by the domain: %+v, %v", list, err)
+	}
+	if n, err := q.Hold(e.ctx, store.QueueFilter{Destination: "relay smart.test:25,[2001:db8::25]:587 (partners of other.test:25 here)"}); err != nil || n != 1 {
 		e.t.Fatalf("held %d, %v", n, err)
 	}
 	if n, err := q.Release(e.ctx, store.QueueFilter{ID: other}); err != nil || n != 1 {
@@ -130,7 +139,7 @@ func retryAsks(e *env) {
 		e.t.Fatalf("retried %d, %v", n, err)
 	}
 	c := e.one("me")
-	if r := c.Message.Recipients[0]; c.Message.ID != other || !r.Asked || r.Route != "relay smart.test:25 (partners)" {
+	if r := c.Message.Recipients[0]; c.Message.ID != other || !r.Asked || !strings.HasPrefix(r.Route, "relay smart.test:25,") {
 		e.t.Errorf("claimed %s, %+v", c.Message.ID, r)
 	}
 	finish := func(o store.Outcome) {

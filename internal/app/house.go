@@ -51,7 +51,6 @@ type House struct {
 	Version  string
 	Resolver *dns.Resolver
 
-	slog      *slog.Logger
 	counts    *counts
 	passwords *passwd.Verifier
 	networks  []netip.Prefix
@@ -97,7 +96,7 @@ const (
 func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
 	handler := logHandler(c.Log, o.Log)
 	counted := newCounts(handler)
-	h := &House{Config: c, local: machineZone(), Log: event.New(counted), Version: o.Version, slog: slog.New(handler), counts: counted}
+	h := &House{Config: c, local: machineZone(), Log: event.New(counted), Version: o.Version, counts: counted}
 	fresh, err := prepareFolder(c, o.MustExist)
 	if err != nil {
 		return nil, err
@@ -113,7 +112,7 @@ func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
 			return nil, err
 		}
 	}
-	if h.Store, err = openStore(ctx, c, h.slog); err != nil {
+	if h.Store, err = openStore(ctx, c, h.Log); err != nil {
 		return nil, errors.Join(err, h.unlock())
 	}
 	if err := h.furnish(ctx, o); err != nil {
@@ -158,7 +157,7 @@ func (h *House) unlock() error {
 	return h.lock.Close()
 }
 
-func openStore(ctx context.Context, c boot.Config, log *slog.Logger) (store.Store, error) {
+func openStore(ctx context.Context, c boot.Config, log *event.Logger) (store.Store, error) {
 	o := sqlstore.Options{Log: log, Cache: int64(c.Store.Cache)}
 	if c.Store.Engine == postgreSQL {
 		return sqlstore.OpenPostgres(ctx, c.Store.DSN, o)

@@ -26,7 +26,8 @@ func (s *scanners) milters(m *check.Milters, list []check.Milter) *scan.Milters 
 
 func (s *scanners) options(m *check.Milters, one check.Milter) scan.MilterOptions {
 	return scan.MilterOptions{Name: one.Endpoint.String(), Endpoint: one.Endpoint, Dial: s.dial, Default: one.Fallback,
-		ConnectTimeout: m.ConnectTime, CommandTimeout: m.CommandTime, ContentTimeout: m.ContentTime, MaxBody: int64(m.MostBody)}
+		ConnectTimeout: m.ConnectTime, CommandTimeout: m.CommandTime, ContentTimeout: m.ContentTime, MaxBody: int64(m.MostBody),
+		Told: func(ctx context.Context, err error) { s.health.note(ctx, s.log, "milter", one.Endpoint.String(), err) }}
 }
 
 // Filter implements policy.Scanners.

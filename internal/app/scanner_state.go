@@ -36,6 +36,7 @@ func (s *scanners) State(ctx context.Context) []policy.ScannerState {
 	for i, ask := range asks {
 		asked.Go(func() {
 			version, err := ask()
+			s.health.note(context.WithoutCancel(ctx), s.log, all[i].Kind, all[i].Address, err)
 			if all[i].Version = version; err != nil {
 				all[i].Problem = err.Error()
 			}

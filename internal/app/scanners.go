@@ -24,6 +24,7 @@ type scanners struct {
 	hostname func() string
 	dial     scan.Dial
 	log      *event.Logger
+	health   health
 
 	mu      sync.Mutex
 	engines *engines
@@ -37,6 +38,7 @@ type engines struct {
 	attachments *scan.Attachments
 	milters     *scan.Milters
 	list        []check.Milter // of milters
+	asked       sync.Once      // whether they are there
 }
 
 // waiting is how many scans may wait for each that runs.
@@ -109,6 +111,7 @@ func (s *scanners) Virus(ctx context.Context, f *policy.Facts) policy.Virus {
 		return policy.Virus{Opinion: policy.TooLarge, Problem: "more than " + e.of.Virus.Most.String()}
 	}
 	found, err := e.virus.Scan(ctx, whole(f))
+	s.health.note(ctx, s.log, "virus", e.of.Virus.Server, err)
 	switch {
 	case err != nil:
 		return policy.Virus{Opinion: opinion(err), Problem: err.Error()}
@@ -127,6 +130,7 @@ func (s *scanners) Spam(ctx context.Context, f *policy.Facts) policy.Spam {
 	m := scan.Message{Content: whole(f), Size: f.Content.Size, Sender: f.Sender, Recipients: f.Recipients, Client: f.Client.Unmap(),
 		Helo: f.Helo, Hostname: f.Hostname, Login: loginName(f), QueueID: f.Message.String()}
 	score, err := e.spam.Scan(ctx, &m)
+	s.health.note(ctx, s.log, "spam", e.of.Spam.URL, err)
 	if err != nil {
 		return policy.Spam{Opinion: opinion(err), Problem: err.Error()}
 	}

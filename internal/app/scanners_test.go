@@ -2,6 +2,7 @@ package app
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/d--j/go-milter"
 
 	"posthorn/internal/base/dns"
+	"posthorn/internal/base/event"
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/policy"
@@ -350,6 +352,45 @@ func TestScannersSayWhetherTheyAreThere(t *testing.T) {
 	}
 	if (quiet{w}).Filter(nil) != nil {
 		t.Error("what is tried is shown to milters")
+	}
+}
+
+func TestAScannerThatIsDownIsToldOnceAndSeenUntilItIsBack(t *testing.T) {
+	t.Parallel()
+	w := newScannerWorld(func(s *check.Settings) {
+		s.Virus.Server, s.Milters.Servers = "192.0.2.9:3310", []string{"192.0.2.9:8891"}
+	})
+	var log bytes.Buffer
+	w.log = event.New(event.Handler(&log, event.Options{}))
+	f := contentOf(t, "Subject: x\r\n\r\nbody\r\n")
+	if got := w.Down(t.Context()); len(got) != 2 || got[0].Problem == "" { // nobody has asked them yet
+		t.Errorf("at first: %+v", got)
+	}
+	for range 3 {
+		w.Virus(t.Context(), f)
+		m := w.Filter(f)
+		m.Ask(t.Context(), policy.Mail, f)
+		m.Close()
+	}
+	if n := strings.Count(log.String(), "scan.failed"); n != 2 {
+		t.Errorf("told %d times:\n%s", n, log.String())
+	}
+	w.serve["192.0.2.9:3310"] = clamdSaying("stream: OK")
+	w.Virus(t.Context(), f)
+	if got := w.Down(t.Context()); len(got) != 1 || got[0].Kind != "milter" {
+		t.Errorf("one is back: %+v", got)
+	}
+	delete(w.serve, "192.0.2.9:3310")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.Virus(gone, f) // its client did not wait
+	w.change(func(s *check.Settings) { s.Virus.Server = "192.0.2.9:3310" })
+	w.serve["192.0.2.9:3310"] = clamdSaying("")
+	if got := w.Down(t.Context()); len(got) != 0 {
+		t.Errorf("a milter that is not set any more, a client that left: %+v", got)
+	}
+	if n := strings.Count(log.String(), "scan.failed"); n != 2 {
+		t.Errorf("told %d times in the end:\n%s", n, log.String())
 	}
 }
 

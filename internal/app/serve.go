@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -78,6 +79,7 @@ func Serve(ctx context.Context, c boot.Config, o ServeOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
+	h.Log.Log(event.ServerStarted, slog.String("version", h.Version), slog.String("data", c.Data), slog.Int("pid", os.Getpid()), slog.Int("uid", os.Getuid()))
 	if o.Prepare != nil {
 		if err := o.Prepare(ctx, h); err != nil {
 			return err
@@ -117,7 +119,7 @@ func (h *House) newDoors(o ServeOptions) (*doors, error) {
 	}
 	who := auth.New(auth.Options{Directory: h.Directory, Accounts: h.Store.Directory(), Passwords: h.passwords, Settings: h.handles.login.Get,
 		Secret: secret, Accountant: h.newAccountant(), DefaultDomain: func() string { return h.handles.directory.Get().DefaultDomain }, Log: h.Log})
-	memory := limit.NewHeap(func() unit.Size { return h.handles.server.Get().Memory })
+	memory := limit.NewHeap(func() unit.Size { return h.handles.server.Get().Memory }, func() { h.Log.Log(event.MemoryOver) })
 	idents := ident.NewSource()
 	d.group = listen.NewGroup(listen.Options{Log: h.Log, Sessions: idents, Limits: h.limits,
 		Proxies: func() []netip.Prefix { return h.Config.Proxies }, Exempt: h.exempt, Tight: memory.Tight})

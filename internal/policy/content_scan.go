@@ -20,6 +20,8 @@ type Scanners interface {
 	Filter(f *Facts) Filter
 	// State asks each scanner that is set whether it is there.
 	State(ctx context.Context) []ScannerState
+	// Down are those that did not answer when they were last asked.
+	Down(ctx context.Context) []ScannerState
 }
 
 // ScannerState is what a scanner says of itself.

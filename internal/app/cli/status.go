@@ -41,6 +41,9 @@ func (c *statusCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if len(x.Restart) > 0 {
 			pairs = append(pairs, "Waiting for a restart", strings.Join(x.Restart, ", "))
 		}
+		for _, d := range x.Scanners {
+			pairs = append(pairs, "SCANNER DOWN", d.Kind+" at "+d.Address+": "+d.Problem)
+		}
 		for _, p := range x.Problems {
 			pairs = append(pairs, "Setting not in force", s.hint(p))
 		}

@@ -11,7 +11,7 @@ const (
 	ServerStopping
 	ServerStopped
 	ServerPanic
-	ServerPrivileges
+	MemoryOver
 
 	ListenerOpened
 	ListenerFailed
@@ -41,39 +41,30 @@ const (
 	AuthRenewed
 
 	PolicyDecision
-	PolicyFailed
 	ClientBanned
 	ClientUnbanned
 
 	MessageAccepted
 	MessageRefused
 	MessageDeferred
-	MessageFiled
 	MessageDropped
 
-	QueueClaimed
 	QueueAttempt
 	QueueDelivered
 	QueueDeferred
 	QueueFailed
 	QueueExpired
-	QueueHeld
-	QueueReleased
-	QueueRemoved
 	QueueError
+	QueueUnreadable
 	BounceQueued
 	BounceSuppressed
 
-	RuleFired
-	RuleFailed
-	VacationSent
-
 	StoreOpened
-	StoreSlow
 	StoreFailed
 	StoreReadOnly
 	StoreFull
 	StoreRecovered
+	StoreTrouble
 	StoreMigrated
 	StoreMaintained
 	RecordsFailed
@@ -82,34 +73,19 @@ const (
 	DNSSwitched
 
 	ScanFailed
-	ScanFound
 
 	SettingChanged
 	SettingReverted
 	SettingInvalid
 
-	AdminLogin
 	AdminAction
-	APIRequest
 	APIFailed
 
-	BackupFinished
-	BackupFailed
-	NodeJoined
-	NodeLost
-	LeaderChanged
-
-	ReportSent
-	ReportFailed
 	ReportRead
 	ReportRefused
 	QuarantineExpired
 	QuarantineFull
 	JunkFailed
-
-	MemoryOver
-	ClockJumped
-	UpdateFound
 
 	last
 )
@@ -126,12 +102,12 @@ const (
 var table = [last]Row{
 	unknown: {"server.unknown_event", warn, "The program logged an event that is not in its table; this is a fault of the program."},
 
-	ServerStarted:    {"server.started", info, "The process has begun: version, data folder, process id."},
-	ServerReady:      {"server.ready", info, "All listeners are open and the store is usable."},
-	ServerStopping:   {"server.stopping", info, "A stop was asked for; listeners are closed, sessions are told to end."},
-	ServerStopped:    {"server.stopped", info, "Everything is closed; says how many sessions had to be cut."},
-	ServerPanic:      {"server.panic", fault, "A session met a broken invariant and was ended; the others go on. Please report it with the stack."},
-	ServerPrivileges: {"server.privileges", info, "The process gave up root and now runs as the user named."},
+	ServerStarted:  {"server.started", info, "The process has begun: version, data folder, process id, user id."},
+	ServerReady:    {"server.ready", info, "All listeners are open and the store is usable."},
+	ServerStopping: {"server.stopping", info, "A stop was asked for; listeners are closed, sessions are told to end."},
+	ServerStopped:  {"server.stopped", info, "Everything is closed; says how many sessions had to be cut."},
+	ServerPanic:    {"server.panic", fault, "A session met a broken invariant and was ended; the others go on. Please report it with the stack."},
+	MemoryOver:     {"server.memory_over", warn, "The memory bound is nearly reached; newcomers are asked to come back later, so that those inside can finish."},
 
 	ListenerOpened:    {"listener.opened", info, "A socket is open at the address given."},
 	ListenerFailed:    {"listener.failed", fault, "A socket could not be opened or stopped accepting."},
@@ -161,66 +137,45 @@ var table = [last]Row{
 	AuthRenewed:   {"auth.renewed", info, "A password hash was made anew with today's cost after a login, or that failed."},
 
 	PolicyDecision: {"policy.decision", info, "A check judged: check, stage, action, mode, reason."},
-	PolicyFailed:   {"policy.failed", warn, "A check could not judge, for example because DNS failed; the mail was treated as its class says."},
 	ClientBanned:   {"client.banned", warn, "A client address was banned: why and until when."},
 	ClientUnbanned: {"client.unbanned", info, "A ban ended or was lifted."},
 
 	MessageAccepted: {"message.accepted", info, "A message is durable and ours: envelope, size, recipients."},
 	MessageRefused:  {"message.refused", info, "A message or recipient was refused for good: stage, reply."},
 	MessageDeferred: {"message.deferred", info, "A message or recipient was refused for now: stage, reply."},
-	MessageFiled:    {"message.filed", info, "A message lies in a mailbox: account, mailbox."},
 	MessageDropped:  {"message.dropped", warn, "A message was accepted and then discarded, because a rule says so."},
 
-	QueueClaimed:     {"queue.claimed", debug, "A queue entry was taken for an attempt."},
 	QueueAttempt:     {"queue.attempt", info, "One attempt to deliver: host, address, TLS, reply."},
 	QueueDelivered:   {"queue.delivered", info, "The next host took responsibility for a recipient."},
 	QueueDeferred:    {"queue.deferred", info, "An attempt failed for now; the next attempt is due at the time given."},
 	QueueFailed:      {"queue.failed", warn, "A recipient failed for good; the sender is told."},
 	QueueExpired:     {"queue.expired", warn, "A recipient was tried until its time was up; the sender is told."},
-	QueueHeld:        {"queue.held", info, "A queue entry was put on hold."},
-	QueueReleased:    {"queue.released", info, "A queue entry was released from hold."},
-	QueueRemoved:     {"queue.removed", info, "A queue entry was removed by an administrator."},
 	QueueError:       {"queue.error", fault, "The queue itself could not work, for example because the store failed."},
+	QueueUnreadable:  {"queue.unreadable", fault, "A recipient in the queue cannot be read and is on hold; see posthorn queue list --state held."},
 	BounceQueued:     {"bounce.queued", info, "A notification to the sender was queued."},
 	BounceSuppressed: {"bounce.suppressed", info, "A notification was not made: null sender or rate limit."},
 
-	RuleFired:    {"rule.fired", debug, "A mail rule acted: account, rule, action."},
-	RuleFailed:   {"rule.failed", warn, "A mail rule could not be run; the message was kept."},
-	VacationSent: {"vacation.sent", info, "An automatic reply was queued."},
-
-	StoreOpened:     {"store.opened", info, "The store is open: engine, schema version, time taken."},
-	StoreSlow:       {"store.slow", warn, "A transaction took unusually long."},
+	StoreOpened:     {"store.opened", info, "The store is open: engine, time taken."},
 	StoreFailed:     {"store.failed", fault, "The store could not do what was asked; clients got a temporary error."},
-	StoreReadOnly:   {"store.read_only", fault, "A sync failed; nothing more is accepted until the disk is seen to and the server restarted."},
-	StoreFull:       {"store.full", fault, "Free space is below the reserve; new mail gets a temporary refusal."},
-	StoreRecovered:  {"store.recovered", info, "There is room again, or the database answers again."},
-	StoreMigrated:   {"store.migrated", info, "The schema was brought to a new version."},
+	StoreReadOnly:   {"store.read_only", fault, "A write or a sync failed; nothing more is accepted until the disk is seen to and the server restarted."},
+	StoreFull:       {"store.full", fault, "The disk is full up to the reserve; only deletions are written, new mail gets a temporary refusal."},
+	StoreRecovered:  {"store.recovered", info, "There is room on the disk again; mail is accepted."},
+	StoreTrouble:    {"store.trouble", warn, "Something beside the mail did not work, and is tried again or done without: what, error."},
+	StoreMigrated:   {"store.migrated", info, "The database was brought to the schema of this version of the program: from, to."},
 	StoreMaintained: {"store.maintained", debug, "Expired rows or unused bodies were removed."},
 	RecordsFailed:   {"records.failed", fault, "Decision records could not be written; mail is not affected."},
 
 	DNSFailed:   {"dns.failed", warn, "Name servers do not answer; mail waits, nothing is refused for it."},
 	DNSSwitched: {"dns.switched", info, "The other name server is asked from now on."},
 
-	ScanFailed: {"scan.failed", warn, "A content scanner did not answer; the mail was treated as the setting says."},
-	ScanFound:  {"scan.found", warn, "A content scanner found something: scanner, name, action."},
+	ScanFailed: {"scan.failed", warn, "A content scanner does not answer any more; mail is treated as the setting says. It is told once, until the scanner answers again."},
 
 	SettingChanged:  {"setting.changed", info, "Settings were saved: version, author, names."},
 	SettingReverted: {"setting.reverted", warn, "Settings went back by undo, or because a trial was not confirmed."},
 	SettingInvalid:  {"setting.invalid", fault, "Stored settings cannot be used; the last good version stays in force."},
 
-	AdminLogin:  {"admin.login", info, "Somebody signed in to the console or failed to."},
 	AdminAction: {"admin.action", info, "An administrative operation was carried out: who, what, on what."},
-	APIRequest:  {"api.request", debug, "An HTTP request was answered."},
 	APIFailed:   {"api.failed", fault, "An HTTP request failed inside the server."},
-
-	BackupFinished: {"backup.finished", info, "A backup is complete and verified."},
-	BackupFailed:   {"backup.failed", fault, "A backup could not be made."},
-	NodeJoined:     {"node.joined", info, "A node of the cluster is seen."},
-	NodeLost:       {"node.lost", fault, "A node of the cluster no longer answers."},
-	LeaderChanged:  {"node.leader", warn, "Another node leads the cluster now."},
-
-	ReportSent:   {"report.sent", info, "A DMARC or TLS report was sent."},
-	ReportFailed: {"report.failed", warn, "A DMARC or TLS report could not be sent."},
 
 	ReportRead:    {"report.read", info, "A DMARC report about a domain of ours came in and was kept: domain, organization, report."},
 	ReportRefused: {"report.refused", info, "Mail for the address of DMARC reports holds none that can be kept; it was delivered all the same."},
@@ -228,8 +183,4 @@ var table = [last]Row{
 	QuarantineExpired: {"quarantine.expired", info, "A message was in quarantine for so long that it was removed; nobody is told."},
 	QuarantineFull:    {"quarantine.full", warn, "Mail that belongs in quarantine is refused for the time being, for there is no room: messages and size, and the settings that bound them."},
 	JunkFailed:        {"junk.failed", warn, "The junk filter could not learn or judge; mail is delivered without it."},
-
-	MemoryOver:  {"server.memory_over", warn, "The memory bound was reached; clients are asked to come back later."},
-	ClockJumped: {"server.clock_jumped", warn, "The wall clock moved by more than the time that passed."},
-	UpdateFound: {"server.update_found", info, "A newer version is known."},
 }

@@ -21,6 +21,7 @@ type Heap struct {
 	most  func() unit.Size
 	read  func() int64
 	tidy  func()
+	told  func()
 	start time.Time
 	look  atomic.Int64 // when to look again, since start
 	swept atomic.Int64 // when to collect again
@@ -28,9 +29,10 @@ type Heap struct {
 }
 
 // NewHeap returns a Heap of at most so many octets; the function is asked again
-// and again, so that a changed setting works at once.
-func NewHeap(most func() unit.Size) *Heap {
-	return &Heap{most: most, read: inUse, tidy: runtime.GC, start: time.Now()}
+// and again, so that a changed setting works at once. told is called each time that
+// it becomes tight.
+func NewHeap(most func() unit.Size, told func()) *Heap {
+	return &Heap{most: most, read: inUse, tidy: runtime.GC, told: told, start: time.Now()}
 }
 
 // Tight reports that more than seven eighths are in use; a door may then refuse
@@ -38,7 +40,9 @@ func NewHeap(most func() unit.Size) *Heap {
 func (h *Heap) Tight() bool {
 	now := int64(time.Since(h.start))
 	if due := h.look.Load(); now >= due && h.look.CompareAndSwap(due, now+int64(heapPeriod)) {
-		h.tight.Store(h.over(now))
+		if tight := h.over(now); h.tight.Swap(tight) != tight && tight {
+			h.told()
+		}
 	}
 	return h.tight.Load()
 }

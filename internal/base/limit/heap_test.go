@@ -12,8 +12,8 @@ import (
 func TestAHeapNearItsBoundIsTightUntilItIsNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var used, freed int64 = 700, 0
-		var tidied int
-		h := NewHeap(func() unit.Size { return 1000 })
+		var tidied, told int
+		h := NewHeap(func() unit.Size { return 1000 }, func() { told++ })
 		h.read, h.tidy = func() int64 { return used }, func() { used -= freed; tidied++ }
 		if h.Tight() {
 			t.Error("tight at 700 of 1000")
@@ -32,6 +32,9 @@ func TestAHeapNearItsBoundIsTightUntilItIsNot(t *testing.T) {
 		}
 		if tidied != 1 {
 			t.Errorf("%d collections in 2 s", tidied)
+		}
+		if told != 1 {
+			t.Errorf("told %d times of one tight time", told)
 		}
 		freed = 500
 		time.Sleep(heapTidy)

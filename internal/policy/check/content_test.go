@@ -40,6 +40,7 @@ func (s *scanned) Attachment(context.Context, *policy.Facts) policy.Attachment {
 }
 
 func (*scanned) State(context.Context) []policy.ScannerState { return nil }
+func (*scanned) Down(context.Context) []policy.ScannerState  { return nil }
 
 func (s *scanned) Filter(*policy.Facts) policy.Filter {
 	if s.milters == nil {

@@ -30,6 +30,8 @@ type MilterOptions struct {
 	// MaxBody is the largest body that may replace the message's; 0 refuses to
 	// replace it, and then a milter that insists counts as down.
 	MaxBody int64
+	// Told, unless nil, hears after each question whether it was answered.
+	Told func(ctx context.Context, err error)
 }
 
 // Milters are the milters of a server, in the order in which they are asked.
@@ -237,6 +239,9 @@ func (s *MilterSession) step(ctx context.Context, ask func(context.Context, *fil
 		a := f.fallback()
 		if f.err == nil {
 			a = ask(ctx, f)
+			if f.o.Told != nil {
+				f.o.Told(ctx, f.err)
+			}
 		}
 		if a.Action == MilterDiscard {
 			s.discarded = &a

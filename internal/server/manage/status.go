@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"posthorn/internal/policy"
 )
 
 // Listener is an open door.
@@ -38,9 +40,10 @@ type Status struct {
 		Kept    int64 `json:"kept"`
 		Dropped int64 `json:"dropped"`
 	} `json:"records"`
-	OnTrial  int64    `json:"setting_on_trial,omitempty" doc:"Version of the settings that waits to be confirmed"`
-	Restart  []string `json:"restart,omitempty" doc:"Settings that wait for the next start"`
-	Problems []string `json:"problems,omitempty" doc:"Stored settings that could not be put into force"`
+	OnTrial  int64                 `json:"setting_on_trial,omitempty" doc:"Version of the settings that waits to be confirmed"`
+	Restart  []string              `json:"restart,omitempty" doc:"Settings that wait for the next start"`
+	Problems []string              `json:"problems,omitempty" doc:"Stored settings that could not be put into force"`
+	Scanners []policy.ScannerState `json:"scanners_down,omitempty" doc:"Scanners that do not answer; mail is treated as their settings say"`
 }
 
 // StoreStats counts the store's work since the start.
@@ -90,6 +93,9 @@ func (s *Service) status(ctx context.Context, _ *None) (Status, error) {
 	st.Restart = s.o.Settings.PendingRestart()
 	for _, p := range s.o.Settings.Problems() {
 		st.Problems = append(st.Problems, p.String())
+	}
+	if s.o.Sources.Scanners != nil {
+		st.Scanners = s.o.Sources.Scanners.Down(ctx)
 	}
 	return st, nil
 }

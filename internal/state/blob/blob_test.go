@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"syscall"
@@ -17,7 +16,7 @@ func openTest(t *testing.T, dir string, size int64, tails []Tail) *Segments {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(files, size, tails, slog.New(slog.DiscardHandler))
+	s, err := Open(files, size, tails, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +207,7 @@ func TestNearlyFullDiskGetsSmallerSegments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(fullFS{files, 300_000}, 16<<20, nil, slog.New(slog.DiscardHandler))
+	s, err := Open(fullFS{files, 300_000}, 16<<20, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

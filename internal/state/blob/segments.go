@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"posthorn/internal/base/event"
 )
 
 // Place is a stretch of a segment.
@@ -44,7 +46,7 @@ const maxIdle = 64
 type Segments struct {
 	fs   FS
 	size int64
-	log  *slog.Logger
+	log  *event.Logger
 
 	mu      sync.Mutex
 	open    map[int64]*segment
@@ -79,7 +81,7 @@ type dead struct {
 // Open takes up the folder. tails come from the database, with every segment
 // it knows. Files it does not know are removed: they hold nothing that was
 // committed.
-func Open(fs FS, size int64, tails []Tail, log *slog.Logger) (*Segments, error) {
+func Open(fs FS, size int64, tails []Tail, log *event.Logger) (*Segments, error) {
 	s := &Segments{fs: fs, size: size, log: log,
 		open: map[int64]*segment{}, pins: map[int64]int{}}
 	known := map[int64]int64{}
@@ -155,7 +157,7 @@ func (s *Segments) release(g *segment) {
 func (s *Segments) closeFile(g *segment) {
 	delete(s.open, g.id)
 	if err := g.f.Close(); err != nil {
-		s.log.Warn("closing a segment file failed", "segment", g.id, "error", err)
+		s.log.Log(event.StoreTrouble, slog.String("what", "closing a file of bodies"), slog.Int64("segment", int64(g.id)), event.Err(err))
 	}
 }
 

@@ -2,7 +2,6 @@ package blob
 
 import (
 	"errors"
-	"log/slog"
 	"runtime"
 	"syscall"
 	"testing"
@@ -49,7 +48,7 @@ func openGate(t *testing.T) (*gateFS, *Segments) {
 		t.Fatal(err)
 	}
 	f := &gateFS{FS: files}
-	s, err := Open(f, 1<<20, nil, slog.New(slog.DiscardHandler))
+	s, err := Open(f, 1<<20, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

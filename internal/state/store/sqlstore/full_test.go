@@ -1,14 +1,18 @@
 package sqlstore
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/state/store"
 	"posthorn/internal/testkit/need"
 )
@@ -17,6 +21,7 @@ import (
 // unknown as after any other error.
 func TestAFullDiskFoundAtASyncEndsWriting(t *testing.T) {
 	f, o := faulty(t)
+	log := keepLog(&o)
 	s := openTest(t, o)
 	id := addAccount(t, s, "alice")
 	full := error(syscall.ENOSPC)
@@ -28,6 +33,43 @@ func TestAFullDiskFoundAtASyncEndsWriting(t *testing.T) {
 	a.Body.Discard()
 	if room, err := s.Room(context.Background()); err != nil || room.ReadOnly == nil {
 		t.Error(room, err)
+	}
+	log.expect(t, "store.opened store.read_only")
+}
+
+// kept is a log whose lines can be looked at.
+type kept struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func keepLog(o *Options) *kept {
+	k := &kept{}
+	o.Log = event.New(event.Handler(k, event.Options{Format: event.JSON}))
+	return k
+}
+
+func (k *kept) Write(line []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.text.Write(line)
+}
+
+// expect compares the events so far.
+func (k *kept) expect(t *testing.T, want string) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var got []string
+	for line := range bytes.Lines(k.text.Bytes()) {
+		var x struct{ Event string }
+		if err := json.Unmarshal(line, &x); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, x.Event)
+	}
+	if s := strings.Join(got, " "); s != want {
+		t.Errorf("logged %s, not %s", s, want)
 	}
 }
 
@@ -98,7 +140,9 @@ func TestDeletingWorksOnAFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	s := reopen(t, filepath.Join(dir, "data"), Options{SegmentSize: 4 << 20, Reserve: 4 << 20})
+	o := Options{SegmentSize: 4 << 20, Reserve: 4 << 20}
+	log := keepLog(&o)
+	s := reopen(t, filepath.Join(dir, "data"), o)
 	id := addAccount(t, s, "alice")
 	ctx := context.Background()
 	var err error
@@ -124,6 +168,7 @@ func TestDeletingWorksOnAFullDisk(t *testing.T) {
 	if err != nil || len(gone) != int(last.UID) {
 		t.Fatalf("expunge on a full disk: %d gone, %v", len(gone), err)
 	}
+	log.expect(t, "store.opened store.full")
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +181,12 @@ func TestDeletingWorksOnAFullDisk(t *testing.T) {
 	if err != nil {
 		t.Error("no recovery:", err)
 	}
+	for range 2000 { // commits look at the room
+		if deliver(t, s, id, []byte("small")); s.engine.(*sqliteEngine).writer.disk.f != nil {
+			break
+		}
+	}
+	log.expect(t, "store.opened store.full store.recovered")
 }
 
 // The reserve is for a start, too: with a full disk SQLite cannot open a database.

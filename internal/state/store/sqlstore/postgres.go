@@ -54,6 +54,7 @@ func OpenPostgres(ctx context.Context, dsn string, o Options) (store.Store, erro
 }
 
 func openPostgres(ctx context.Context, dsn string, o Options) (*Store, error) {
+	began := time.Now()
 	s := newStore(o.withDefaults())
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
@@ -86,7 +87,7 @@ func openPostgres(ctx context.Context, dsn string, o Options) (*Store, error) {
 		e.lines = append(e.lines, l)
 		e.ended.Go(func() { e.run(l) })
 	}
-	s.sweeper.start(s)
+	s.opened("PostgreSQL", began)
 	return s, nil
 }
 
@@ -131,30 +132,34 @@ func (e *pgEngine) migrate(ctx context.Context) error {
 			return err // other than somebody else creating it just now
 		}
 	}
-	for {
-		more := false
+	for steps := 0; ; steps++ {
+		version, more := 0, false
 		err := pgx.BeginFunc(ctx, e.pool, func(t pgx.Tx) error {
 			var err error
-			more, err = migrateStep(ctx, t, e.s.o)
+			version, more, err = migrateStep(ctx, t, e.s.o)
 			return err
 		})
-		if err != nil || !more {
+		if err != nil {
 			return err
+		}
+		if !more {
+			e.s.o.migrated(version-steps, steps)
+			return nil
 		}
 	}
 }
 
-func migrateStep(ctx context.Context, t pgx.Tx, o Options) (more bool, err error) {
-	version := 0
+// migrateStep takes one step from the version found, if there is one.
+func migrateStep(ctx context.Context, t pgx.Tx, o Options) (version int, more bool, err error) {
 	if _, err := t.Exec(ctx, `LOCK TABLE schema_version IN EXCLUSIVE MODE`); err != nil {
-		return false, err
+		return 0, false, err
 	}
 	if err := t.QueryRow(ctx, `SELECT COALESCE(MAX(version), 0) FROM schema_version`).Scan(&version); err != nil {
-		return false, err
+		return 0, false, err
 	}
 	steps, err := o.pending(version)
 	if err != nil || len(steps) == 0 {
-		return false, err
+		return version, false, err
 	}
 	var script []string
 	for _, s := range statements(steps[0].script) {
@@ -165,11 +170,11 @@ func migrateStep(ctx context.Context, t pgx.Tx, o Options) (more bool, err error
 	}
 	for _, s := range script {
 		if _, err := t.Exec(ctx, s); err != nil {
-			return false, fmt.Errorf("schema version %d: %s: %w", steps[0].version, s, err)
+			return version, false, fmt.Errorf("schema version %d: %s: %w", steps[0].version, s, err)
 		}
 	}
 	_, err = t.Exec(ctx, `INSERT INTO schema_version (version) VALUES ($1)`, steps[0].version)
-	return true, err
+	return version, true, err
 }
 
 // read runs fn in one consistent view.

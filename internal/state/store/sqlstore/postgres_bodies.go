@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/state/blob"
 	"posthorn/internal/state/store"
 )
@@ -194,7 +196,7 @@ func (w *chunkStream) Settle() {}
 // Discard implements blob.Spill.
 func (w *chunkStream) Discard() {
 	if err := w.b.giveUp(context.Background(), w.id); err != nil {
-		w.b.e.s.o.Log.Warn("removing an abandoned body failed; the sweeper will", "blob", w.id, "error", err)
+		w.b.e.s.o.Log.Log(event.StoreTrouble, slog.String("what", "removing an abandoned body, which the sweeper does later"), slog.Int64("blob", int64(w.id)), event.Err(err))
 	}
 }
 

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/wait"
 	"posthorn/internal/state/store"
@@ -110,7 +112,7 @@ func (h *hints) take() string {
 func (h *hints) listen(ctx context.Context) {
 	for {
 		if err := h.hear(ctx); err != nil && ctx.Err() == nil {
-			h.e.s.o.Log.Info("hints from other nodes are interrupted", "error", err)
+			h.e.s.o.Log.Log(event.StoreTrouble, slog.String("what", "hints from other nodes"), event.Err(err))
 		}
 		if !wait.For(ctx, hintRetry) {
 			return
@@ -125,7 +127,7 @@ func (h *hints) hear(ctx context.Context) error {
 	}
 	defer func() {
 		if err := conn.Close(context.WithoutCancel(ctx)); err != nil {
-			h.e.s.o.Log.Debug("closing the connection for hints", "error", err)
+			h.e.s.o.Log.Log(event.StoreTrouble, slog.String("what", "closing the connection for hints"), event.Err(err))
 		}
 	}()
 	if _, err := conn.Exec(ctx, `LISTEN `+hintChannel); err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/base/ident"
 	"posthorn/internal/state/store"
 )
@@ -190,7 +192,7 @@ func (q *queue) due(t *txn, at moment, local bool, limit int) ([]*store.Claim, e
 // stop the queue.
 func (q *queue) holdUnread(t *txn, unread map[int64]error) error {
 	for id, err := range unread {
-		q.s.o.Log.Error("a recipient in the queue cannot be read and is on hold; see posthorn queue list --state held", "recipient", id, "error", err)
+		q.s.o.Log.Log(event.QueueUnreadable, slog.Int64("recipient", id), event.Err(err))
 		if err := t.put(`UPDATE queue_recipient SET state = 1, last_error = ? WHERE id = ?`, "cannot be read: "+err.Error(), id); err != nil {
 			return err
 		}

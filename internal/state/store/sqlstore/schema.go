@@ -4,8 +4,11 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"strconv"
 	"strings"
+
+	"posthorn/internal/base/event"
 )
 
 //go:embed schema/*.sql
@@ -52,6 +55,13 @@ func (o Options) pending(version int) ([]migration, error) {
 		return nil, fmt.Errorf("the database has schema version %d, this program knows %d: it was written by a newer posthorn; install that version again or restore a backup", version, len(all))
 	}
 	return all[version:], nil
+}
+
+// migrated tells of a database that is not new and was taken some versions on.
+func (o Options) migrated(from, steps int) {
+	if from > 0 && steps > 0 {
+		o.Log.Log(event.StoreMigrated, slog.Int("from", from), slog.Int("to", from+steps))
+	}
 }
 
 // statements splits a script; no statement of ours contains a semicolon.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 
@@ -69,13 +70,14 @@ func openSQLite(ctx context.Context, dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	s := newStore(o.withDefaults())
 	e := &sqliteEngine{s: s, dir: dir, lock: lock}
 	s.engine = e
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
-	s.sweeper.start(s)
+	s.opened("SQLite", began)
 	return s, nil
 }
 
@@ -144,6 +146,7 @@ func migrateSQLite(c *sqlite.Conn, o Options) error {
 			return fmt.Errorf("schema version %d: %w", m.version, err)
 		}
 	}
+	o.migrated(version, len(steps))
 	return nil
 }
 

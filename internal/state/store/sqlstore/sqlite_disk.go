@@ -5,8 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"path/filepath"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/state/blob"
 	"posthorn/internal/state/store"
 )
@@ -19,7 +19,8 @@ import (
 type disk struct {
 	dir     string
 	reserve int64
-	log     *slog.Logger
+	log     *event.Logger
+	full    bool // told so
 	f       blob.File
 	folder  blob.FS
 }
@@ -29,7 +30,7 @@ const reserveName = "reserve"
 func (d *disk) open() {
 	folder, err := blob.Dir(d.dir)
 	if err != nil {
-		d.log.Warn("no reserve for a full disk", "error", err)
+		d.trouble("making the reserve for a full disk", err)
 		return
 	}
 	d.folder = folder
@@ -51,7 +52,7 @@ func (d *disk) fill() {
 		}
 	}
 	if err != nil {
-		d.log.Warn("no reserve for a full disk", "path", filepath.Join(d.dir, reserveName), "error", err)
+		d.trouble("making the reserve for a full disk", err)
 		return
 	}
 	d.f = f
@@ -61,7 +62,7 @@ func (d *disk) fill() {
 func (d *disk) low() bool {
 	free, _, err := diskRoom(d.dir)
 	if err != nil {
-		d.log.Warn("free room is unknown", "error", err)
+		d.trouble("asking for the free room", err)
 		return false
 	}
 	if d.f == nil && d.folder != nil && free > 2*d.reserve {
@@ -77,8 +78,28 @@ func (d *disk) release() bool {
 	}
 	err := errors.Join(d.f.Close(), d.folder.Remove(reserveName))
 	d.f = nil
-	d.log.Warn("the disk is full: the reserve is used for deletions", "error", err)
+	if err != nil {
+		d.trouble("giving up the reserve for deletions", err)
+	}
 	return true
+}
+
+// tell says, once, that there is no room, and when there is again: enough to
+// have the reserve back.
+func (d *disk) tell(full bool) {
+	switch {
+	case full && !d.full:
+		d.log.Log(event.StoreFull, slog.String("folder", d.dir))
+	case !full && d.full && (d.f != nil || d.folder == nil):
+		d.log.Log(event.StoreRecovered, slog.String("folder", d.dir))
+	default:
+		return
+	}
+	d.full = full
+}
+
+func (d *disk) trouble(what string, err error) {
+	d.log.Log(event.StoreTrouble, slog.String("what", what), slog.String("folder", d.dir), event.Err(err))
 }
 
 func (d *disk) close() error {

@@ -3,12 +3,14 @@ package sqlstore
 import (
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"os"
 	"sync/atomic"
 	"time"
 
 	"zombiezen.com/go/sqlite"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/state/store"
 )
 
@@ -126,7 +128,7 @@ func (k *walKeeper) checkpoint(c *sqlite.Conn, mode string) {
 	if err = classifySQLite(err); err == nil {
 		return
 	}
-	k.w.e.s.o.Log.Warn("moving the log into the database failed", "error", err)
+	k.w.e.s.o.Log.Log(event.StoreTrouble, slog.String("what", "moving the log into the database"), event.Err(err))
 	if errors.Is(err, store.ErrReadOnly) {
 		k.w.fail(err)
 	}

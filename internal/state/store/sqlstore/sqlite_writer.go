@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"zombiezen.com/go/sqlite"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/state/store"
 )
 
@@ -89,10 +91,12 @@ func (w *sqliteWriter) commit(batch []*operation) {
 		finish(batch, *p)
 		return
 	}
-	if w.disk.low() {
+	low := w.disk.low()
+	if low {
 		batch = w.refuseGrowth(batch)
 	}
 	err := w.try(batch)
+	w.disk.tell(low || errors.Is(err, store.ErrFull))
 	if errors.Is(err, store.ErrFull) && w.disk.release() {
 		batch = w.refuseGrowth(batch)
 		err = w.try(batch)
@@ -119,7 +123,7 @@ func (w *sqliteWriter) fail(err error) {
 		return
 	}
 	w.e.bodies.segments.Fail(err)
-	w.e.s.o.Log.Error("the store is read-only: nothing is accepted until the disk was looked at and the server restarted", "error", err)
+	w.e.s.o.Log.Log(event.StoreReadOnly, event.Err(err))
 }
 
 func finish(batch []*operation, err error) {
@@ -183,7 +187,7 @@ func (w *sqliteWriter) try(batch []*operation) error {
 func (w *sqliteWriter) rollback() {
 	if !w.c.AutocommitEnabled() {
 		if err := w.x.put("ROLLBACK"); err != nil {
-			w.e.s.o.Log.Warn("rollback failed", "error", err)
+			w.e.s.o.Log.Log(event.StoreTrouble, slog.String("what", "rollback"), event.Err(err))
 		}
 	}
 	clear(w.t.accounts)

@@ -29,7 +29,9 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"time"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/state/blob"
 	"posthorn/internal/state/store"
 )
@@ -37,7 +39,7 @@ import (
 // Options tune an engine; the zero value is right for production.
 type Options struct {
 	// Log gets what an administrator should know; nil discards it.
-	Log *slog.Logger
+	Log *event.Logger
 	// SegmentSize is the size of body segment files in octets; 0 means 256 MB.
 	SegmentSize int64
 	// Reserve is how many octets of disk are kept for deletions; 0 means 16 MB.
@@ -60,9 +62,6 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	if o.SegmentSize == 0 {
 		o.SegmentSize = 256 << 20
 	}
@@ -116,6 +115,12 @@ type Store struct {
 }
 
 var _ store.Store = (*Store)(nil)
+
+// opened is the last step of opening.
+func (s *Store) opened(engine string, began time.Time) {
+	s.sweeper.start(s)
+	s.o.Log.Log(event.StoreOpened, slog.String("engine", engine), slog.Duration("took", time.Since(began).Round(time.Millisecond)))
+}
 
 // newStore joins the parts that know nothing of the engine.
 func newStore(o Options) *Store {

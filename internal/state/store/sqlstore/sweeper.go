@@ -3,9 +3,11 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/state/store"
 )
 
@@ -65,7 +67,7 @@ func (w *sweeper) run() {
 		keys := func() (bool, error) { return w.keys.step(w.ctx, time.Now()) }
 		for _, step := range []func() (bool, error){w.garbage, keys, w.s.bodies.tidy} {
 			if err := w.repeat(step); err != nil {
-				w.s.o.Log.Warn("tidying up was interrupted", "error", err)
+				w.s.o.Log.Log(event.StoreTrouble, slog.String("what", "tidying up"), event.Err(err))
 				break
 			}
 		}

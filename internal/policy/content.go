@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"strings"
+
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/unit"
 	"posthorn/internal/wire/mime"
@@ -16,7 +18,7 @@ const maxAuthors = 100
 func (f *Facts) ReadContent(s *mime.Structure) {
 	f.Size, f.Hops, f.DeliveredTo = unit.Size(s.Size), s.Received, s.DeliveredTo
 	authors := s.Authors()
-	f.From = f.From[:0]
+	f.From, f.FromDomains = f.From[:0], nil
 	f.FromBroken = s.FromFields > 1 || s.FromFields == 1 && len(authors) == 0 || len(authors) > maxAuthors || s.Opaque&mime.LimitAuthors != 0
 	if len(authors) > maxAuthors {
 		return
@@ -25,6 +27,9 @@ func (f *Facts) ReadContent(s *mime.Structure) {
 		a, err := mail.ParseAddress(text)
 		if err != nil {
 			f.FromBroken = true
+			if domain, err := mail.ParseDomain(text[strings.LastIndexByte(text, '@')+1:]); err == nil && strings.Contains(text, "@") {
+				f.FromDomains = append(f.FromDomains, domain)
+			}
 			continue
 		}
 		f.From = append(f.From, a)

@@ -28,3 +28,23 @@ func TestAuthorsAreKnownWholeOrNotAtAll(t *testing.T) {
 		}
 	}
 }
+
+// A forger must not choose what is made of a forgery: the domain that readers
+// show is judged, whatever stands before it.
+func TestTheDomainOfAnUnreadableAuthorIsKnown(t *testing.T) {
+	for from, want := range map[string]string{
+		"joe@corp.example": "", "joe..x@corp.example": "", "@Corp.Example": "corp.example", "<j\xffe@corp.example>": "corp.example", "<" + strings.Repeat("x", 300) + "@corp.example>": "corp.example",
+		"<@a.example>, \"j\x01e\"@b.example, c@c.example": "a.example b.example", "<corp.example>": "", "joe@corp..example": "",
+		"\"Joe@corp.example\" <@>": "", "<x@y@corp.example>": "",
+	} {
+		var f Facts
+		f.ReadContent(mime.Parse([]byte("From: " + from + "\r\n\r\nbody\r\n")))
+		if got := strings.Join(f.FromDomains, " "); got != want || want != "" && !f.FromBroken {
+			t.Errorf("%s: %q, broken %v", from, got, f.FromBroken)
+		}
+	}
+	f := Facts{FromDomains: []string{"old.example"}}
+	if f.ReadContent(mime.Parse([]byte("From: joe@corp.example\r\n\r\n"))); f.FromDomains != nil {
+		t.Error("the domain of another message is kept")
+	}
+}

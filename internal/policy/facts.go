@@ -102,7 +102,10 @@ type Facts struct {
 	DeliveredTo []string
 	From        []mail.Address // author addresses of the From field
 	FromBroken  bool           // From cannot be read, or there are several
-	BareCRLF    bool           // a bare CR or LF stood in the content
+	// FromDomains are those of authors of whom the domain alone can be read:
+	// readers show it, so DMARC judges it.
+	FromDomains []string
+	BareCRLF    bool // a bare CR or LF stood in the content
 
 	// Content is the message, from stage Content on.
 	Content *Message

@@ -22,19 +22,26 @@ type Address struct {
 	Domain string
 }
 
-// Limits of RFC 5321 §4.5.3.1, in octets.
+// Limits of RFC 5321 §4.5.3.1, in octets. MaxLocal binds the addresses that are
+// made here alone: those of others get longer, and are to be taken where that is
+// possible.
 const (
 	MaxLocal   = 64
 	MaxDomain  = 255
 	MaxAddress = 254 // a path is 256 with its angle brackets
 )
 
-// ErrAddress is wrapped by every error of this package.
-var ErrAddress = errors.New("not a mail address")
+// Errors.
+var (
+	// ErrAddress is wrapped by every error of this package.
+	ErrAddress = errors.New("not a mail address")
+	// ErrLong is wrapped when nothing but the length is wrong.
+	ErrLong = fmt.Errorf("%w: over %d octets", ErrAddress, MaxAddress)
+)
 
 // ParseAddress reads Local@Domain (the Mailbox of RFC 5321 §4.1.2, with the
 // internationalised forms of RFC 6531 §3.3). It takes no angle brackets, no
-// source route and no comments.
+// source route and no comments. The local part may be as long as MaxAddress allows.
 func ParseAddress(s string) (Address, error) {
 	if !utf8.ValidString(s) {
 		return Address{}, fmt.Errorf("%w: invalid UTF-8", ErrAddress)
@@ -55,11 +62,8 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, fmt.Errorf("%w: %w", ErrAddress, err)
 	}
 	a := Address{Local: local, Domain: domain}
-	if len(local) > MaxLocal {
-		return Address{}, fmt.Errorf("%w: local part over %d octets", ErrAddress, MaxLocal)
-	}
 	if len(a.String()) > MaxAddress {
-		return Address{}, fmt.Errorf("%w: over %d octets", ErrAddress, MaxAddress)
+		return Address{}, ErrLong
 	}
 	return a, nil
 }
@@ -70,8 +74,8 @@ func ParseLocal(s string) (string, error) {
 	if err == nil && rest != "" {
 		err = fmt.Errorf("%w: unexpected %q after the local part", ErrAddress, clip(rest))
 	}
-	if err == nil && len(local) > MaxLocal {
-		err = fmt.Errorf("%w: local part over %d octets", ErrAddress, MaxLocal)
+	if err == nil && len(quoteLocal(local)) > MaxAddress {
+		err = ErrLong
 	}
 	return local, err
 }

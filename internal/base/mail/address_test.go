@@ -32,11 +32,36 @@ func TestBadAddressesAreRefused(t *testing.T) {
 		"", "@", "bob", "bob@", "@example.test", ".bob@example.test", "bob.@example.test", "b..b@example.test",
 		"bob@exa mple.test", "bob@-a.test", "bob@a-.test", "bob@a..test", "bob@.test", `""@example.test`, `"a@example.test`,
 		"a b@example.test", "a\x00b@example.test", "a@[300.1.1.1]", "a@[2001:db8::1]", "a@[192.0.2.1", "a@example.test>",
-		"a@exa\xffmple.test", strings.Repeat("a", 65) + "@example.test", "a@" + strings.Repeat("a", 64) + ".test",
+		"a@exa\xffmple.test", strings.Repeat("a", MaxAddress-len("@example.test")+1) + "@example.test", "a@" + strings.Repeat("a", 64) + ".test",
 		"a@" + strings.Repeat("abcdefghi.", 26) + "test", "a@xn--a.test\r\n", "a@example.test.",
 	} {
 		if a, err := ParseAddress(s); !errors.Is(err, ErrAddress) {
 			t.Errorf("ParseAddress(%q) = %v, %v", s, a, err)
+		}
+	}
+}
+
+// Those who write the recipient into the sender get beyond 64 octets before
+// the @ (RFC 5321 §4.5.3.1: no limits where that is possible).
+func TestLocalPartsAreAsLongAsTheAddressMayBe(t *testing.T) {
+	for _, local := range []string{
+		"bounces+12345678-1a2b-firstname.lastname=long-company-name.example", strings.Repeat("a", MaxLocal+1),
+		strings.Repeat("a", MaxAddress-len("@example.test")), `"` + strings.Repeat(`\"`, 119) + `"`,
+	} {
+		a, err := ParseAddress(local + "@example.test")
+		if err != nil || a.String() != local+"@example.test" {
+			t.Errorf("%s: %v, %v", local, a, err)
+		}
+		if _, err = ParseLocal(local); err != nil {
+			t.Errorf("%s alone: %v", local, err)
+		}
+	}
+	for _, local := range []string{strings.Repeat("a", MaxAddress+1), `"` + strings.Repeat(`\"`, 127) + `"`} {
+		if _, err := ParseAddress(local + "@a.test"); !errors.Is(err, ErrLong) || !errors.Is(err, ErrAddress) {
+			t.Errorf("%s@a.test: %v", local, err)
+		}
+		if _, err := ParseLocal(local); !errors.Is(err, ErrLong) {
+			t.Errorf("%s alone: %v", local, err)
 		}
 	}
 }

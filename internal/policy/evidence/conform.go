@@ -26,6 +26,7 @@ func (a *Authenticity) dmarc(ctx context.Context, f *policy.Facts, seen *finding
 		status, _ := verdict(d)
 		m.DKIM = append(m.DKIM, identity(d.Domain, status == dkim.Pass, status == dkim.TempError))
 	}
+	m.Authors = append(m.Authors, f.FromDomains...)
 	broken := f.FromBroken
 	for _, author := range f.From {
 		if author.Domain == "" {

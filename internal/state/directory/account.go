@@ -140,6 +140,9 @@ func (d *Directory) checkOwn(ctx context.Context, a mail.Address) error {
 	if err := checkAddress(a); err != nil {
 		return err
 	}
+	if len(a.Local) > mail.MaxLocal { // others may refuse it (RFC 5321 §4.5.3.1.1)
+		return invalid("address %s has over %d octets before the @", a, mail.MaxLocal)
+	}
 	hosted, err := d.Hosts(ctx, a.Domain)
 	if err == nil && !hosted {
 		err = invalid("address %s: the domain %s is not hosted here; add it first", a, a.Domain)

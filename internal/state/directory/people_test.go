@@ -100,6 +100,8 @@ func TestWrongEntriesAreRefusedWithTheReason(t *testing.T) {
 		"foreign domain": {add(far, nil), store.ErrInvalid, "far.test is not hosted here; add it first"},
 		"no domain":      {add([]mail.Address{{Local: "x"}}, nil), store.ErrInvalid, "name@domain"},
 		"odd local":      {add([]mail.Address{{Local: "x\ny", Domain: "ours.test"}}, nil), store.ErrInvalid, "well formed"},
+		"long local":     {add([]mail.Address{{Local: strings.Repeat("x", 65), Domain: "ours.test"}}, nil), store.ErrInvalid, "over 64 octets before the @"},
+		"long alias":     {h.AddAlias(t.Context(), store.AliasRow{Address: mail.Address{Local: strings.Repeat("x", 65), Domain: "ours.test"}, Targets: far}), store.ErrInvalid, "over 64 octets before the @"},
 		"twice":          {add(addrs(t, "n@ours.test N@ours.test"), nil), store.ErrInvalid, "twice"},
 		"taken":          {add(addrs(t, "ROOT@ours.test"), nil), store.ErrExists, "ROOT@ours.test"},
 		"alias's":        {add(addrs(t, "a@ours.test"), nil), store.ErrExists, "a@ours.test"},
@@ -130,6 +132,7 @@ func TestWrongEntriesAreRefusedWithTheReason(t *testing.T) {
 			t.Errorf("%s: %v", name, c.err)
 		}
 	}
+	h.must(t, h.AddAlias(t.Context(), store.AliasRow{Address: addr(t, "far@ours.test"), Targets: addrs(t, strings.Repeat("x", 65)+"@far.test")})) // others may
 	if got := h.where(t, "new@ours.test"); got != "unknown" {
 		t.Errorf("a refused entry stayed: %s", got)
 	}

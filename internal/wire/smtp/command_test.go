@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"posthorn/internal/base/mail"
 )
 
 func code(err error) string {
@@ -93,6 +95,24 @@ func TestMailIsParsed(t *testing.T) {
 	}
 }
 
+// A local part may be as long as the path allows (RFC 5321 §4.5.3.1.1 and 3);
+// what is too long is called so.
+func TestOnlyThePathAsAWholeIsTooLong(t *testing.T) {
+	for octets, long := range map[int]bool{65: false, mail.MaxAddress: false, mail.MaxAddress + 1: true, 3 * mail.MaxAddress: true} {
+		for path, domain := range map[string]string{"FROM:<": "@example.test", "TO:<": "@example.test", "FROM:<@a.example:": "@example.test", " FROM:<": ""} {
+			path = strings.TrimSpace(path)
+			local := strings.Repeat("x", octets-len(domain))
+			_, err := ParseMail(path+local+domain+">", 0)
+			if path == "TO:<" {
+				_, err = ParseRcpt(path+local+domain+">", 0, false)
+			}
+			if got := err != nil && ReplyTo(err).Text[0] == "Path too long"; got != long || !long && err != nil {
+				t.Errorf("%s with %d octets: %v", path, octets, err)
+			}
+		}
+	}
+}
+
 func TestMailParametersAreKept(t *testing.T) {
 	m, err := ParseMail("FROM:<a@example.test> SIZE=12 BODY=BINARYMIME SMTPUTF8 REQUIRETLS AUTH=e+3Dmc2@example.com RET=FULL ENVID=QQ314159 HOLDFOR=90",
 		Size|Body|BinaryMIME|SMTPUTF8|RequireTLS|Auth|DSN|FutureRelease)
@@ -120,6 +140,10 @@ func TestRcptIsParsed(t *testing.T) {
 	}{
 		{"TO:<b@example.test>", false, "b@example.test", ""},
 		{"TO:<PostMaster>", false, "postmaster", ""},
+		{"TO:<" + strings.Repeat("x", 65) + "@example.test>", false, strings.Repeat("x", 65) + "@example.test", ""},
+		{"TO:<@a.example:" + strings.Repeat("x", 241) + "@example.test>", false, strings.Repeat("x", 241) + "@example.test", ""},
+		{"TO:<" + strings.Repeat("x", 242) + "@example.test>", false, "", "501 5.1.3"},
+		{"TO:<" + strings.Repeat("x", 600) + "@example.test>", false, "", "501 5.1.3"},
 		{"TO:<@a.example:b@example.test>", false, "b@example.test", ""},
 		{"TO:<b@[192.0.2.1]>", false, "b@[192.0.2.1]", ""},
 		{`TO:<""@example.test>`, false, "", "501 5.1.3"},

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"errors"
 	"strings"
 	"unicode/utf8"
 
@@ -10,6 +11,9 @@ import (
 // maxPath is the longest path read at all. RFC 5321 §4.5.3.1.3 allows 256
 // octets; a source route, which is dropped, may stand in front.
 const maxPath = 2 * 256
+
+// pathTooLong is said whether the whole is too long or what a source route leaves.
+const pathTooLong = "Path too long"
 
 // The details of RFC 3463 §3.2 for the syntax of an address, by whose it is.
 const (
@@ -39,8 +43,12 @@ func ParseReversePath(arg string) (addr mail.Address, rest string, ascii bool, e
 	if addr, err = mail.ParseAddress(path); err == nil {
 		return addr, rest, ascii, nil
 	}
-	if local, lerr := mail.ParseLocal(path); lerr == nil {
+	local, lerr := mail.ParseLocal(path)
+	switch {
+	case lerr == nil:
 		return mail.Address{Local: local}, rest, ascii, nil
+	case errors.Is(err, mail.ErrLong), errors.Is(lerr, mail.ErrLong):
+		return mail.Address{}, "", ascii, badPath(badSender, pathTooLong)
 	}
 	return mail.Address{}, "", ascii, badPath(badSender, "Bad sender address syntax")
 }
@@ -66,6 +74,8 @@ func ParseForwardPath(arg string, smtputf8 bool) (mail.Address, string, error) {
 	switch {
 	case err == nil:
 		return addr, rest, nil
+	case errors.Is(err, mail.ErrLong):
+		return mail.Address{}, "", badPath(badRecipient, pathTooLong)
 	case path == "" || strings.Contains(path, "@"):
 		return mail.Address{}, "", badPath(badRecipient, "Bad recipient address syntax")
 	}
@@ -112,7 +122,7 @@ func cutPath(arg, keyword string, whose uint16) (path, rest string, err error) {
 		case s[i] == '>' && !quoted:
 			path, rest = s[1:i], s[i+1:]
 			if len(path) > maxPath {
-				return "", "", badPath(whose, "Path too long")
+				return "", "", badPath(whose, pathTooLong)
 			}
 			if rest != "" && rest[0] != ' ' {
 				return "", "", badArgument("Unexpected text after the path")

@@ -12,7 +12,7 @@ import (
 // Anybody may send from <"a@b">, and postmaster has to take it.
 func TestAddressesWithoutADomainAreReadBack(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
-		for _, local := range []string{"root", "a@b", `@`, `\`, `"`, " "} {
+		for _, local := range []string{"root", "a@b", `@`, `\`, `"`, " ", strings.Repeat("x", mail.MaxAddress), strings.Repeat(`"`, 126)} {
 			a := outgoing(t, s, ids.New())
 			a.Queue.Sender = mail.Address{Local: local}
 			if _, err := s.Accept(t.Context(), a); err != nil {
@@ -22,6 +22,28 @@ func TestAddressesWithoutADomainAreReadBack(t *testing.T) {
 			got, err := s.Queue().Claim(t.Context(), "n", false, 10, time.Minute)
 			if err != nil || len(got) != 1 || got[0].Message.Sender.Local != local || got[0].Message.Sender.Domain != "" {
 				t.Fatalf("%q: %v %v", local, got, err)
+			}
+		}
+	})
+}
+
+// What may be accepted must be readable, or the message stays where it is.
+func TestTheLongestAddressesAreReadBack(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		for _, text := range []string{
+			strings.Repeat("x", mail.MaxAddress-len("@far.test")) + "@far.test", `"` + strings.Repeat(`\"`, 121) + `"@far.test`,
+			strings.Repeat("é", 100) + "@far.test", "x@" + strings.Repeat("d123456789.", 22) + "far.test",
+		} {
+			want := address(t, text)
+			a := outgoing(t, s, ids.New())
+			a.Queue.Sender, a.Queue.Recipients[0].Address = want, want
+			if _, err := s.Accept(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+			a.Body.Discard()
+			got, err := s.Queue().Claim(t.Context(), "n", false, 10, time.Minute)
+			if err != nil || len(got) != 1 || got[0].Message.Sender != want || got[0].Message.Recipients[0].Address != want {
+				t.Fatalf("%q: %v %v", text, got, err)
 			}
 		}
 	})

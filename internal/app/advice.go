@@ -25,6 +25,12 @@ func (h *House) advise(ctx context.Context, changes []setting.Difference) []stri
 		switch c.Name {
 		case "policy.classes.lists", "policy.blocklists.lists":
 			all = append(all, h.tryLists(ctx, c)...)
+		case "policy.virus.server":
+			all = append(all, h.askScanners(ctx, c, "virus", "policy.virus.when_down")...)
+		case "policy.spam.url":
+			all = append(all, h.askScanners(ctx, c, "spam", "policy.spam.when_down")...)
+		case "policy.milters.servers":
+			all = append(all, h.askScanners(ctx, c, "milter", "policy.milters.fallback")...)
 		case "policy.recipients.inbound":
 			if n, err := strconv.Atoi(c.New); err == nil && n > 0 && n < 100 {
 				all = append(all, "policy.recipients.inbound: fewer than 100 recipients is less than RFC 5321 §4.5.3.1.8 promises to senders")
@@ -63,6 +69,18 @@ func (h *House) tryLists(ctx context.Context, c setting.Difference) []string {
 		known[zone] = true
 		if r := names.CheckList(ctx, zone); !r.Works() {
 			all = append(all, c.Name+": "+zone+" does not behave like a DNS list (RFC 5782 §5). "+r.String())
+		}
+	}
+	return all
+}
+
+// askScanners tells of scanners that do not answer; fate is the setting that
+// says what becomes of mail until they do.
+func (h *House) askScanners(ctx context.Context, c setting.Difference, kind, fate string) []string {
+	var all []string
+	for _, d := range h.sources.Scanners.Down(ctx) {
+		if d.Kind == kind {
+			all = append(all, fmt.Sprintf("%s: no answer now (%s). Until there is one, mail is treated as %s says; posthorn policy scanners asks again", c.Name, d.Problem, fate))
 		}
 	}
 	return all

@@ -9,9 +9,11 @@ type Entry struct {
 	// IDs are the requirements the check fulfils.
 	IDs   []string
 	Check Check
-	// Setting is the name of the setting (or section) an administrator
-	// changes to get another verdict.
+	// Setting is what an administrator changes to get another verdict: the name
+	// of a setting, or words of something else (posthorn ban).
 	Setting string
+	// ModeSetting is the setting of Mode; "" for a Fixed check.
+	ModeSetting string
 	// Worst is the heaviest action the check can ask for.
 	Worst Action
 	// Exempt says who is not asked at all.

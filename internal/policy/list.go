@@ -13,7 +13,9 @@ type Row struct {
 	Fixed bool   `json:"fixed"` // always enforced
 	// Idle: no server, list or rule is set that it could ask, so it finds nothing.
 	Idle    bool     `json:"idle" doc:"No server, list or rule is set that it could ask: it finds nothing until its setting is set"`
-	Setting string   `json:"setting"`
+	Setting string   `json:"setting,omitempty" doc:"Setting that decides what it refuses; absent where something else does"`
+	GoesBy  string   `json:"goes_by" doc:"What decides what it refuses: a setting, or in words something else that an administrator changes"`
+	ModeBy  string   `json:"mode_setting,omitempty" doc:"Setting of its mode; absent where that is always enforce"`
 	Worst   string   `json:"worst"`
 	IDs     []string `json:"requirements"`
 	Replies []string `json:"replies"`
@@ -27,8 +29,11 @@ func (r Rules) List() []Row {
 	for i := range r.Table {
 		e := &r.Table[i]
 		rows[i] = Row{
-			Stage: e.Stage.String(), Name: e.Name, Mode: e.Mode.String(), Fixed: e.Fixed, Idle: e.Idle, Setting: e.Setting,
+			Stage: e.Stage.String(), Name: e.Name, Mode: e.Mode.String(), Fixed: e.Fixed, Idle: e.Idle, GoesBy: e.Setting, ModeBy: e.ModeSetting,
 			Worst: e.Worst.String(), IDs: e.IDs, Replies: e.Replies, Exempt: e.Exempt.Texts(), Doc: e.Doc,
+		}
+		if !strings.Contains(e.Setting, " ") {
+			rows[i].Setting = e.Setting
 		}
 	}
 	return rows
@@ -74,6 +79,7 @@ func (e *Entry) document(b *strings.Builder) {
 		b.WriteString("- Mode: always enforced\n")
 	} else {
 		fmt.Fprintf(b, "- Mode: %s on a new server%s\n", e.Mode, without(e.Idle))
+		fmt.Fprintf(b, "- Setting of the mode: `%s`\n", e.ModeSetting)
 	}
 	if strings.Contains(e.Setting, " ") {
 		fmt.Fprintf(b, "- Goes by: %s\n", e.Setting)

@@ -118,9 +118,16 @@ func TestPrintedCommandsWork(t *testing.T) {
 		t.Fatalf("no commands for curl in:\n%s", x.text)
 	}
 	shell(t, send[0])
-	shell(t, send[0])
-	contains(t, shell(t, read[0]), "Subject: First mail")
-	contains(t, shell(t, tries[1]), "newest of 3")
+	contains(t, shell(t, read[0]), "Subject: First mail", "Hello.") // the newest
+	contains(t, shell(t, tries[1]), "newest of 2")
+
+	need(t, "swaks")
+	swaks := x.commands("swaks")
+	if len(swaks) != 1 {
+		t.Fatalf("no command for swaks in:\n%s", x.text)
+	}
+	contains(t, shell(t, swaks[0]), "250 2.0.0 queued as ")
+	contains(t, shell(t, read[0]), "This is a test mailing")
 }
 
 func TestSecondQuickstartKeepsAccountsAndMail(t *testing.T) {

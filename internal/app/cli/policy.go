@@ -29,9 +29,9 @@ func (c *policyListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		if c.Long {
 			return c.long(s, rows)
 		}
-		t := newTable(s.Out, "STAGE", "CHECK", "MODE", "WORST", "SETTING", "WHAT IT IS FOR")
+		t := newTable(s.Out, "STAGE", "CHECK", "MODE", "SET BY", "WORST", "GOES BY", "WHAT IT IS FOR")
 		for _, r := range rows {
-			t.row(r.Stage, r.Name, mode(r), r.Worst, r.Setting, short(r.Doc, 60))
+			t.row(r.Stage, r.Name, mode(r), none(r.ModeBy, "-"), r.Worst, r.GoesBy, short(r.Doc, 48))
 		}
 		if err := t.end(); err != nil {
 			return err
@@ -42,11 +42,13 @@ func (c *policyListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 }
 
 // policyLegend explains the words of the list.
-const policyLegend = `MODE   enforce: it counts. observe: it is only written into traces. off: it is not asked. always: it counts and cannot
-       be switched off. not set up: no scanner, list or rule is set that it could ask, so it finds nothing; the settings
-       of its group say which, as in posthorn setting list policy.virus
-WORST  the most it can do. pass: nothing, it only looks. defer: refuse for now (4xx), and proper senders come back. reject:
-       refuse for good (5xx). drop: refuse and hang up.`
+const policyLegend = `MODE     enforce: it counts. observe: it is only written into traces. off: it is not asked. always: it counts and cannot
+         be switched off. not set up: no scanner, list or rule is set that it could ask, so it finds nothing; the settings
+         of its group say which, as in posthorn setting list policy.virus
+SET BY   the setting of the mode, as in posthorn setting set policy.spf.mode=observe
+WORST    the most it can do. pass: nothing, it only looks. defer: refuse for now (4xx), and proper senders come back. reject:
+         refuse for good (5xx). drop: refuse and hang up.
+GOES BY  what decides whom it refuses: a setting, or a command.`
 
 func mode(r policy.Row) string {
 	switch {
@@ -56,6 +58,14 @@ func mode(r policy.Row) string {
 		return "always"
 	}
 	return r.Mode
+}
+
+// setBy names the setting of the mode, where there is one.
+func setBy(r policy.Row) string {
+	if r.ModeBy == "" {
+		return ""
+	}
+	return " (" + r.ModeBy + ")"
 }
 
 func (c *policyListCmd) long(s *Streams, rows []policy.Row) error {
@@ -68,8 +78,8 @@ func (c *policyListCmd) long(s *Streams, rows []policy.Row) error {
 		if _, err := fmt.Fprintf(s.Out, "%s\n%s\n", r.Name, wrap(r.Doc, 76, "  ")); err != nil {
 			return err
 		}
-		if err := facts(s.Out, "  asked at", r.Stage, "  mode", mode(r), "  worst verdict", r.Worst,
-			"  goes by", r.Setting, "  replies", strings.Join(r.Replies, ", "), "  not asked when", none(strings.Join(r.Exempt, "; or "), "(always asked)"),
+		if err := facts(s.Out, "  asked at", r.Stage, "  mode", mode(r)+setBy(r), "  worst verdict", r.Worst,
+			"  goes by", r.GoesBy, "  replies", strings.Join(r.Replies, ", "), "  not asked when", none(strings.Join(r.Exempt, "; or "), "(always asked)"),
 			"  requirements", strings.Join(r.IDs, " ")); err != nil {
 			return err
 		}

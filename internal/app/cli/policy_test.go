@@ -1,8 +1,14 @@
 package cli
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
+
+	"posthorn/internal/policy"
+	"posthorn/internal/server/manage"
 )
 
 func TestTheListOfChecksExplainsItself(t *testing.T) {
@@ -12,7 +18,7 @@ func TestTheListOfChecksExplainsItself(t *testing.T) {
 	if code != 0 || strings.Contains(said, "M-SEC-") || strings.Contains(said, "B1G-") {
 		t.Errorf("exit %d, requirements for administrators:\n%s", code, said)
 	}
-	for _, want := range []string{"WHAT IT IS FOR", "WORST  the most it can do", "Hosts that an administrator banned"} {
+	for _, want := range []string{"WHAT IT IS FOR", "WORST    the most it can do", "policy.spf.mode", "policy.greylist.mode", "policy.names.client", "Hosts that an administrator banned"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("no %q in\n%s", want, said)
 		}
@@ -22,9 +28,44 @@ func TestTheListOfChecksExplainsItself(t *testing.T) {
 			t.Errorf("no scanner and no list is set: %s", line)
 		}
 	}
-	if _, said := b.prompt("policy list --long"); !strings.Contains(said, "M-SEC-BW-15") || !strings.Contains(said, "not set up") {
+	if _, said := b.prompt("policy list --long"); !strings.Contains(said, "M-SEC-BW-15") || !strings.Contains(said, "not set up") || !strings.Contains(said, "enforce (policy.spf.mode)") {
 		t.Errorf("the long list has no requirements or says that all is set up:\n%s", said)
 	}
+}
+
+// Programs are told a setting only where it is one.
+func TestTheListOfChecksNamesSettingsToPrograms(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	checks := func() []policy.Row {
+		var page manage.Page[policy.Row]
+		_, said := b.prompt("policy list --json")
+		if err := json.Unmarshal([]byte(said), &page); err != nil || len(page.Items) < 40 {
+			t.Fatalf("%v: %s", err, said)
+		}
+		return page.Items
+	}
+	off := map[string]bool{}
+	for _, r := range checks() {
+		for _, name := range []string{r.Setting, r.ModeBy} {
+			if _, err := b.h.Settings.Get(name); name != "" && err != nil {
+				t.Errorf("%s: %v", r.Name, err)
+			}
+		}
+		if (r.ModeBy == "") != r.Fixed || r.GoesBy == "" || r.Setting != "" && r.Setting != r.GoesBy {
+			t.Errorf("%+v", r)
+		}
+		if !r.Fixed {
+			off[r.ModeBy+"=off"] = true
+		}
+	}
+	b.want(0, "", "setting set "+strings.Join(slices.Collect(maps.Keys(off)), " "))
+	for _, r := range checks() {
+		if !r.Fixed && r.Mode != "off" {
+			t.Errorf("%s is not switched off by %s", r.Name, r.ModeBy)
+		}
+	}
+	b.want(2, "", "policy try --client 192.0.2.1 --rcpt admin@ours.test --set smtp.banner=x", "posthorn setting list policy")
 }
 
 // A login is judged on a connection on which the server offers one.

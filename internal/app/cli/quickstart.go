@@ -221,7 +221,7 @@ func onPath() string {
 	return "    alias posthorn=" + shellQuote(me) + "\n"
 }
 
-// curl prints the same for curl, where the ports are open.
+// curl prints the same for curl and swaks, where the ports are open.
 func (t *trial) curl(b *strings.Builder, h *app.House, at map[string]string, demo, admin string) {
 	if at["submissions"] == "" || at["imaps"] == "" || t.passwords[demo] == "" {
 		return
@@ -230,9 +230,14 @@ func (t *trial) curl(b *strings.Builder, h *app.House, at map[string]string, dem
 	fmt.Fprintf(b, `The same with curl:
 
     printf 'From: <%[1]s>\r\nTo: <%[2]s>\r\nSubject: First mail\r\n\r\nHello.\r\n' | curl --cacert %[3]s --url smtps://%[4]s --user %[5]s --mail-from %[1]s --mail-rcpt %[2]s -T -
-    curl --cacert %[3]s --url 'imaps://%[6]s/INBOX;MAILINDEX=1' --user %[7]s
+    curl --cacert %[3]s --url 'imaps://%[6]s/INBOX;MAILINDEX=*' --user %[7]s
 
-`, demo, admin, ca, at["submissions"], shellQuote(demo+":"+t.passwords[demo]), at["imaps"], shellQuote(admin+":"+t.passwords[admin]))
+and with swaks:
+
+    swaks --server %[4]s --tls-on-connect --auth-user %[1]s --auth-password %[8]s --from %[1]s --to %[2]s
+
+`, demo, admin, ca, at["submissions"], shellQuote(demo+":"+t.passwords[demo]), at["imaps"], shellQuote(admin+":"+t.passwords[admin]),
+		shellQuote(t.passwords[demo]))
 }
 
 // shellQuote makes a text one word of a shell.

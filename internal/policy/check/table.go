@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 
 	"posthorn/internal/policy"
 )
@@ -266,8 +267,22 @@ func Table(s *Settings) []policy.Entry {
 	slices.SortStableFunc(all, func(a, b policy.Entry) int { return int(a.Stage) - int(b.Stage) })
 	for i := range all {
 		all[i].Idle = s.idle(&all[i])
+		all[i].ModeSetting = modeSetting(&all[i])
 	}
 	return all
+}
+
+// modeSetting names the setting of a check's mode: mode in the group of its
+// setting, unless that is a mode itself.
+func modeSetting(e *policy.Entry) string {
+	if e.Fixed {
+		return ""
+	}
+	switch e.Setting {
+	case "policy.origin.full", "policy.origin.known", "policy.names.client", "policy.names.helo_full", "policy.names.helo_known", "policy.names.pipelining":
+		return e.Setting
+	}
+	return e.Setting[:strings.LastIndexByte(e.Setting, '.')] + ".mode"
 }
 
 // idle reports a check that asks servers, lists or rules of which none is set.

@@ -102,7 +102,7 @@ func (s *Service) rehearseSettings(ctx context.Context, wanted map[string]string
 	for name, value := range wanted {
 		switch {
 		case !strings.HasPrefix(name, "policy.") && name != "profile":
-			return nil, nil, inField("set", fmt.Errorf("%s: only settings of the group policy can be tried; they are in: posthorn policy list", name))
+			return nil, nil, inField("set", fmt.Errorf("%s: only settings of the group policy can be tried; they are: posthorn setting list policy", name))
 		case value == "":
 			e.Unset = append(e.Unset, name)
 		default:

@@ -121,9 +121,9 @@ func New(s Store, o Options) *Door {
 }
 
 // Patience with a commit whose outcome is unknown: repeating it under the same
-// key finds out, as soon as the database answers again. The client waits ten
-// minutes for the reply (RFC 5321 §4.5.3.2.6), of which the checks of the
-// content may have taken six. A restart or a fail-over ends well before.
+// key finds out, as soon as the database answers again. A restart or a fail-over
+// ends well before. It ends earlier where ctx says that the client has waited
+// long enough (RFC 5321 §4.5.3.2.6).
 const (
 	firstWait = 100 * time.Millisecond
 	mostWait  = 5 * time.Second
@@ -132,7 +132,9 @@ const (
 
 // Accept makes everything the message causes durable, or nothing, except after
 // store.ErrUnknownOutcome, which comes only when minutes of asking or ctx have
-// ended. ReplyTo turns its errors into replies.
+// ended. Nothing begins after ctx has ended: whoever waits for an answer gives
+// it a deadline. What has begun by then is waited for. ReplyTo turns its errors
+// into replies.
 func (d *Door) Accept(ctx context.Context, e *Envelope, c *Content) error {
 	a, err := d.Plan(e, c)
 	if err != nil {

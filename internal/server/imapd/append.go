@@ -3,6 +3,7 @@ package imapd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -36,7 +37,7 @@ func runAppend(ctx context.Context, c *conn, _ imap.Command) imap.Response {
 	if err := a.read(ctx); err != nil {
 		return failed(err)
 	}
-	filed, err := c.session.account.Append(ctx, mb.ID, a.items)
+	filed, err := a.commit(ctx, mb.ID)
 	if err != nil {
 		return tryCreate(err)
 	}
@@ -71,6 +72,21 @@ func (a *appender) discard() {
 	for i := range a.items {
 		a.items[i].Body.Discard()
 	}
+}
+
+// commitTime is how long the commit of an APPEND may take to begin. A client
+// that hears nothing gives up, how soon no standard says, and sends again.
+const commitTime = time.Minute
+
+// commit files what was read, unless the store stands still.
+func (a *appender) commit(ctx context.Context, to store.MailboxID) ([]store.Filed, error) {
+	waits, cancel := context.WithTimeout(ctx, commitTime)
+	defer cancel()
+	filed, err := a.c.session.account.Append(waits, to, a.items)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return filed, err
 }
 
 // read takes all messages.

@@ -3,6 +3,7 @@ package imapd
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"posthorn/internal/testkit/transcript"
 )
@@ -22,9 +23,14 @@ func play(t *testing.T, dialogue string) {
 			Serve: w.serve,
 			TLS:   pool,
 			Commands: map[string]func(string) error{
-				"deliver":      w.deliver,
-				"fail":         func(name string) error { w.faults.fail(failures[name]); return nil },
-				"blind":        func(s string) error { w.faults.blind.Store(s == "on"); return nil },
+				"deliver": w.deliver,
+				"fail":    func(name string) error { w.faults.fail(failures[name]); return nil },
+				"blind":   func(s string) error { w.faults.blind.Store(s == "on"); return nil },
+				"stand": func(s string) error {
+					d, err := time.ParseDuration(s)
+					w.faults.stands.Store(int64(d))
+					return err
+				},
 				"secure":       func(string) error { w.offer.PlaintextWithoutTLS = false; return nil },
 				"hurry":        func(string) error { w.settings.SearchTime = -1; return nil },
 				"limit":        func(string) error { w.settings.MessageSize = 1000; return nil },

@@ -187,6 +187,8 @@ type faults struct {
 	err error // of every write but those that remove
 	// blind: what is new in a mailbox cannot be read.
 	blind atomic.Bool
+	// stands is how long no APPEND is begun, a time.Duration.
+	stands atomic.Int64
 }
 
 func (f *faults) fail(err error) {
@@ -213,6 +215,13 @@ type faultyAccount struct {
 func (a *faultyAccount) Append(ctx context.Context, m store.MailboxID, items []store.AppendItem) ([]store.Filed, error) {
 	if err := a.f.failure(); err != nil {
 		return nil, err
+	}
+	if d := time.Duration(a.f.stands.Load()); d > 0 { // a line that does not move
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	return a.Account.Append(ctx, m, items)
 }

@@ -31,7 +31,13 @@ type content struct {
 	strip  *evidence.Stripper // takes out what others say in our name; nil: nothing
 	buf    []byte             // what normal writes
 	meter  meter
+	// stalled is how long the store stood still: the end of the content may have
+	// lain in the socket all the while, and its sender waits.
+	stalled time.Duration
 }
+
+// standstill is how long one write to the store takes that stood still.
+const standstill = 10 * time.Second
 
 func newContent(tx *transaction) (*content, error) {
 	s := tx.s
@@ -105,7 +111,12 @@ func (k kept) Write(p []byte) (int, error) {
 }
 
 func (b *content) keep(p []byte) {
-	if _, err := b.draft.Write(p); err != nil {
+	began := time.Now()
+	_, err := b.draft.Write(p)
+	if took := time.Since(began); took >= standstill {
+		b.stalled += took
+	}
+	if err != nil {
 		b.failed = err
 		return
 	}

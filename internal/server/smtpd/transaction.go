@@ -122,6 +122,8 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 	case b.folded:
 		return refusal(replyFolded)
 	}
+	work, late := context.WithTimeoutCause(tx.work, replyTime-b.stalled, errLate)
+	defer late()
 	if r, ok := s.stillIn(); !ok {
 		return refusal(r)
 	}
@@ -139,7 +141,7 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 		s.facts.Content = nil
 		return tx.thanks(), record.Discarded
 	}
-	ctx, stop := context.WithTimeoutCause(tx.work, contentTime, errSlowChecks)
+	ctx, stop := context.WithTimeoutCause(work, contentTime, errSlowChecks)
 	defer stop()
 	d := s.judgeIn(ctx, policy.Content)
 	s.watchJudged(d)
@@ -151,7 +153,7 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 		return refusal(d.Reply)
 	}
 	if d.Action != policy.Discard && len(d.Effects.Edits) > 0 {
-		if structure, err = tx.edit(tx.work, structure, &d.Effects); err != nil {
+		if structure, err = tx.edit(work, structure, &d.Effects); err != nil {
 			return refusal(accept.ReplyTo(err))
 		}
 	}
@@ -160,7 +162,7 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 		end = record.Accepted
 		c := &accept.Content{Body: b.draft, Structure: structure, Trace: tx.head(&d.Effects), Complete: s.facts.Kind == policy.Submission,
 			Host: s.c.server.Hostname(), Effects: d.Effects}
-		if err := s.c.server.Door.Accept(tx.work, &tx.env, c); err != nil {
+		if err := s.c.server.Door.Accept(work, &tx.env, c); err != nil {
 			return refusal(accept.ReplyTo(err))
 		}
 	}
@@ -170,12 +172,20 @@ func (tx *transaction) verdict(bare bool) (reply.Reply, record.Outcome) {
 	return tx.thanks(), end
 }
 
-// contentTime is how long all checks of the content together may take. A client
-// waits ten minutes for the reply (RFC 5321 §4.5.3.2.6); mail it has given up
-// it sends again, so it must not be taken after that.
-const contentTime = 6 * time.Minute
+// A client waits ten minutes for the reply to the end of its content
+// (RFC 5321 §4.5.3.2.6); mail it has given up it sends again, so it must not be
+// taken after that. The checks have their share of the time; what is left of
+// the whole is for the commit to begin and for asking after one in doubt. A
+// commit that has begun is waited for: its outcome is true whenever it comes.
+const (
+	contentTime = 6 * time.Minute
+	replyTime   = 9 * time.Minute
+)
 
-var errSlowChecks = errors.New("smtpd: the checks of the content took too long together")
+var (
+	errSlowChecks = errors.New("smtpd: the checks of the content took too long together")
+	errLate       = errors.New("smtpd: the client has waited too long for the reply to its message")
+)
 
 // thanks is the reply to a message that was taken.
 func (tx *transaction) thanks() reply.Reply {

@@ -73,15 +73,18 @@ func (f *faulty) NewDraft(ctx context.Context, size int64) (store.Draft, error) 
 		return nil, f.draft
 	}
 	d, err := f.Store.NewDraft(ctx, size)
-	return &faultyDraft{d, f.write}, err
+	return &faultyDraft{Draft: d, err: f.write}, err
 }
 
 type faultyDraft struct {
 	store.Draft
-	err error
+	err   error
+	takes time.Duration
 }
 
 func (d *faultyDraft) Write(p []byte) (int, error) {
+	time.Sleep(d.takes)
+	d.takes = 0
 	if d.err != nil {
 		return 0, d.err
 	}

@@ -71,7 +71,8 @@ type Store interface {
 	// Accept makes everything a message causes durable in one commit
 	// (design.md 3). Repeating a call with the same Key is harmless: for a week
 	// after the Key's time, and as long as a message is queued whose ID begins
-	// with the same eight octets.
+	// with the same eight octets. What has not begun when ctx ends never
+	// happens; a commit that has begun is waited for.
 	Accept(ctx context.Context, a *Acceptance) (Accepted, error)
 	// Account returns the handle through which one account's mail is reached.
 	// It does no I/O; an unknown id shows as ErrNotFound in the methods.

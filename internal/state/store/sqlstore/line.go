@@ -49,7 +49,8 @@ func (l *waitingLine) nudge() {
 }
 
 // do waits for the commit of o. Once a writer has taken it, only the commit
-// ends the wait: its outcome must be known.
+// ends the wait: its outcome must be known. What nobody has begun when ctx
+// ends is never done.
 func (l *waitingLine) do(ctx context.Context, o operation) error {
 	op, _ := l.spare.Get().(*operation)
 	if op == nil {
@@ -64,6 +65,9 @@ func (l *waitingLine) do(ctx context.Context, o operation) error {
 }
 
 func (l *waitingLine) wait(ctx context.Context, op *operation) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()

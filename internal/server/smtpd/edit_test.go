@@ -28,6 +28,7 @@ func (*milter) Attachment(context.Context, *policy.Facts) policy.Attachment {
 }
 
 func (*milter) State(context.Context) []policy.ScannerState { return nil }
+func (*milter) Down(context.Context) []policy.ScannerState  { return nil }
 
 func (m *milter) Filter(*policy.Facts) policy.Filter {
 	m.mu.Lock()

@@ -10,6 +10,7 @@ var Sessions = []Mutation{
 	session("the hard limit is nothing", "penalty.go", "penalty.weigh", "p.errors > e.HardLimit", "false", "TestTranscripts/errors"),
 	session("temporary failures are errors", "penalty.go", "penalty.weigh", `e.Count == "all" && r.Temporary()`, "r.Temporary()", "TestTranscripts/errors"),
 	session("temporary failures are never errors", "penalty.go", "penalty.weigh", `e.Count == "all" && r.Temporary()`, "false", "TestTranscripts/errors"),
+	session("recipients above the limit are errors", "penalty.go", "penalty.weigh", "wrong = false", "", "TestTranscripts/errors"),
 	session("junk is not counted", "penalty.go", "penalty.countJunk", "p.junk++", "", "TestTranscripts/errors"),
 	session("junk costs no time", "penalty.go", "penalty.countJunk", "p.junk%junkGroup == 0", "false", "TestTranscripts/errors"),
 	session("too much junk is no error", "penalty.go", "penalty.countJunk", "return 0, wrong || p.junk > limit", "return 0, wrong", "TestTranscripts/errors"),

@@ -16,7 +16,8 @@ import (
 // answers once for each recipient). A zero reply writes nothing.
 type outcome struct {
 	reply.Reply
-	more []reply.Reply
+	more    []reply.Reply
+	surplus bool // a recipient refused for the number of them alone, no error
 }
 
 func says(r reply.Reply) outcome { return outcome{Reply: r} }
@@ -121,7 +122,7 @@ func (c *connection) answer(row *command, verb smtp.Verb, o outcome) error {
 func (c *connection) deliver(verb smtp.Verb, o outcome, junk bool) error {
 	hold := c.hold
 	c.hold = 0
-	r, cost := c.penalty.weigh(c, o.Reply, junk)
+	r, cost := c.penalty.weigh(c, o, junk)
 	if !o.Reply.Positive() {
 		c.session.noteRefusal(o.Reply)
 	}

@@ -15,6 +15,7 @@ type penalty struct {
 	errors  int
 	junk    int
 	unknown int // recipients nobody here has
+	surplus int // recipients refused for their number alone
 }
 
 // mostUnknown is how many addresses a client may try out on one connection,
@@ -31,12 +32,17 @@ const (
 )
 
 // weigh counts the reply and returns what to say and how long to wait before.
-func (p *penalty) weigh(c *connection, r reply.Reply, junk bool) (reply.Reply, time.Duration) {
+func (p *penalty) weigh(c *connection, o outcome, junk bool) (reply.Reply, time.Duration) {
+	r := o.Reply
 	if c.session.facts.Trust == policy.TrustedClass {
 		return r, 0
 	}
 	e := &c.settings.Errors
 	wrong := r.Permanent() || e.Count == "all" && r.Temporary()
+	if o.surplus { // M-GEN-09 has an end of its own
+		wrong = false
+		p.surplus++
+	}
 	var cost, tarpit time.Duration
 	if junk {
 		tarpit, wrong = p.countJunk(c.settings.JunkLimit, wrong)
@@ -50,7 +56,7 @@ func (p *penalty) weigh(c *connection, r reply.Reply, junk bool) (reply.Reply, t
 	if r.Enhanced == noSuchRecipient {
 		p.unknown++
 	}
-	if p.errors > e.HardLimit || p.unknown >= mostUnknown {
+	if p.errors > e.HardLimit || p.unknown >= mostUnknown || p.surplus > mostAttempts {
 		c.log.Log(event.SessionJunk, slog.Int("errors", p.errors), slog.Int("junk", p.junk))
 		r = replyTooManyErrors
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 // Bounds of one transaction, whatever policy says: recipients looked at, RCPT
-// commands answered at all, recipients named in the record and the log.
+// commands answered at all, recipients named in the record and the log. On one
+// connection mostAttempts recipients are refused for their number.
 const (
 	mostRecipients = 10_000
 	mostAttempts   = 100_000
@@ -45,13 +46,16 @@ func (s *session) rcpt(arg string) outcome {
 		return s.rcptStep(arg, replyLocalError.Because(err))
 	}
 	f.Recipient, f.Resolution = r.Recipient, to
+	surplus := f.OverLimit
 	d := s.judge(policy.Rcpt)
 	if d.Refuses() {
 		f.Refused++
 		if d.Reply.Enhanced == noSuchRecipient {
 			s.watchUnknown(r.Recipient.String())
 		}
-		return s.rcptStep(r.Recipient.String(), d.Reply)
+		o := s.rcptStep(r.Recipient.String(), d.Reply)
+		o.surplus = f.OverLimit > surplus
+		return o
 	}
 	if d.Action != policy.Discard {
 		copies := destination(&r, &to)
@@ -79,7 +83,7 @@ func tooMany(tried int) outcome {
 	if tried > mostAttempts {
 		return says(replyTooManyErrors)
 	}
-	return says(replyManyRcpt)
+	return outcome{Reply: replyManyRcpt, surplus: true}
 }
 
 // destination is where the message goes for a forward-path.

@@ -46,7 +46,8 @@ type Errors struct {
 	// ends it (B1G-LIM-04).
 	HardLimit int `default:"20" min:"1" max:"10000"`
 	// Count says what an error is: "failures" are all 5xx replies, "all" also
-	// counts 4xx replies such as greylisting (B1G-LIM-05).
+	// counts 4xx replies such as greylisting (B1G-LIM-05). Recipients above the
+	// limit of a message are no errors.
 	Count string `default:"failures" factory:"all" oneof:"failures,all"`
 }
 

@@ -1,9 +1,6 @@
 package api
 
 import (
-	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -28,7 +25,7 @@ func (d Deps) metrics() http.HandlerFunc {
 	if figures == nil {
 		figures = prometheus.NewRegistry()
 	}
-	write := promhttp.HandlerFor(figures, promhttp.HandlerOpts{ErrorLog: scrapeLog{d.Log}, ErrorHandling: promhttp.ContinueOnError,
+	write := promhttp.HandlerFor(figures, promhttp.HandlerOpts{ErrorLog: d.Log.Lines(event.APIFailed, "metrics"), ErrorHandling: promhttp.ContinueOnError,
 		MaxRequestsInFlight: metricsAtOnce, Timeout: metricsTimeout})
 	return func(w http.ResponseWriter, r *http.Request) {
 		if role, ok := manage.RoleOf(r.Context()); !ok || !role.Covers(manage.Reader) {
@@ -37,12 +34,4 @@ func (d Deps) metrics() http.HandlerFunc {
 		}
 		write.ServeHTTP(w, r)
 	}
-}
-
-// scrapeLog puts what goes wrong with figures into the log.
-type scrapeLog struct{ log *event.Logger }
-
-// Println implements promhttp.Logger.
-func (l scrapeLog) Println(v ...any) {
-	l.log.Log(event.APIFailed, slog.String("what", "metrics"), event.Err(errors.New(fmt.Sprint(v...))))
 }

@@ -20,10 +20,10 @@ type HTTP struct {
 }
 
 // NewHTTP starts the server on connections to come. It takes over
-// server.ConnState. Close it after the Group has stopped.
+// server.ConnState and server.ErrorLog. Close it after the Group has stopped.
 func NewHTTP(server *http.Server, log *event.Logger) *HTTP {
 	h := &HTTP{server: server, feed: &feed{conns: make(chan net.Conn), closed: make(chan struct{})}, done: make(chan struct{})}
-	server.ConnState = connState
+	server.ConnState, server.ErrorLog = connState, log.Lines(event.APIFailed, "http")
 	go func() {
 		defer close(h.done)
 		if err := server.Serve(h.feed); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/state/cert"
 )
 
@@ -210,5 +211,24 @@ func TestHTTPFinishesRequestsAtStop(t *testing.T) {
 	}
 	if err := h.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A handler that panics costs its request, and is told in the log.
+func TestAPanicOfAHandlerIsInTheLog(t *testing.T) {
+	t.Parallel()
+	var log lockedBuffer
+	h := NewHTTP(&http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("asked to") })}, event.New(event.Handler(&log, event.Options{})))
+	g, addr := openOn(t, "http", h, Options{})
+	_, err := http.Get("http://" + addr)
+	if err == nil {
+		t.Error("the request was answered")
+	}
+	g.Stop(t.Context())
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := log.String(); !strings.Contains(got, "api.failed") || !strings.Contains(got, "asked to") {
+		t.Errorf("logged %q", got)
 	}
 }

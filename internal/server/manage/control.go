@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"posthorn/internal/base/event"
 	"posthorn/internal/state/store"
 )
 
@@ -41,7 +42,7 @@ func OpenControl(dir string) (net.Listener, error) {
 // ServeControl answers operations on the control socket until ctx ends, and
 // closes it.
 func (s *Service) ServeControl(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: http.HandlerFunc(s.control), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: http.HandlerFunc(s.control), ReadHeaderTimeout: 10 * time.Second, ErrorLog: s.o.Log.Lines(event.APIFailed, "control socket")}
 	stopped := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stopped()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

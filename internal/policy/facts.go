@@ -122,6 +122,7 @@ type Facts struct {
 	// Recorded, when not nil, answers in place of the sources (Replay).
 	Recorded Recorded
 
+	before  Kind // what the session was until LogIn
 	judging Stage
 	ledger  ledger
 	// filter is what milters see of the session, once one was asked.
@@ -137,6 +138,20 @@ func (f *Facts) Saw(name, value string) {
 // SawNumber is Saw for a count or a size in octets.
 func (f *Facts) SawNumber(name string, n int64) {
 	f.ledger.inputs = append(f.ledger.inputs, Input{Name: name, Number: n})
+}
+
+// LogIn makes the session a submission of the account's.
+func (f *Facts) LogIn(account *store.AccountRow) {
+	f.before, f.Login, f.Kind = f.Kind, account, Submission
+}
+
+// StartTLS forgets what the client said in clear text, a login too
+// (RFC 3207 §4.2); what it is by its address and the listener it stays.
+func (f *Facts) StartTLS() {
+	if f.Login != nil {
+		f.Kind = f.before
+	}
+	f.TLS, f.Helo, f.ESMTP, f.Login = true, "", false, nil
 }
 
 // Outbound reports the direction limits follow (requirements.md 1.0): mail of

@@ -170,13 +170,10 @@ func (r *rerun) turn(s *record.Step) {
 	f := r.f
 	switch {
 	case s.Verb == "STARTTLS":
-		f.TLS, f.Helo, f.ESMTP, f.Login = true, "", false, nil
-		if f.Kind == Submission && f.Listener == "smtp" {
-			f.Kind = MX
-		}
+		f.StartTLS()
 	case s.Verb == "AUTH" && strings.HasPrefix(s.Reply, "2"):
 		if r.p.Limits(f).Auth { // else it would not have been offered
-			f.Login, f.Kind = &store.AccountRow{ID: store.AccountID(r.a.Account)}, Submission
+			f.LogIn(&store.AccountRow{ID: store.AccountID(r.a.Account)})
 			if r.a.Login != "" {
 				f.Login.Addresses = append(f.Login.Addresses, address(r.a.Login))
 			}

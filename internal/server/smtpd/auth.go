@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"posthorn/internal/base/reply"
-	"posthorn/internal/policy"
 	"posthorn/internal/wire/sasl"
 	"posthorn/internal/wire/smtp"
 )
@@ -84,7 +83,7 @@ func (s *session) respond(server sasl.Server, m sasl.Mechanism) outcome {
 
 func (s *session) loggedIn(m sasl.Mechanism) outcome {
 	account := s.c.guard.Account()
-	s.facts.Login, s.facts.Kind = &account, policy.Submission
+	s.facts.LogIn(&account)
 	s.c.net.LoggedIn(account)
 	r := reply.New(235, reply.E(2, 7, 0), "Authentication successful")
 	s.step("AUTH", string(m), r)

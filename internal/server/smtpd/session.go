@@ -54,12 +54,8 @@ func newSession(c *connection) *session {
 // connection stays, refusals it still holds back too; all the client said goes.
 func (s *session) renewed() *session {
 	s.drop()
-	f := s.facts
-	f.TLS, f.Helo, f.ESMTP, f.Login = true, "", false, nil
-	if f.Kind == policy.Submission && f.Listener == "smtp" {
-		f.Kind = policy.MX
-	}
-	next := &session{c: s.c, facts: f}
+	s.facts.StartTLS()
+	next := &session{c: s.c, facts: s.facts}
 	if next.trace = s.trace; next.trace != nil {
 		next.trace.TLS = next.tlsName()
 	}

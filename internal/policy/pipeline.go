@@ -139,6 +139,9 @@ func (p *Pipeline) Judge(ctx context.Context, stage Stage, f *Facts) Decision {
 		if able {
 			ask(ctx, e, f, &r.Verdict)
 		}
+		if r.Aside && r.Skipped == "" {
+			r.Skipped, r.Reason = r.Reason, ""
+		}
 		r.Missing = l.missing
 		if own := l.inputs[mark:]; len(own) > 0 {
 			r.Inputs = append(own[:len(own):len(own)], r.Inputs...)

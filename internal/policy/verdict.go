@@ -105,6 +105,9 @@ type Verdict struct {
 	Delay time.Duration
 	// Effects are what becomes of the message if it is accepted all the same.
 	Effects *Effects
+	// Aside: the check is not about such an attempt, because of Reason, and has
+	// judged nothing. Only a verdict that passes can be.
+	Aside bool
 	// Inputs are the facts the check looked at, for the decision record.
 	// Facts.Saw notes them without an allocation.
 	Inputs []Input
@@ -159,6 +162,9 @@ func (i Input) Text() string {
 
 // Passed is the verdict of a check that has nothing against it.
 func Passed(reason string, in ...Input) Verdict { return Verdict{Reason: reason, Inputs: in} }
+
+// Aside is the verdict of a check that is not about such an attempt.
+func Aside(reason string) Verdict { return Verdict{Reason: reason, Aside: true} }
 
 // Refused is the verdict whose action follows from the reply: 4xx defers, 5xx
 // rejects, and a closing reply drops the connection.

@@ -121,7 +121,7 @@ func (c *accountListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 func (c *accountListCmd) table(s *Streams) func([]manage.Account) error {
 	return func(all []manage.Account) error {
 		if len(all) == 0 {
-			_, err := fmt.Fprintln(s.Out, s.hint(noneYet("account", c.Domain, "you@example.org --password-stdin --admin")))
+			_, err := fmt.Fprintln(s.Out, s.hint(noneYet("account", c.Domain, "you@example.org --admin")))
 			return err
 		}
 		t := newTable(s.Out, "ADDRESS", "NAME", "USED", "QUOTA", "MESSAGES", "ROLE", "STATE", "FURTHER ADDRESSES")

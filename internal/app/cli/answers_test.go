@@ -293,8 +293,35 @@ func TestSmallThingsAreSaidPlainly(t *testing.T) {
 	b.want(1, "domain = x", "relay import -", "posthorn relay export")
 	b.want(1, "", "account remove admin@ours.test", "--yes")
 	b.want(0, "", "account remove --help", "Needed: nothing is asked")
+	b.want(0, "", "domain add next.test", "Next: posthorn account add", "NAME@next.test\n")
+	b.want(0, "", "setting set --help", "--trial=TIME")
 	code, answer := b.call(manage.Administrator, "POST", "/domains", `{"name":"bücher.test"}`)
 	if code != 201 || !strings.Contains(answer, `"name":"xn--bcher-kva.test"`) {
 		t.Errorf("%d %s", code, answer)
+	}
+}
+
+// What is to be typed can be copied: no shell takes it for a pipe or a file.
+func TestASettingIsChangedByWhatItsExplanationSays(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for name, want := range map[string]string{"relay.mode": "relay.mode=relay   # direct, relay\n", "relay.password": "relay.password --stdin   # ", "smtp.banner": "smtp.banner=VALUE\n"} {
+		_, said := b.say("", "setting explain "+name)
+		_, command, _ := strings.Cut(said, "Change it: ")
+		if command, _, _ = strings.Cut(command, "#"); !strings.Contains(said, want) || strings.ContainsAny(command, "|<>();&") {
+			t.Errorf("%s: %s", name, said)
+		}
+	}
+}
+
+// What was set to its default is at its default.
+func TestASettingThatIsItsDefaultIsNotChanged(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(0, "", "setting set relay.mode=relay relay.hosts=smart.test")
+	b.want(0, "", "setting list --changed", "relay.mode", "relay.hosts")
+	b.want(0, "", "setting set relay.mode=direct")
+	if code, said := b.say("", "setting list --changed"); code != 0 || strings.Contains(said, "relay.mode") || !strings.Contains(said, "relay.hosts") {
+		t.Errorf("exit %d: %s", code, said)
 	}
 }

@@ -36,7 +36,7 @@ type domainAddCmd struct {
 func (c *domainAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	in := manage.DomainAddInput{Body: manage.NewDomain{Name: c.Name, DomainChange: c.change()}}
 	return show(ctx, w, s, "domain-add", in, func(d manage.Domain) error {
-		_, err := fmt.Fprintln(s.Out, s.hint(fmt.Sprintf("Domain %s added. Next: posthorn account add NAME@%s --password-stdin", d.Unicode, d.Unicode)))
+		_, err := fmt.Fprintln(s.Out, s.hint(fmt.Sprintf("Domain %s added. Next: posthorn account add NAME@%s", d.Unicode, d.Unicode)))
 		return err
 	})
 }

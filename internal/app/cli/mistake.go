@@ -35,6 +35,8 @@ func misread(err error, node *kong.Node) string {
 	switch unknown = unknown && !strings.Contains(word, "did you mean"); {
 	case strings.HasPrefix(text, "expected one of "), strings.HasPrefix(text, "expected \"") && len(node.Children) > 0:
 		return "say what to do: " + verbs(node)
+	case unknown && len(node.Children) > 0 && len(elsewhere(word, node)) > 0:
+		return fmt.Sprintf("%s is no command here; perhaps: %s", word, strings.Join(elsewhere(word, node), ", "))
 	case unknown && len(node.Children) > 0:
 		return fmt.Sprintf("%s is no command here; there are: %s", word, verbs(node))
 	}
@@ -55,6 +57,24 @@ func meaning(text string, node *kong.Node) string {
 		}
 	}
 	return ""
+}
+
+// elsewhere finds the commands that end in the word, wherever they are.
+func elsewhere(word string, node *kong.Node) (found []string) {
+	for node.Parent != nil {
+		node = node.Parent
+	}
+	var look func(*kong.Node)
+	look = func(n *kong.Node) {
+		for _, child := range n.Children {
+			if child.Name == word {
+				found = append(found, child.FullPath())
+			}
+			look(child)
+		}
+	}
+	look(node)
+	return found
 }
 
 // verbs lists the commands below a noun.

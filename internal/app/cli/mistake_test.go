@@ -28,6 +28,8 @@ func TestMistakesAreNamedWithTheirRemedy(t *testing.T) {
 		{"policy try --client 192.0.2.1 --rcpt a@example.test --message /nowhere", "--message: the file /nowhere does not exist", "policy try --help"},
 		{"acount list", `did you mean "account"?`, "--help"},
 		{"account password a@example.test", "password is no command here; there are: add, list, show, set, remove", "account --help"},
+		{"check", "check is no command here; perhaps: posthorn dns check", "--help"},
+		{"account explain x", "perhaps: posthorn setting explain", "account --help"},
 		{"account lst", `did you mean one of "list", "set"?`, "account --help"},
 	} {
 		var out, err bytes.Buffer

@@ -119,7 +119,7 @@ var replayWords = []struct{ key, words string }{
 
 func writeReplay(s *Streams, p manage.PolicyReplay) error {
 	b := &strings.Builder{}
-	fmt.Fprintf(b, "%d attempts %s, judged anew by ", p.Attempts, span(p.Understood))
+	fmt.Fprintf(b, "%s %s, judged anew by ", plural(int64(p.Attempts), "attempt"), span(p.Understood))
 	switch {
 	case len(p.Settings) > 0:
 		b.WriteString("these settings:\n")

@@ -52,7 +52,7 @@ func TestReplayReadsWell(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.WriteString("\n----\n\n")
-	if err := writeReplay(&Streams{Out: &out}, manage.PolicyReplay{Understood: manage.Understood{Since: at, Until: at.Add(time.Hour), Zone: "-03:00"}, Attempts: 2, Counts: map[string]int{"same": 2}}); err != nil {
+	if err := writeReplay(&Streams{Out: &out}, manage.PolicyReplay{Understood: manage.Understood{Since: at, Until: at.Add(time.Hour), Zone: "-03:00"}, Attempts: 1, Counts: map[string]int{"same": 1}}); err != nil {
 		t.Fatal(err)
 	}
 	const file = "testdata/replay.txt"

@@ -74,6 +74,9 @@ func TestALoginIsTriedOverTLS(t *testing.T) {
 	b := newBench(t)
 	const line, assumed = "policy try --client 192.0.2.1 --login admin@ours.test --from admin@ours.test --rcpt admin@ours.test", "taken to be encrypted, for without TLS no login is offered"
 	b.want(0, "", line+" --listener submission", assumed, "would be accepted")
+	if _, said := b.prompt(line); !strings.Contains(said, "skipped        helo-full: names of such clients are not judged") || !strings.Contains(said, "--all lists them") {
+		t.Error(said)
+	}
 	for _, door := range []string{"submissions", "submission --tls"} {
 		if code, said := b.prompt(line + " --listener " + door); code != 0 || strings.Contains(said, assumed) || !strings.Contains(said, "would be accepted") {
 			t.Errorf("%s: exit %d: %s", door, code, said)

@@ -45,9 +45,9 @@ func TestASettingIsReadFromStandardInput(t *testing.T) {
 	}
 	b.want(0, "  Welcome, = friends\r\n", "setting set --stdin smtp.banner")
 	b.want(0, "", "setting get smtp.banner", "Welcome, = friends")
-	b.want(0, "", "setting explain relay.password", "relay.password --stdin <FILE")
+	b.want(0, "", "setting explain relay.password", "relay.password --stdin   # ")
 	b.want(0, "", "setting explain relay.hosts", "relay.hosts=VALUE,VALUE")
-	b.want(0, "", "setting explain relay.mode", "relay.mode=direct|relay")
+	b.want(0, "", "setting explain relay.mode", "relay.mode=relay   # direct, relay")
 	for _, tt := range []struct {
 		code          int
 		in, line, say string

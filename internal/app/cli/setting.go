@@ -34,7 +34,7 @@ func (c *settingListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		t := newTable(s.Out, "SETTING", "VALUE", "FROM", "MEANING")
 		shown := 0
 		for _, i := range now.Items {
-			if c.Changed && !i.Set {
+			if c.Changed && (!i.Set || i.Value == i.Default) {
 				continue
 			}
 			from := "default"
@@ -78,7 +78,7 @@ func (c *settingGetCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 // saving are the ways a change can be saved.
 type saving struct {
 	Comment string `help:"Why, for the history." placeholder:"TEXT"`
-	Trial   string `help:"Let the change return by itself after this time unless it is confirmed." placeholder:"5m"`
+	Trial   string `help:"Let the change return by itself after this time, such as 5m, unless it is confirmed." placeholder:"TIME"`
 	DryRun  bool   `help:"Only show what would change."`
 }
 
@@ -208,15 +208,20 @@ func (c *settingExplainCmd) Run(ctx context.Context, w *Where, s *Streams) error
 	})
 }
 
-// assignment is how a setting of this type is given a value.
+// assignment is how a setting of this type is given a value, as it can be copied
+// into a shell.
 func assignment(i setting.Info) string {
 	switch {
 	case i.Secret:
-		return i.Name + " --stdin <FILE   (the file has the value alone)"
+		return i.Name + " --stdin   # pipe the value in, or type it and end with Ctrl-D"
 	case strings.HasPrefix(i.Type, "list of"):
 		return i.Name + "=VALUE,VALUE"
 	case len(i.OneOf) > 0:
-		return i.Name + "=" + strings.Join(i.OneOf, "|")
+		other := i.OneOf[0]
+		if other == i.Value {
+			other = i.OneOf[1%len(i.OneOf)]
+		}
+		return i.Name + "=" + other + "   # " + strings.Join(i.OneOf, ", ")
 	}
 	return i.Name + "=VALUE"
 }

@@ -38,11 +38,11 @@ func (c *traceCmd) nothing(u manage.Understood) string {
 	if about := span(u); about != "" {
 		where += " " + about
 	}
-	return where + ". " + kept + c.less()
+	return where + ". " + kept + c.wider()
 }
 
-// less says how to ask for less, if that is possible.
-func (c *traceCmd) less() string {
+// wider says how to ask for more, if that is possible.
+func (c *traceCmd) wider() string {
 	var ways []string
 	if c.Since+c.Until+c.On != "" {
 		ways = append(ways, "without a time")
@@ -56,7 +56,7 @@ func (c *traceCmd) less() string {
 	if len(ways) == 0 {
 		return ""
 	}
-	return "\nAsk for less: " + strings.Join(ways, ", or ") + "."
+	return "\nAsk more widely: " + strings.Join(ways, ", or ") + "."
 }
 
 // id is the identifier that was given, "" for none.

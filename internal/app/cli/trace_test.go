@@ -51,8 +51,8 @@ func TestTraceSaysWhatToChangeOfTheQuestion(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for line, want := range map[string]string{
-		"trace --to bob@away.test":           "Ask for less: with a domain instead of an address.",
-		"trace --to away.test --since 1h":    "Ask for less: without a time.",
+		"trace --to bob@away.test":           "Ask more widely: with a domain instead of an address.",
+		"trace --to away.test --since 1h":    "Ask more widely: without a time.",
 		"trace --client 192.0.2.1":           "record.max_age).",
 		"trace --outcome refused --from a@b": "without --outcome.",
 	} {

@@ -99,7 +99,7 @@ func (n *Names) lookUp(ctx context.Context, f *policy.Facts) policy.Reverse {
 // client refuses clients without a name that leads back (M-SEC-CON-01).
 func (n *Names) client(ctx context.Context, f *policy.Facts) policy.Verdict {
 	if f.Kind != policy.MX || f.Trust != policy.Untrusted || f.Login != nil || !f.Client.IsValid() {
-		return policy.Passed(notJudged)
+		return policy.Aside(notJudged)
 	}
 	r := n.lookUp(ctx, f)
 	refuse := func(reason string) policy.Verdict {
@@ -127,7 +127,7 @@ func literal(name string) bool {
 // heloFull refuses HELO names without a domain (M-SEC-ADV-02).
 func (n *Names) heloFull(_ context.Context, f *policy.Facts) policy.Verdict {
 	if !n.concerns(f) {
-		return policy.Passed(notJudged)
+		return policy.Aside(notJudged)
 	}
 	f.Saw("helo", f.Helo)
 	if literal(f.Helo) || full(f.Helo) {
@@ -150,7 +150,7 @@ func full(name string) bool {
 // heloKnown refuses HELO names that are not in DNS (M-SEC-ADV-03).
 func (n *Names) heloKnown(ctx context.Context, f *policy.Facts) policy.Verdict {
 	if !n.concerns(f) {
-		return policy.Passed(notJudged)
+		return policy.Aside(notJudged)
 	}
 	if literal(f.Helo) {
 		return policy.Passed("an address needs no name in DNS")

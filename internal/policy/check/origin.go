@@ -32,7 +32,7 @@ func (o *Origin) full(n *Names) policy.CheckFunc {
 		case f.Sender.IsNull():
 			return policy.Passed("the null sender")
 		case !n.concerns(f):
-			return policy.Passed(notJudged)
+			return policy.Aside(notJudged)
 		case d == "" && strings.EqualFold(f.Sender.Local, "postmaster"):
 			return policy.Passed("postmaster needs no domain")
 		case strings.HasPrefix(d, "["), strings.Contains(strings.TrimSuffix(d, "."), "."):

@@ -441,3 +441,13 @@ func TestSocketsOfSystemdAreTakenByName(t *testing.T) {
 		}
 	}
 }
+
+func TestAnUnknownUserIsNamedPlainly(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"nobody-knows", "3999999999"} {
+		_, _, _, err := lookupUser(name)
+		if want := fmt.Sprintf("there is no user %q; make it (useradd --system %[1]s), or name another", name); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}

@@ -118,10 +118,14 @@ func become(uid, gid int, groups []int) error {
 
 func lookupUser(name string) (uid, gid int, groups []int, err error) {
 	u, err := user.Lookup(name)
-	if err != nil {
-		if u, err = user.LookupId(name); err != nil {
-			return 0, 0, nil, fmt.Errorf("there is no user %q; make it (useradd --system %[1]s), or name another: %[2]w", name, err)
-		}
+	if _, number := strconv.Atoi(name); err != nil && number == nil {
+		u, err = user.LookupId(name)
+	}
+	switch {
+	case errors.As(err, new(user.UnknownUserError)), errors.As(err, new(user.UnknownUserIdError)):
+		return 0, 0, nil, fmt.Errorf("there is no user %q; make it (useradd --system %[1]s), or name another", name)
+	case err != nil:
+		return 0, 0, nil, fmt.Errorf("user %s: %w", name, err)
 	}
 	if uid, err = strconv.Atoi(u.Uid); err != nil {
 		return 0, 0, nil, fmt.Errorf("user %s: %w", name, err)

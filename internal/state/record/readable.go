@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"posthorn/internal/base/unit"
 )
@@ -34,6 +35,55 @@ func (i Input) words() string {
 		text += ", sent on"
 	}
 	return text
+}
+
+// labels say what names of inputs mean; those that end in a space go before what
+// the question was about.
+var labels = []struct{ name, words string }{
+	{"domain ", "%s in DNS: "}, {"reverse name", "its name in DNS: "}, {"list ", "DNS list %s: "},
+	{"local ", "%s has a mailbox here: "}, {"owns ", "%s belongs to the login: "}, {"ban", "banned: "},
+	{"greylist ", "greylist entry of %s: "}, {"helo", "it calls itself "}, {leadsTo, "leads to "},
+	{"files for", "recipients here whose copy is filed at once: "}, {"received fields", "servers it has passed: "},
+	{"forbidden input", "times it did not wait: "}, {"session", "kind of session: "},
+}
+
+// findings are the words of look-ups in DNS, as package policy writes them.
+var findings = map[string]string{"unknown": "nobody was asked", "absent": "nothing", "failed": "no answer", "found": "there", "astray": "it leads elsewhere"}
+
+// phrase is the input as people read it: what it is about, and the answer.
+func (i Input) phrase() string {
+	value := clean(i.words())
+	for _, l := range labels {
+		about, ok := strings.CutPrefix(i.Name, l.name)
+		if !ok || (about != "") != strings.HasSuffix(l.name, " ") {
+			continue
+		}
+		if strings.Contains(l.words, "DNS") {
+			value = finding(value)
+		}
+		if about != "" {
+			return strings.Replace(l.words, "%s", clean(about), 1) + value
+		}
+		return l.words + value
+	}
+	return clean(i.Name) + ": " + value
+}
+
+// finding says what a look-up found: the name or the codes, or that there is none.
+func finding(value string) string {
+	word, rest, _ := strings.Cut(value, " ")
+	said, ok := findings[word]
+	switch {
+	case !ok:
+		return value
+	case rest == "null-mx":
+		return "it takes no mail"
+	case rest == "":
+		return said
+	case word == "found":
+		return rest
+	}
+	return rest + ", " + said
 }
 
 // leadsTo is the fact that says where a recipient's mail goes.
@@ -87,8 +137,18 @@ func pair(name string, v any) []string {
 		if v {
 			list = append(list, name)
 		}
+	case string:
+		list = append(list, name+" "+moment(v))
 	default:
 		list = append(list, name+" "+fmt.Sprint(v))
 	}
 	return list
+}
+
+// moment writes a time to the second; other texts stay as they are.
+func moment(text string) string {
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return t.UTC().Format("2006-01-02 15:04:05 MST")
+	}
+	return text
 }

@@ -297,6 +297,7 @@ func (p *printer) story(steps []Step) {
 	}
 	// A rehearsal takes no time, and its empty steps say nothing.
 	timed := slices.ContainsFunc(steps, func(s Step) bool { return s.After > 0 })
+	counted := false
 	p.f("\nStep by step\n")
 	for i := range steps {
 		s := &steps[i]
@@ -324,8 +325,12 @@ func (p *printer) story(steps []Step) {
 		}
 		p.facts(s)
 		if passed > 0 {
+			counted = true
 			p.f("             %d %s had nothing against it\n", passed, plural(passed, "check"))
 		}
+	}
+	if counted {
+		p.f("\nChecks that had nothing against it are only counted; --all lists them.\n")
 	}
 }
 
@@ -337,17 +342,17 @@ func (p *printer) facts(s *Step) {
 	var list []string
 	for _, f := range s.Facts {
 		if !s.shown(f) {
-			list = append(list, clean(f.Name)+" "+clean(f.words()))
+			list = append(list, f.phrase())
 		}
 	}
 	if len(list) == 0 {
 		return
 	}
-	p.f("             %-14s %s\n", "known", strings.Join(list, ", "))
+	p.f("             %-14s %s\n", "known", strings.Join(list, "; "))
 }
 
-// plain reports a check that was asked, counted and had nothing to say.
-func (c *Check) plain() bool { return c.Action == "pass" && c.Mode == "" && c.Skipped == "" }
+// plain reports a check that was asked and had nothing to say, whatever its mode.
+func (c *Check) plain() bool { return c.Action == "pass" && c.Skipped == "" }
 
 // check tells one check's part; told: what it found stands above already.
 func (p *printer) check(c *Check, told bool) {
@@ -369,10 +374,10 @@ func (p *printer) check(c *Check, told bool) {
 			if strings.Contains(in.Value, " ") && strings.Contains(c.Reason, in.Value) {
 				continue // the reason has it in full
 			}
-			list = append(list, clean(in.Name)+" "+clean(in.words()))
+			list = append(list, in.phrase())
 		}
 		if len(list) > 0 {
-			p.f(" (%s)", strings.Join(list, ", "))
+			p.f(" (%s)", strings.Join(list, "; "))
 		}
 	}
 	if p.v.All && c.Skipped == "" {

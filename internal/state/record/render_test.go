@@ -199,11 +199,33 @@ func TestAnswersReadWell(t *testing.T) {
 		"":                     "",
 		"{broken":              "{broken",
 		`{"result":"fail","identity":"mailfrom","domain":"away.test"}`:                                      "[domain away.test, identity mailfrom, result fail]",
-		`{"first":"2026-03-01T10:00:00Z","at":"2026-03-01T10:01:00Z"}`:                                      "[at 2026-03-01T10:01:00Z, first 2026-03-01T10:00:00Z]",
+		`{"first":"2026-03-01T11:00:00.123456789+01:00","at":"2026-03-01T10:01:00Z"}`:                       "[at 2026-03-01 10:01:00 UTC, first 2026-03-01 10:00:00 UTC]",
 		`{"signatures":[{"result":"pass","domain":"a.test","aligned":true}],"dmarc":{"pct":100,"x":false}}`: "[dmarc pct 100, signatures aligned, signatures domain a.test, signatures result pass]",
 	} {
 		if got := readable(value); got != want {
 			t.Errorf("%s: %s", value, got)
+		}
+	}
+}
+
+func TestInputsSayWhatTheyMean(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, value, want string }{
+		{"domain example.test", "absent", "example.test in DNS: nothing"},
+		{"domain example.test", "astray null-mx", "example.test in DNS: it takes no mail"},
+		{"domain example.test", "found", "example.test in DNS: there"},
+		{"reverse name", "found mx.away.test", "its name in DNS: mx.away.test"},
+		{"reverse name", "astray mx.away.test", "its name in DNS: mx.away.test, it leads elsewhere"},
+		{"list zen.example", "failed", "DNS list zen.example: no answer"},
+		{"local <ann@example.test>", "yes", "<ann@example.test> has a mailbox here: yes"},
+		{"files for", "1", "recipients here whose copy is filed at once: 1"},
+		{"ban", "no", "banned: no"},
+		{"helo", "mx\x1b[2J", "it calls itself mx?[2J"},
+		{"weight", "3", "weight: 3"},
+		{"size", "1048576", "size: 1 MB"},
+	} {
+		if got := (Input{c.name, c.value}).phrase(); got != c.want {
+			t.Errorf("%s %s: %q, want %q", c.name, c.value, got, c.want)
 		}
 	}
 }

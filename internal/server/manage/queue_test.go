@@ -10,6 +10,8 @@ import (
 
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
+	"posthorn/internal/base/seal"
+	"posthorn/internal/flow/route"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/record"
 	"posthorn/internal/state/setting"
@@ -43,7 +45,17 @@ func newOffice(t *testing.T) *office {
 	})
 	settings := setting.Defaults[directory.Settings](setting.Recommended)
 	d := directory.New(s.Directory(), directory.Options{Settings: func() *directory.Settings { return &settings }, HostName: func() string { return "mail.example.org" }})
-	return &office{New(Options{Store: s, Records: records, Directory: d}), t, ident.NewSource()}
+	registry := setting.NewRegistry()
+	setting.Register[route.RelaySettings](registry, "relay")
+	box, err := seal.OpenOrCreate(filepath.Join(t.TempDir(), "key"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := setting.Open(t.Context(), registry, s.Settings(), box, setting.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &office{New(Options{Store: s, Records: records, Directory: d, Settings: book}), t, ident.NewSource()}
 }
 
 // queued puts a message for addresses elsewhere into the queue.

@@ -48,6 +48,7 @@ func asTyped(text string, err error, node *kong.Node) string {
 // typed is the flag or the argument of a field: of several the one that was
 // given, "" where there is none.
 func typed(node *kong.Node, field string) string {
+	field, _, _ = strings.Cut(field, ".") // set.NAME
 	found := ""
 	for _, f := range node.Flags {
 		if stands(f.Value, field) && (found == "" || f.Set) {

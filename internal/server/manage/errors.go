@@ -80,12 +80,14 @@ func inField(field string, err error) error {
 	return fielded{Fault{field, err.Error()}, fmt.Errorf("%w: %w", ErrInput, err)}
 }
 
-// FaultOf returns the field of the input that an error is about, if it is about
-// one: the error's text then has "field: text" in it.
+// FaultOf returns the first field of the input that an error is about, if it is
+// about one: the error's text then has "field: text" in it, or of a setting, whose
+// field is set.NAME, "NAME: text".
 func FaultOf(err error) (Fault, bool) {
-	f := fielded{}
-	ok := errors.As(err, &f)
-	return f.Fault, ok
+	if all := faultsOf(err); len(all) > 0 {
+		return all[0], true
+	}
+	return Fault{}, false
 }
 
 // faultsOf lists the fields an error is about; none when it is about none.

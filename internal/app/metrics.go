@@ -1,6 +1,7 @@
 package app
 
 import (
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -14,7 +15,8 @@ import (
 // it always was, by the log and by the store; a scrape only reads.
 func (d *doors) metrics() prometheus.Gatherer {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	live := collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/gc/heap/live:bytes$")} // what server.memory bounds
+	r.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(live)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		d.build(), d.connections(), d.h.happenings(), d.h.dnsMetrics(), (&depths{h: d.h}).metrics(), d.h.storeMetrics())
 	return r
 }

@@ -117,6 +117,12 @@ func firstToken(b []byte) []byte {
 	return lowerInPlace(v.token(""))
 }
 
+// controls reports control characters: no word of a type has them, and clients
+// are not shown them, so that another type would be seen than was read.
+func controls(b []byte) bool {
+	return bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
 // contentType reads a Content-Type field. Without a type and subtype it says
 // nothing, and the part gets its default (RFC 2045 §5.2).
 func (p *Parser) contentType(part *Part, b []byte) {
@@ -130,7 +136,7 @@ func (p *Parser) contentType(part *Part, b []byte) {
 	v.i++
 	v.skipCFWS()
 	subtype := v.token("/,=\"")
-	if len(subtype) == 0 {
+	if len(subtype) == 0 || controls(typ) || controls(subtype) {
 		return
 	}
 	part.Type = p.keepWord(lowerInPlace(typ))

@@ -23,7 +23,8 @@ import (
 
 // middle stands between the store and PostgreSQL. Once armed it withholds the
 // next confirmed commit, breaks all connections and says for some time that
-// the server is starting up, as one does after a crash.
+// the server is starting up, as one does after a crash. Or it swallows all that
+// is said from that commit on, as a network does that is cut.
 type middle struct {
 	server string // its socket
 
@@ -32,6 +33,37 @@ type middle struct {
 	armed    bool
 	starting int // connections that are still turned away
 	turned   int
+	cutAt    chan struct{} // set by swallow
+	swallows bool
+}
+
+// swallow lets the next commit be the last that is forwarded, and its
+// confirmation be lost, until heal. Connections stay open.
+func (m *middle) swallow() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.armed, m.cutAt = true, make(chan struct{})
+}
+
+// heal ends swallow. Connections from before stay dead.
+func (m *middle) heal() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cutAt != nil {
+		m.swallows = false
+		close(m.cutAt)
+		m.cutAt = nil
+	}
+}
+
+// dead returns what ends when the network heals, nil when it works.
+func (m *middle) dead() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.swallows {
+		return nil
+	}
+	return m.cutAt
 }
 
 // newMiddle returns one in front of the database, and how it is reached.
@@ -111,12 +143,15 @@ func (m *middle) withholds(b []byte) bool {
 	if !m.armed || !bytes.Contains(b, []byte("COMMIT\x00")) {
 		return false
 	}
-	m.armed = false
+	m.armed, m.swallows = false, m.cutAt != nil
 	return true
 }
 
 func (m *middle) serve(c net.Conn) {
 	defer c.Close()
+	if healed := m.dead(); healed != nil {
+		<-healed
+	}
 	if !m.enter(c) {
 		turnAway(c)
 		return
@@ -127,20 +162,36 @@ func (m *middle) serve(c net.Conn) {
 	}
 	defer s.Close()
 	go func() {
-		_, _ = io.Copy(s, c) // ends with either side
+		_, _ = io.Copy(swallower{s, m}, c) // ends with either side
 		_ = s.Close()
 	}()
 	b := make([]byte, 64<<10)
 	for {
 		n, err := s.Read(b)
-		if n > 0 && m.withholds(b[:n]) {
+		if n > 0 && m.withholds(b[:n]) && m.dead() == nil {
 			m.cut()
 			return
+		}
+		if m.dead() != nil {
+			n = 0
 		}
 		if _, e := c.Write(b[:n]); err != nil || e != nil {
 			return
 		}
 	}
+}
+
+// swallower is the way to the server.
+type swallower struct {
+	net.Conn
+	m *middle
+}
+
+func (w swallower) Write(b []byte) (int, error) {
+	if w.m.dead() != nil {
+		return len(b), nil
+	}
+	return w.Conn.Write(b)
 }
 
 // turnAway reads the first message and answers as a server that recovers does.

@@ -39,6 +39,23 @@ type pgEngine struct {
 // deliverers is how many goroutines commit deliveries.
 const deliverers = 2
 
+// answerTime is how long PostgreSQL may take to answer one round trip of a
+// delivery, and to settle a batch of them; functions, whose statements are
+// larger, have slowly times as much. A connection without an answer is given
+// up: a network that swallows packets, or a server that stands still, would
+// keep everybody in the line for as long as it likes. It is a fraction of what
+// the senders wait, so that a commit in doubt can still be asked for.
+const (
+	answerTime = time.Minute
+	slowly     = 5
+)
+
+// Bounds on getting a connection.
+const (
+	connectTime = 10 * time.Second // where the connection string has none
+	pingTime    = 5 * time.Second
+)
+
 // attempts bounds how often a transaction is tried again.
 const attempts = 10
 
@@ -61,7 +78,7 @@ func openPostgres(ctx context.Context, dsn string, o Options) (*Store, error) {
 		return nil, err
 	}
 	configure(config, dsn, s.o)
-	e := &pgEngine{s: s}
+	e := &pgEngine{s: s, ids: pgIDs{most: s.o.answer}}
 	s.engine = e
 	s.queue.clock.shared = databaseTime
 	if e.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
@@ -97,6 +114,11 @@ func configure(c *pgxpool.Config, dsn string, o Options) {
 	if !strings.Contains(dsn, "target_session_attrs") {
 		c.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
+	if c.ConnConfig.ConnectTimeout == 0 {
+		c.ConnConfig.ConnectTimeout = connectTime
+	}
+	c.ConnConfig.DialFunc = noticing(c.ConnConfig.DialFunc)
+	c.PingTimeout = pingTime
 	params := c.ConnConfig.RuntimeParams
 	params["application_name"] = "posthorn"
 	params["default_transaction_isolation"] = "read committed"
@@ -224,15 +246,15 @@ func (e *pgEngine) getOnce(ctx context.Context, query string, args []any, scan f
 }
 
 // write implements engine. Nothing but the end of the server or of the
-// connection interrupts a transaction that began: the context is looked at
-// before.
+// connection, or a server that does not answer, interrupts a transaction that
+// began: the context is looked at before.
 func (e *pgEngine) write(ctx context.Context, _ bool, fn func(t *txn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	began := time.Now()
 	for try := 0; ; try++ {
-		unknown, err := e.transact(ctx, fn)
+		unknown, err := e.transact(ctx, slowly*e.s.o.answer, fn)
 		switch {
 		case unknown:
 			return fmt.Errorf("%w: %w", store.ErrUnknownOutcome, err)
@@ -253,15 +275,16 @@ func pause(try int) {
 	time.Sleep(rand.N(time.Millisecond << min(try+1, 8)))
 }
 
-// transact runs fn in one transaction. unknown: it may have been committed.
-func (e *pgEngine) transact(ctx context.Context, fn func(t *txn) error) (unknown bool, err error) {
+// transact runs fn in one transaction, of which each round trip may take so
+// long at most. unknown: it may have been committed.
+func (e *pgEngine) transact(ctx context.Context, most time.Duration, fn func(t *txn) error) (unknown bool, err error) {
 	conn, err := e.pool.Acquire(ctx)
 	if err != nil {
 		return false, unreachable(err)
 	}
 	defer conn.Release()
 	ctx = context.WithoutCancel(ctx)
-	x := &pgTx{ctx: ctx, conn: conn.Conn(), texts: &e.texts}
+	x := &pgTx{ctx: ctx, conn: conn.Conn(), texts: &e.texts, most: most}
 	t := &txn{tx: x, s: e.s, ids: &e.ids, accounts: map[store.AccountID]*accountState{}, lock: true}
 	x.add(`BEGIN`, nil, nil)
 	if err = fn(t); err == nil {
@@ -272,8 +295,10 @@ func (e *pgEngine) transact(ctx context.Context, fn func(t *txn) error) (unknown
 	}
 	if err != nil {
 		if !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
-			if _, e := conn.Exec(ctx, `ROLLBACK`); e != nil {
-				e := conn.Conn().Close(ctx)
+			last, end := x.within()
+			defer end()
+			if _, e := conn.Exec(last, `ROLLBACK`); e != nil {
+				e := conn.Conn().Close(last)
 				_ = e // the connection is of no use; the pool makes another
 			}
 		}
@@ -342,6 +367,7 @@ func (e *pgEngine) close() error {
 // their own, so that no other transaction waits for a counter's row.
 type pgIDs struct {
 	pool   *pgxpool.Pool
+	most   time.Duration // a round trip may take
 	mu     sync.Mutex
 	blocks map[string]idBlock
 }
@@ -352,10 +378,15 @@ func (p *pgIDs) next(_ *txn, name string) (int64, error) {
 	b := p.blocks[name]
 	if b.next == b.end {
 		var end int64
-		err := p.pool.QueryRow(context.Background(), `INSERT INTO counter (name, value) VALUES ($1, $2)
+		ctx, done := context.WithTimeout(context.Background(), p.most)
+		defer done()
+		err := p.pool.QueryRow(ctx, `INSERT INTO counter (name, value) VALUES ($1, $2)
 			ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value`,
 			name, blockSize(name)).Scan(&end)
 		if err != nil {
+			if ctx.Err() != nil {
+				err = overdue(err)
+			}
 			return 0, unreachable(fmt.Errorf("next %s id: %w", name, err))
 		}
 		b = idBlock{end - blockSize(name), end}

@@ -35,8 +35,13 @@ func (b *chunkBodies) NewStream(int64) (blob.Spill, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = b.e.pool.Exec(context.Background(), `INSERT INTO blob_pending (blob_id, created) VALUES ($1, $2)`, id, time.Now().UnixMicro())
+	ctx, end := context.WithTimeout(context.Background(), b.e.s.o.answer)
+	defer end()
+	_, err = b.e.pool.Exec(ctx, `INSERT INTO blob_pending (blob_id, created) VALUES ($1, $2)`, id, time.Now().UnixMicro())
 	if err != nil {
+		if ctx.Err() != nil {
+			err = overdue(err)
+		}
 		return nil, classifyPG(err)
 	}
 	return &chunkStream{b: b, id: id, buf: make([]byte, 0, chunkSize)}, nil
@@ -168,7 +173,12 @@ func (w *chunkStream) flush() error {
 	batch.Queue(`SET LOCAL synchronous_commit = off`)
 	batch.Queue(`INSERT INTO blob_chunk (blob_id, chunk, data) VALUES ($1, $2, $3)`, w.id, w.chunk, w.buf)
 	batch.Queue(`COMMIT`)
-	if err := w.b.e.pool.SendBatch(context.Background(), &batch).Close(); err != nil {
+	ctx, end := context.WithTimeout(context.Background(), w.b.e.s.o.answer)
+	defer end()
+	if err := w.b.e.pool.SendBatch(ctx, &batch).Close(); err != nil {
+		if ctx.Err() != nil {
+			err = overdue(err)
+		}
 		return classifyPG(err)
 	}
 	w.b.octets.Add(int64(len(w.buf)))

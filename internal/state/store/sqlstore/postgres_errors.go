@@ -37,6 +37,12 @@ func unreachable(err error) error {
 	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 }
 
+var errOverdue = errors.New("PostgreSQL does not answer")
+
+// overdue is the error of a server that did not answer in the time it had. It
+// hides the end of that time, for it is not the caller's.
+func overdue(err error) error { return fmt.Errorf("%w: %v", errOverdue, err) }
+
 // classifyPG wraps an error of the server or of the connection in the error of
 // the contract that tells callers what to do.
 func classifyPG(err error) error {
@@ -45,7 +51,7 @@ func classifyPG(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &connect):
+	case errors.Is(err, errOverdue), errors.As(err, &connect):
 		return unreachable(err)
 	case !errors.As(err, &refused):
 		if pgconn.SafeToRetry(err) || isConnection(err) {

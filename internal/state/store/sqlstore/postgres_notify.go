@@ -76,7 +76,7 @@ func (h *hints) send(ctx context.Context) {
 		case <-h.wake:
 		}
 		for payload := h.take(); payload != ""; payload = h.take() {
-			if _, err := h.e.pool.Exec(ctx, `SELECT pg_notify($1, $2)`, hintChannel, payload); err != nil {
+			if err := h.notify(ctx, payload); err != nil {
 				break // a hint is lost, nothing else
 			}
 		}
@@ -84,6 +84,13 @@ func (h *hints) send(ctx context.Context) {
 			return
 		}
 	}
+}
+
+func (h *hints) notify(ctx context.Context, payload string) error {
+	ctx, end := context.WithTimeout(ctx, h.e.s.o.answer)
+	defer end()
+	_, err := h.e.pool.Exec(ctx, `SELECT pg_notify($1, $2)`, hintChannel, payload)
+	return err
 }
 
 // take writes some changed accounts as "node id id …"; "" when none is left.

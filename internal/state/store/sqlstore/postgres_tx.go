@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,8 @@ type pgTx struct {
 	// bulk gathers rows of the tables every delivery writes to; each becomes
 	// one statement of arrays.
 	bulk []pgBulk
+	// most is how long the answer to one round trip may take, 0 for ever.
+	most time.Duration
 }
 
 type pgStatement struct {
@@ -133,7 +136,9 @@ func (x *pgTx) flush() (pgStatement, error) {
 	for i := range statements {
 		batch.Queue(statements[i].text, statements[i].args...)
 	}
-	results := x.conn.SendBatch(x.ctx, &batch)
+	ctx, end := x.within()
+	defer end()
+	results := x.conn.SendBatch(ctx, &batch)
 	var err error
 	for i := range statements {
 		if err = statements[i].read(results); err != nil {
@@ -144,9 +149,20 @@ func (x *pgTx) flush() (pgStatement, error) {
 		err = e
 	}
 	if err != nil {
+		if ctx.Err() != nil && x.ctx.Err() == nil {
+			err = overdue(err)
+		}
 		return pgStatement{}, err
 	}
 	return statements[len(statements)-1], nil
+}
+
+// within is the context of one round trip.
+func (x *pgTx) within() (context.Context, context.CancelFunc) {
+	if x.most == 0 {
+		return x.ctx, func() {}
+	}
+	return context.WithTimeout(x.ctx, x.most)
 }
 
 // read takes the answer to one statement.

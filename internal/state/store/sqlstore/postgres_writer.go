@@ -38,12 +38,14 @@ func (e *pgEngine) run(l *waitingLine) {
 }
 
 // commitBatch makes a batch durable, together if possible. When the outcome
-// is unknown it is done again: the accept keys tell what had happened.
+// is unknown it is done again, as long as the others in the line can wait: the
+// accept keys tell what had happened.
 func (e *pgEngine) commitBatch(batch []*operation) {
-	ctx := context.Background()
+	ctx, end := context.WithTimeout(context.Background(), e.s.o.answer)
+	defer end()
 	var doubt error
 	for try := 0; ; try++ {
-		unknown, err := e.transact(ctx, func(t *txn) error { return e.deliverAll(t, batch) })
+		unknown, err := e.transact(ctx, e.s.o.answer, func(t *txn) error { return e.deliverAll(t, batch) })
 		if err == nil {
 			e.count(batch, doubt != nil)
 			return
@@ -51,7 +53,10 @@ func (e *pgEngine) commitBatch(batch []*operation) {
 		if unknown {
 			doubt = err
 		}
-		if try < triesAfter(err, len(batch), doubt) && (unknown || again(err) || doubt != nil && errors.Is(classifyPG(err), store.ErrUnavailable)) {
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = overdue(err) // there was no connection in time
+		}
+		if ctx.Err() == nil && try < triesAfter(err, len(batch), doubt) && (unknown || again(err) || doubt != nil && errors.Is(classifyPG(err), store.ErrUnavailable)) {
 			pause(try)
 			continue
 		}
@@ -155,7 +160,10 @@ func (t *txn) prefetch(batch []*operation) error {
 	if accounts = unique(accounts); len(accounts) > 0 {
 		t.prefetchAccounts(x, accounts, unique(roles), unique(boxes))
 	}
-	err := x.query(`SELECT accept_key, filed FROM accepted WHERE accept_key = ANY(?)`, []any{keys}, func(r row) error {
+	// A key that is there is locked, which is a write: the answer waits for the
+	// standby as that of the first commit should have. One that was cut off while
+	// it waited is seen by everybody here, and may be nowhere else.
+	err := x.query(`SELECT accept_key, filed FROM accepted WHERE accept_key = ANY(?) ORDER BY accept_key FOR UPDATE`, []any{keys}, func(r row) error {
 		d := byKey[string(r.bytes(0))]
 		filed, err := unpackFiled(r.bytes(1))
 		d.found = &store.Accepted{Filed: filed, Repeated: true}

@@ -57,6 +57,8 @@ type Options struct {
 	// beforeCommit, when set, runs before each commit of the SQLite writer and
 	// fails it (fault injection).
 	beforeCommit func() error
+	// answer replaces answerTime.
+	answer time.Duration
 	// schema replaces the scripts the program brings.
 	schema []migration
 }
@@ -73,6 +75,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Cache == 0 {
 		o.Cache = 128 << 20
+	}
+	if o.answer == 0 {
+		o.answer = answerTime
 	}
 	if o.KeepLog == 0 {
 		o.KeepLog = 10_000

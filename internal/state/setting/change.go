@@ -98,7 +98,8 @@ func (b *Book) Plan(ctx context.Context, e Edit) ([]Difference, error) {
 
 // Save checks the whole edit and stores it, all or nothing; new sessions see
 // it when Save returns. Errors: Invalid with every fault, store.ErrConflict
-// when somebody was faster or a change is on trial, the store's.
+// when somebody was faster or a change is on trial, the store's. An edit that
+// changes nothing succeeds, whatever is on trial.
 func (b *Book) Save(ctx context.Context, e Edit) (Saved, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,6 +107,9 @@ func (b *Book) Save(ctx context.Context, e Edit) (Saved, error) {
 		return Saved{}, err
 	}
 	if b.trial != nil && e.undoes != b.trial.Version {
+		if p, err := b.plan(e); err == nil && len(p.items) == 0 {
+			return Saved{Version: b.version}, nil
+		}
 		return Saved{}, onTrial(b.trial)
 	}
 	return b.commit(ctx, e)

@@ -131,3 +131,24 @@ func TestATrialThatCannotBeTakenBackDoesNotStopTheServer(t *testing.T) {
 		}
 	})
 }
+
+// A program that makes sure of its settings at every start, as quickstart does,
+// starts while something is on trial.
+func TestAnEditWithoutDifferencesSucceedsDuringATrial(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.save(t, Edit{Set: map[string]string{"door.mode": "off"}})
+	h.save(t, Edit{Set: map[string]string{"door.count": "20"}, Trial: time.Hour})
+	same := Edit{Author: "b", Set: map[string]string{"door.mode": "off", "door.count": "20", "door.wait": "60s"}}
+	if s, err := h.Save(t.Context(), same); err != nil || s.Version != 2 || len(s.Changes) != 0 {
+		t.Errorf("nothing to change: %+v, %v", s, err)
+	}
+	for name, text := range map[string]string{"door.mode": "observe", "door.count": "many"} {
+		if _, err := h.Save(t.Context(), Edit{Author: "b", Set: map[string]string{name: text}}); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("%s = %s during a trial: %v", name, text, err)
+		}
+	}
+	if _, _, _, on := h.OnTrial(); !on {
+		t.Error("the trial has ended")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/manage"
 )
 
@@ -70,7 +71,7 @@ func (c *banAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	}
 	in := manage.BanAddInput{Body: manage.NewBan{Host: c.Host, Reason: c.Reason, Until: end, Author: author()}}
 	return show(ctx, w, s, "ban-add", in, func(b manage.Ban) error {
-		end := "until " + whenOr(b.Until, "it is lifted (posthorn ban lift "+b.Host+")")
+		end := "until " + whenOr(b.Until, "it is lifted (posthorn ban lift "+shell.Word(b.Host)+")")
 		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("%s is banned %s, whatever the allow list says. New connections are turned away on every port; open ones go on.\n", b.Host, end)))
 		return err
 	})
@@ -97,7 +98,7 @@ func (c *banShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 				return err
 			}
 		}
-		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\nLet it in again: posthorn ban lift %s\n", p.Items[0].Host)))
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\nLet it in again: posthorn ban lift %s\n", shell.Word(p.Items[0].Host))))
 		return err
 	})
 }
@@ -110,7 +111,7 @@ func (c *banLiftCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return show(ctx, w, s, "ban-lift", manage.BanInput{Host: c.Host}, func(l manage.BanLifted) error {
 		text := l.Host + " is let in again."
 		if len(l.Others) > 0 {
-			text = fmt.Sprintf("The ban of %s is lifted, but it still stays out: %s around it is banned, too. Let that in: posthorn ban lift %s", l.Host, l.Others[0].Host, l.Others[0].Host)
+			text = fmt.Sprintf("The ban of %s is lifted, but it still stays out: %s around it is banned, too. Let that in: posthorn ban lift %s", l.Host, l.Others[0].Host, shell.Word(l.Others[0].Host))
 		}
 		_, err := fmt.Fprintln(s.Out, s.hint(text))
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"posthorn/internal/app"
 	"posthorn/internal/app/boot"
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/listen"
 	"posthorn/internal/server/manage"
 )
@@ -59,9 +60,9 @@ func (w *Where) boot() (boot.Config, error) {
 func (w *Where) flags() string {
 	switch {
 	case w.Config != "":
-		return " --config " + shellQuote(w.Config)
+		return " --config " + shell.Word(w.Config)
 	case w.Data != "":
-		return " --data " + shellQuote(w.Data)
+		return " --data " + shell.Word(w.Data)
 	}
 	return ""
 }

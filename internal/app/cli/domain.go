@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/manage"
 )
 
@@ -36,7 +37,7 @@ type domainAddCmd struct {
 func (c *domainAddCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	in := manage.DomainAddInput{Body: manage.NewDomain{Name: c.Name, DomainChange: c.change()}}
 	return show(ctx, w, s, "domain-add", in, func(d manage.Domain) error {
-		_, err := fmt.Fprintln(s.Out, s.hint(fmt.Sprintf("Domain %s added. Next: posthorn account add NAME@%s", d.Unicode, d.Unicode)))
+		_, err := fmt.Fprintln(s.Out, s.hint(fmt.Sprintf("Domain %s added. Next: posthorn account add %s", d.Unicode, shell.Word("NAME@"+d.Unicode))))
 		return err
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/manage"
 )
 
@@ -52,7 +53,7 @@ func (c *greylistListCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		}
 		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\n%s known, %d of them confirmed. Let one in now: posthorn greylist confirm CLIENT\n", plural(p.Total, "client"), p.Confirmed)))
 		if err == nil && p.Next != "" {
-			_, err = fmt.Fprintf(s.Out, "There are more: --after %s\n", shellQuote(p.Next))
+			_, err = fmt.Fprintf(s.Out, "There are more: --after %s\n", shell.Word(p.Next))
 		}
 		return err
 	})
@@ -86,7 +87,7 @@ type greylistConfirmCmd struct {
 
 func (c *greylistConfirmCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return show(ctx, w, s, "greylist-confirm", manage.GreylistInput{Client: c.Client}, func(g manage.GreylistClient) error {
-		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("%s is let in from now on, until its confirmation lapses. For good: posthorn greylist except %s\n", g.Client, g.Client)))
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("%s is let in from now on, until its confirmation lapses. For good: posthorn greylist except %s\n", g.Client, shell.Word(g.Client))))
 		return err
 	})
 }

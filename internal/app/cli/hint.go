@@ -25,6 +25,9 @@ func (w *Where) hint(text string) string {
 	var b strings.Builder
 	done := 0
 	for _, at := range mention.FindAllStringIndex(text, -1) {
+		if !strings.HasPrefix(text[at[0]:], "posthorn") {
+			continue // a quoted value
+		}
 		end := at[0] + commandLength(text[at[0]:at[1]])
 		if end == at[0] || selfContained.MatchString(text[at[0]:end]) || ownFlags.MatchString(text[end:]) {
 			continue
@@ -36,8 +39,9 @@ func (w *Where) hint(text string) string {
 }
 
 var (
-	// mention is what may be a command.
-	mention = regexp.MustCompile(`\bposthorn(?: [a-z][a-z-]*)+`)
+	// mention is what may be a command, or a quoted word of one, in which nothing
+	// is: flags put there would end its quotes.
+	mention = regexp.MustCompile(`(?:^|[ (])(?:'[^']*'|\\')+|\bposthorn(?: [a-z][a-z-]*)+`)
 	// selfContained are the commands that are not about a server that is there.
 	selfContained = regexp.MustCompile(`^posthorn (?:quickstart|serve|version)$`)
 	// ownFlags is what follows a command that needs no more.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/manage"
 	"posthorn/internal/state/setting"
 )
@@ -158,7 +159,7 @@ func says(r manage.AccessRule) string {
 	}
 	switch {
 	case r.State == "disabled":
-		return "nothing while it is disabled (posthorn list set " + shellQuote(r.Name) + " --no-disabled); otherwise " + text
+		return "nothing while it is disabled (posthorn list set " + shell.Word(r.Name) + " --no-disabled); otherwise " + text
 	case r.State == "expired":
 		return "nothing any more, it ended " + when(*r.Expires) + "; before, " + text
 	case r.Expires != nil:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/manage"
 )
 
@@ -83,7 +84,7 @@ func (c *quarantineShowCmd) Run(ctx context.Context, w *Where, s *Streams) error
 		if m.Cut {
 			b.WriteString("  (and more)\n")
 		}
-		b.WriteString(s.hint("\nDeliver it: posthorn quarantine release " + m.ID + "\n"))
+		b.WriteString(s.hint("\nDeliver it: posthorn quarantine release " + shell.Word(m.ID) + "\n"))
 		_, err = io.WriteString(s.Out, b.String())
 		return err
 	})
@@ -107,7 +108,7 @@ type quarantineReleaseCmd struct {
 
 func (c *quarantineReleaseCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	return show(ctx, w, s, "quarantine-release", manage.QuarantineInput{ID: c.ID, Author: author()}, func(n manage.Count) error {
-		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("Released: message %s goes to %s. Where it is: posthorn trace %s\n", c.ID, plural(int64(n.Count), "recipient"), c.ID)))
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("Released: message %s goes to %s. Where it is: posthorn trace %s\n", c.ID, plural(int64(n.Count), "recipient"), shell.Word(c.ID))))
 		return err
 	})
 }

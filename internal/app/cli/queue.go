@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/manage"
 	"posthorn/internal/state/setting"
 )
@@ -221,11 +222,11 @@ func (c *queueShowCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 				return err
 			}
 		}
-		advice := "Try it now: posthorn queue retry " + m.ID
+		advice := "Try it now: posthorn queue retry " + shell.Word(m.ID)
 		if paused {
 			advice = "Nothing goes out: " + pausedNote
 		}
-		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\n%s\nWhat happened to it so far: posthorn trace %s\n", advice, m.ID)))
+		_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\n%s\nWhat happened to it so far: posthorn trace %s\n", advice, shell.Word(m.ID))))
 		return err
 	})
 }

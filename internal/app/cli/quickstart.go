@@ -14,6 +14,7 @@ import (
 	"posthorn/internal/app"
 	"posthorn/internal/app/boot"
 	"posthorn/internal/base/mail"
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/manage"
 	"posthorn/internal/state/setting"
 	"posthorn/internal/state/store"
@@ -216,9 +217,9 @@ func onPath() string {
 		if err != nil {
 			return ""
 		}
-		me = "go run -C " + shellQuote(here) + " ./cmd/posthorn"
+		me = "go run -C " + shell.Word(here) + " ./cmd/posthorn"
 	}
-	return "    alias posthorn=" + shellQuote(me) + "\n"
+	return "    alias posthorn=" + shell.Word(me) + "\n"
 }
 
 // curl prints the same for curl and swaks, where the ports are open.
@@ -226,7 +227,7 @@ func (t *trial) curl(b *strings.Builder, h *app.House, at map[string]string, dem
 	if at["submissions"] == "" || at["imaps"] == "" || t.passwords[demo] == "" {
 		return
 	}
-	ca := shellQuote(filepath.Join(h.Config.Data, "tls", "ca.pem"))
+	ca := shell.Word(filepath.Join(h.Config.Data, "tls", "ca.pem"))
 	fmt.Fprintf(b, `The same with curl:
 
     printf 'From: <%[1]s>\r\nTo: <%[2]s>\r\nSubject: First mail\r\n\r\nHello.\r\n' | curl --cacert %[3]s --url smtps://%[4]s --user %[5]s --mail-from %[1]s --mail-rcpt %[2]s -T -
@@ -236,16 +237,6 @@ and with swaks:
 
     swaks --server %[4]s --tls-on-connect --auth-user %[1]s --auth-password %[8]s --from %[1]s --to %[2]s
 
-`, demo, admin, ca, at["submissions"], shellQuote(demo+":"+t.passwords[demo]), at["imaps"], shellQuote(admin+":"+t.passwords[admin]),
-		shellQuote(t.passwords[demo]))
-}
-
-// shellQuote makes a text one word of a shell.
-func shellQuote(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-@:+,=%", r))
-	}) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+`, demo, admin, ca, at["submissions"], shell.Word(demo+":"+t.passwords[demo]), at["imaps"], shell.Word(admin+":"+t.passwords[admin]),
+		shell.Word(t.passwords[demo]))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/manage"
 )
 
@@ -40,7 +41,7 @@ func (c *relayDomainAddCmd) Run(ctx context.Context, w *Where, s *Streams) error
 	return show(ctx, w, s, "relay-domain-add", in, func(d manage.RelayDomain) error {
 		_, err := fmt.Fprintf(s.Out, "Mail for %s now goes on to %s.\n", d.Unicode, through(d.RelayHost, "the main server that DNS names inside"))
 		if err == nil && d.Warning != "" {
-			_, err = fmt.Fprint(s.Out, s.hint(fmt.Sprintf("Warning: %s (posthorn relay domain set %s --recipient ADDRESS).\n", d.Warning, shellQuote(d.Name))))
+			_, err = fmt.Fprint(s.Out, s.hint(fmt.Sprintf("Warning: %s (posthorn relay domain set %s --recipient ADDRESS).\n", d.Warning, shell.Word(d.Name))))
 		}
 		return err
 	})

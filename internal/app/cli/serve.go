@@ -12,6 +12,7 @@ import (
 
 	"posthorn/internal/app"
 	"posthorn/internal/app/boot"
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/listen"
 	"posthorn/internal/server/manage"
 )
@@ -106,7 +107,7 @@ func noFolder(err error, data, user string) error {
 	if !errors.Is(err, fs.ErrPermission) || exists(data) {
 		return err
 	}
-	return fmt.Errorf("%w; make it and give it to the server's user: install -d -m 700 -o %s %s", err, none(user, "USER"), shellQuote(data))
+	return fmt.Errorf("%w; make it and give it to the server's user: install -d -m 700 -o %s %s", err, none(user, "USER"), shell.Word(data))
 }
 
 // announce tells programs where the server listens: a line a listener, then

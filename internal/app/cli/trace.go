@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/manage"
 	"posthorn/internal/state/record"
 )
@@ -105,7 +106,7 @@ func (c *traceCmd) print(s *Streams, p manage.Traced) error {
 		if p.Next == "" || len(found) == 1 {
 			return nil
 		}
-		_, err := fmt.Fprintf(s.Out, "\nOlder ones: add --after %s\n", p.Next)
+		_, err := fmt.Fprintf(s.Out, "\nOlder ones: add --after %s\n", shell.Word(p.Next))
 		return err
 	}
 	for _, b := range found {
@@ -118,7 +119,7 @@ func (c *traceCmd) print(s *Streams, p manage.Traced) error {
 	}
 	_, err := fmt.Fprint(s.Out, s.hint(fmt.Sprintf("\nTimes are those of %s. One of them in full: posthorn trace ID. All of them: add --long\n", clean(p.Zone))))
 	if err == nil && p.Next != "" {
-		_, err = fmt.Fprintf(s.Out, "Older ones: add --after %s\n", p.Next)
+		_, err = fmt.Fprintf(s.Out, "Older ones: add --after %s\n", shell.Word(p.Next))
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 
 	"posthorn/internal/app"
 	"posthorn/internal/base/mail"
+	"posthorn/internal/base/shell"
 	"posthorn/internal/server/manage"
 	"posthorn/internal/wire/sasl"
 	"posthorn/internal/wire/smtp"
@@ -171,7 +172,7 @@ func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	}
 	if err := client.Auth(sasl.Credentials{Name: from.String(), Password: secret}, true); err != nil {
 		if refused := (*smtp.RefusedError)(nil); errors.As(err, &refused) {
-			err = fmt.Errorf("%w; which accounts there are: posthorn account list; another password: posthorn account set %s --password-stdin", err, c.From)
+			err = badLogin(err, c.From)
 		}
 		return fmt.Errorf("login as %s: %w", c.From, err)
 	}
@@ -185,10 +186,15 @@ func (c *trySendCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 	} else {
 		_, err = fmt.Fprintf(s.Out, "Sent to the listener %s, which answered: %s\n", name, clean(sent.Data.String()))
 		if _, id, ok := strings.Cut(sent.Data.String(), "queued as "); ok && err == nil {
-			_, err = fmt.Fprintf(s.Out, "What became of it: posthorn trace%s %s\n", w.flags(), clean(id))
+			_, err = fmt.Fprintf(s.Out, "What became of it: posthorn trace%s %s\n", w.flags(), shell.Word(clean(id)))
 		}
 	}
 	return errors.Join(err, client.Quit())
+}
+
+// badLogin says after a refused login what to do.
+func badLogin(err error, name string) error {
+	return fmt.Errorf("%w; which accounts there are: posthorn account list; another password: posthorn account set %s --password-stdin", err, shell.Word(name))
 }
 
 // sending is what became of a try in JSON.

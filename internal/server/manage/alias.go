@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"posthorn/internal/base/mail"
+	"posthorn/internal/base/shell"
 	"posthorn/internal/state/store"
 )
 
@@ -218,7 +219,7 @@ func (k aliasKind) set(s *Service, ctx context.Context, in *AliasSetInput) (Alia
 			return err
 		}
 		if !k.group && len(row.Targets) == 0 {
-			return inField("drop", fmt.Errorf("an alias leads somewhere; remove it instead (posthorn alias remove %s)", row.Address))
+			return inField("drop", fmt.Errorf("an alias leads somewhere; remove it instead (posthorn alias remove %s)", shell.Word(row.Address.String())))
 		}
 		a = *row
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"posthorn/internal/base/mail"
+	"posthorn/internal/base/shell"
 	"posthorn/internal/state/directory"
 	"posthorn/internal/state/store"
 )
@@ -82,7 +83,7 @@ func (s *Service) pointing(ctx context.Context, gone []mail.Address) ([]string, 
 			noun := map[bool]string{true: "group", false: "alias"}[a.Group]
 			for _, t := range a.Targets {
 				if lost[t.Key()] {
-					list = append(list, fmt.Sprintf("the %s %s still leads to %s (posthorn %[1]s set %[2]s --drop %[3]s)", noun, a.Address, t))
+					list = append(list, fmt.Sprintf("the %s %s still leads to %s (posthorn %[1]s set %[4]s --drop %[5]s)", noun, a.Address, t, shell.Word(a.Address.String()), shell.Word(t.String())))
 				}
 			}
 		}
@@ -93,7 +94,7 @@ func (s *Service) pointing(ctx context.Context, gone []mail.Address) ([]string, 
 	domains, err := s.o.Directory.Domains(ctx)
 	for _, d := range domains {
 		if lost[d.CatchAll.Key()] && !d.CatchAll.IsNull() {
-			list = append(list, fmt.Sprintf("mail for unknown names of %s still goes to %s (posthorn domain set %[1]s --catch-all ADDRESS)", d.Name, d.CatchAll))
+			list = append(list, fmt.Sprintf("mail for unknown names of %s still goes to %s (posthorn domain set %s --catch-all ADDRESS)", d.Name, d.CatchAll, shell.Word(d.Name)))
 		}
 	}
 	return list, err

@@ -10,6 +10,7 @@ import (
 
 	"posthorn/internal/base/dns"
 	"posthorn/internal/base/mail"
+	"posthorn/internal/base/shell"
 	"posthorn/internal/state/directory"
 )
 
@@ -241,7 +242,7 @@ func (s *Service) dnsMailHosts(ctx context.Context, r *DNSReport, hosts []dns.MX
 	switch {
 	case us != "" && !here.hosts:
 		check.State = Red
-		check.Say = fmt.Sprintf("Mail for the domain comes to this server, as %s, but the domain is none of this server's and its mail is refused. Host it: posthorn domain add %s; or let its MX records name others.", us, r.Name)
+		check.Say = fmt.Sprintf("Mail for the domain comes to this server, as %s, but the domain is none of this server's and its mail is refused. Host it: posthorn domain add %s; or let its MX records name others.", us, shell.Word(r.Name))
 	case us == hosts[0].Host && us != "":
 		check.Say = fmt.Sprintf("Mail for the domain comes to this server, as %s.", us)
 	case us != "":

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"posthorn/internal/flow/accept"
@@ -61,6 +62,7 @@ func TestNothingIsTakenThatItsSenderHasGivenUp(t *testing.T) {
 					w.server.Store, w.server.Door = c.store, accept.New(c.store, accept.Options{})
 					got := w.begin(listener)
 					time.Sleep(time.Hour)
+					synctest.Wait()
 					if err := w.filed(c.filed); err != nil || *got != c.want {
 						t.Errorf("%+v, want %+v; %v", *got, c.want, err)
 					}

@@ -89,6 +89,7 @@ func TestNothingIsTakenAfterAStopHasClosedTheConnection(t *testing.T) {
 						t.Fatal(err)
 					}
 					time.Sleep(time.Minute)
+					synctest.Wait()
 					if err := w.filed(c.filed); err != nil || *got != c.want {
 						t.Errorf("%+v, want %+v; %v", *got, c.want, err)
 					}

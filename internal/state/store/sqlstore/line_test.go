@@ -30,6 +30,7 @@ func TestWhatNobodyBeganBeforeItsDeadlineIsNeverDone(t *testing.T) {
 		batch := l.next(nil)
 		waits := do(time.Minute)
 		time.Sleep(20 * time.Minute) // the commit stands still
+		synctest.Wait()
 		if err, took := waits(); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
 			t.Error(err, took)
 		}

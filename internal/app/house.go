@@ -101,7 +101,7 @@ func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.box, err = seal.OpenOrCreate(filepath.Join(c.Data, keyFile), fresh); err != nil {
+	if err = h.openKey(fresh); err != nil {
 		return nil, err
 	}
 	if h.node, err = nodeName(filepath.Join(c.Data, nodeFile)); err != nil {
@@ -115,6 +115,9 @@ func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
 	if h.Store, err = openStore(ctx, c, h.Log); err != nil {
 		return nil, errors.Join(err, h.unlock())
 	}
+	if err := h.checkKey(ctx); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
 	if err := h.furnish(ctx, o); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -124,8 +127,7 @@ func Open(ctx context.Context, c boot.Config, o OpenOptions) (*House, error) {
 // prepareFolder makes the data folder, readable by its owner only, and reports
 // whether it is new.
 func prepareFolder(c boot.Config, mustExist bool) (fresh bool, err error) {
-	_, err = os.Stat(filepath.Join(c.Data, keyFile))
-	fresh = errors.Is(err, fs.ErrNotExist)
+	fresh = unused(c.Data)
 	if fresh && mustExist {
 		return false, fmt.Errorf("%s holds no posthorn data; name another folder with --data DIR, or start a server there first", c.Data)
 	}

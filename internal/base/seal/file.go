@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -14,12 +15,31 @@ import (
 	"posthorn/internal/base/durable"
 )
 
+// renewal is what an administrator writes into the key file when the key is
+// lost for good.
+const renewal = "new"
+
+// ErrRenew says that the key file asks for a new key.
+var ErrRenew = errors.New("asks for a new key; the next start of the server makes it")
+
+// lost tells the way out when there is no copy of a key.
+func lost(path string) string {
+	return "if it is lost for good, write the word new into the file (echo new > " + path + ") and enter stored secrets again"
+}
+
+// Wrong is the error of a box whose key is not the one that what is stored
+// elsewhere was sealed with.
+func (b *Box) Wrong() error {
+	return fmt.Errorf("the secrets in the store are %w than the one in %s: put the right key file back from where you keep it, or copy %s from the data folder of another node of the same database, whose first start made it; %s",
+		ErrKey, b.path, filepath.Base(b.path), lost(b.path))
+}
+
 // OpenFile reads the key file. Errors name the file and the remedy; a missing
-// one wraps fs.ErrNotExist.
+// one wraps fs.ErrNotExist, one that asks for a new key ErrRenew.
 func OpenFile(path string) (*Box, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("key file %s is missing: put it back from where you keep it; without it stored secrets must be entered again: %w", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("key file %s is missing: put it back from where you keep it; %s: %w", path, lost(path), fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w; the server's user must be able to read it", err)
@@ -32,12 +52,15 @@ func OpenFile(path string) (*Box, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("key file %s is not a regular file", path)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("key file %s can be read by others (mode %04o): chmod 600 it, and replace the secrets if strangers use this machine", path, info.Mode().Perm())
-	}
 	key, err := io.ReadAll(io.LimitReader(f, chacha20poly1305.KeySize+1))
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", path, err)
+	}
+	if string(bytes.TrimSpace(key)) == renewal {
+		return nil, fmt.Errorf("key file %s %w", path, ErrRenew)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("key file %s can be read by others (mode %04o): chmod 600 it, and replace the secrets if strangers use this machine", path, info.Mode().Perm())
 	}
 	if len(key) != chacha20poly1305.KeySize {
 		return nil, fmt.Errorf("key file %s does not have exactly %d octets: put the right one back from where you keep it", path, chacha20poly1305.KeySize)
@@ -53,6 +76,20 @@ func CreateFile(path string) (*Box, error) {
 	_, _ = rand.Read(key) // never fails (crypto/rand)
 	if err := writeNew(path, key); err != nil {
 		return nil, fmt.Errorf("make key file %s: %w", path, err)
+	}
+	return newBox(key, path)
+}
+
+// RenewFile puts a new key into a key file that asks for one, and opens it. When
+// it returns nil the file is durable.
+func RenewFile(path string) (*Box, error) {
+	if box, err := OpenFile(path); !errors.Is(err, ErrRenew) {
+		return box, err
+	}
+	key := make([]byte, chacha20poly1305.KeySize)
+	_, _ = rand.Read(key) // never fails (crypto/rand)
+	if err := durable.WriteFile(path, key, 0o600); err != nil {
+		return nil, fmt.Errorf("new key in %s: %w", path, err)
 	}
 	return newBox(key, path)
 }

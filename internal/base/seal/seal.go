@@ -13,6 +13,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -104,4 +105,15 @@ func IsSealed(text string) bool { return strings.HasPrefix(text, prefix) }
 // file (HKDF, RFC 5869), so that nodes which share the file agree.
 func (b *Box) Derive(purpose string) ([]byte, error) {
 	return hkdf.Key(sha256.New, b.root, nil, "posthorn "+purpose, 32)
+}
+
+// Mark is a number of the key file, never 0 and not negative, that tells
+// nothing of the key: what is sealed can be stored with it, to know another key
+// when it comes.
+func (b *Box) Mark() (int64, error) {
+	sum, err := b.Derive("key mark")
+	if err != nil {
+		return 0, err
+	}
+	return int64(binary.BigEndian.Uint64(sum)>>1 | 1), nil
 }

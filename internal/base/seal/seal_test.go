@@ -90,6 +90,39 @@ func TestAMissingKeyIsOnlyMadeForAFreshStore(t *testing.T) {
 	}
 }
 
+func TestAKeyIsRenewedOnlyWhereTheFileAsksForIt(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "secret.key")
+	old, err := CreateFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := func(b *Box, err error) int64 {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := b.Mark()
+		if err != nil || m <= 0 {
+			t.Fatal(m, err)
+		}
+		return m
+	}
+	if was, is := mark(old, nil), mark(RenewFile(path)); was != is {
+		t.Error("a key that is there was replaced")
+	}
+	if err := os.WriteFile(path, []byte(" new\r\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenOrCreate(path, true); !errors.Is(err, ErrRenew) {
+		t.Errorf("a file that asks: %v", err)
+	}
+	made := mark(RenewFile(path))
+	if made == mark(old, nil) || made != mark(OpenFile(path)) {
+		t.Error("the new key is not the file's, or the old one")
+	}
+}
+
 func TestUnsafeKeyFilesAreRefusedWithTheRemedy(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -95,6 +95,11 @@ type Store interface {
 	// Room reports free octets where bodies and database live, and whether the
 	// store has turned read-only.
 	Room(ctx context.Context) (Room, error)
+	// KeyMark returns the mark of the key file that the stored secrets are
+	// sealed with (seal.Box.Mark); 0 where none was set.
+	KeyMark(ctx context.Context) (int64, error)
+	// SetKeyMark keeps the mark. Without replace one that is there stays.
+	SetKeyMark(ctx context.Context, mark int64, replace bool) error
 	// Stats returns counters since opening, for metrics and benchmarks.
 	Stats() Stats
 	Close() error

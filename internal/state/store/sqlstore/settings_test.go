@@ -57,3 +57,20 @@ func TestSettingsAreSavedAgainstTheVersionTheyWereReadAt(t *testing.T) {
 		}
 	})
 }
+
+func TestTheFirstMarkOfAKeyStays(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		for _, c := range []struct {
+			mark    int64
+			replace bool
+			want    int64
+		}{{7, false, 7}, {8, false, 7}, {8, true, 8}, {9, false, 8}, {0, true, 0}, {9, false, 9}} {
+			if err := s.SetKeyMark(t.Context(), c.mark, c.replace); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.KeyMark(t.Context()); err != nil || got != c.want {
+				t.Errorf("after %+v: %d, %v", c, got, err)
+			}
+		}
+	})
+}

@@ -234,16 +234,16 @@ func TestWrongStartsAreExplained(t *testing.T) {
 		code int
 		say  string
 	}{
-		{"quickstart --listen smtp=0.0.0.0:0", 1, "loopback only"},
-		{"quickstart --listen smtp=:0", 1, "loopback only"},
-		{"quickstart --listen imap=[::]:0", 1, "loopback only"},
-		{"quickstart --listen smtp=192.0.2.1:0", 1, "loopback only"},
+		{"quickstart --listen smtp=0.0.0.0:0", 2, "loopback only"},
+		{"quickstart --listen smtp=:0", 2, "loopback only"},
+		{"quickstart --listen imap=[::]:0", 2, "loopback only"},
+		{"quickstart --listen smtp=192.0.2.1:0", 2, "loopback only"},
 		{"quickstart --listen smtp=mail.example.org:25", 2, "opened by IP address"},
 		{"quickstart --listen fax=127.0.0.1:0", 2, "smtp, submission, submissions, lmtp, imap, imaps, pop3, pop3s"},
 		{"quickstart --listen smtp", 2, "NAME=ADDR"},
 		{"quickstart --listen smtp=127.0.0.1", 2, "127.0.0.1:2525"},
 		{"quickstart --listen smtp=127.0.0.1:99999", 2, "99999"},
-		{"quickstart --config " + full, 1, "posthorn serve --config"},
+		{"quickstart --config " + full, 2, "posthorn serve --config"},
 		{"quickstart --listen smtp=127.0.0.1:0 --domain not..a..domain", 2, "--domain"},
 		{"quickstart --listen smtp=127.0.0.1:0 --password short", 1, "8 characters"},
 		{"quickstart --listen smtp=127.0.0.1:0 --dns example.org", 2, "192.0.2.53:53"},

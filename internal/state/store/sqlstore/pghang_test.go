@@ -15,7 +15,7 @@ import (
 // impatient opens a store that waits less for answers.
 func impatient(t *testing.T, dsn string) *Store {
 	t.Helper()
-	s, err := openPostgres(t.Context(), dsn, Options{answer: 500 * time.Millisecond})
+	s, err := openPostgres(t.Context(), dsn, Options{answer: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -325,3 +325,19 @@ func TestASettingThatIsItsDefaultIsNotChanged(t *testing.T) {
 		t.Errorf("exit %d: %s", code, said)
 	}
 }
+
+// In a disabled domain nobody logs in; the last administrator is not to lock
+// himself out by it.
+func TestTheDomainOfTheLastAdministratorStaysOpen(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(0, "", "domain add other.test")
+	b.want(1, "", "domain set ours.test --disabled", "without ours.test no administrator could log in")
+	if code, said := b.call(manage.Administrator, "PATCH", "/domains/ours.test", `{"disabled":true}`); code != 422 {
+		t.Errorf("over HTTP: %d, %s", code, said)
+	}
+	b.want(0, "", "account add boss@other.test --admin")
+	b.want(0, "", "domain set ours.test --disabled")
+	b.want(1, "", "account set boss@other.test --disabled", "boss@other.test is the last administrator")
+	b.want(1, "", "domain set other.test --disabled", "without other.test")
+}

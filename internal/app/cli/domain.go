@@ -20,7 +20,7 @@ type domainCmd struct {
 type domainFields struct {
 	CatchAll  *string `help:"Address that gets mail to unknown names (empty: refuse it)." placeholder:"ADDRESS"`
 	Separator *string `help:"What divides a subaddress from the name, as in name+detail (empty: no subaddresses)." placeholder:"CHAR"`
-	Disabled  *bool   `negatable:"" help:"Accept no mail for the domain for now."`
+	Disabled  *bool   `negatable:"" help:"Accept no mail for the domain, and no login, for now."`
 	// Forwarding has no default: what is not given stays.
 	Forwarding *string `enum:"yes,no,inherit" help:"Whether its accounts may forward mail (inherit: as directory.forwarding says)." placeholder:"yes|no|inherit"`
 }

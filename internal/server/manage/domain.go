@@ -15,7 +15,7 @@ type Domain struct {
 	Unicode    string    `json:"unicode" doc:"Name as people read it"`
 	CatchAll   string    `json:"catch_all" doc:"Address that gets mail to unknown names; empty: it is refused"`
 	Separator  string    `json:"separator" doc:"What divides a subaddress from the name; empty: no subaddresses"`
-	Disabled   bool      `json:"disabled" doc:"No mail is accepted for the domain"`
+	Disabled   bool      `json:"disabled" doc:"No mail is accepted for the domain, and nobody logs in with an address of it"`
 	Forwarding string    `json:"forwarding" doc:"Whether its accounts may forward mail: yes, no or inherit, as directory.forwarding says"`
 	Created    time.Time `json:"created"`
 }
@@ -30,7 +30,7 @@ type NewDomain struct {
 type DomainChange struct {
 	CatchAll   *string `json:"catch_all,omitempty" doc:"Address that gets mail to unknown names; empty: refuse it"`
 	Separator  *string `json:"separator,omitempty" doc:"What divides a subaddress from the name; empty: no subaddresses"`
-	Disabled   *bool   `json:"disabled,omitempty" doc:"Accept no mail for the domain"`
+	Disabled   *bool   `json:"disabled,omitempty" doc:"Accept no mail for the domain, and no login"`
 	Forwarding *string `json:"forwarding,omitempty" enum:"yes,no,inherit" doc:"Whether its accounts may forward mail; inherit: as directory.forwarding says"`
 }
 

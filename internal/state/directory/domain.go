@@ -41,7 +41,11 @@ func (d *Directory) ChangeDomain(ctx context.Context, name string, f func(*store
 		if err != nil {
 			return err
 		}
-		return d.store.PutDomain(ctx, base, row)
+		err = d.store.PutDomain(ctx, base, row)
+		if errors.Is(err, store.ErrLastAdministrator) {
+			err = invalid("without %s no administrator could log in; make an account of another domain one first", name)
+		}
+		return err
 	})
 }
 

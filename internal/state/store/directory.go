@@ -105,8 +105,9 @@ type Directory interface {
 	// (all roles) in one transaction; ErrExists names the address.
 	AddAccount(ctx context.Context, a AccountRow) (AccountID, error)
 	// SetAccount replaces the row; ErrConflict if Version is not the stored one,
-	// ErrLastAdministrator if nobody would be left who is one. So does
-	// RemoveAccount.
+	// ErrLastAdministrator if nobody would be left who is one and can log in: is
+	// not disabled, nor are the domains of all of its addresses. So do
+	// RemoveAccount and PutDomain.
 	SetAccount(ctx context.Context, a AccountRow) error
 	// RemoveAccount removes account and mail, in bounded steps.
 	RemoveAccount(ctx context.Context, id AccountID) error

@@ -93,10 +93,12 @@ func (d *directory) PutDomain(ctx context.Context, base int64, dom store.DomainR
 		if err := notRelayed(t, dom.Name); err != nil {
 			return err
 		}
-		return t.put(`INSERT INTO domain (name, catch_all, separator, disabled, created, forwarding) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (name) DO UPDATE SET catch_all = excluded.catch_all, separator = excluded.separator,
-			disabled = excluded.disabled, created = excluded.created, forwarding = excluded.forwarding`,
-			dom.Name, dom.CatchAll.String(), dom.Separator, dom.Disabled, dom.Created, uint8(dom.Forwarding))
+		return keepAdministrator(t, func() error {
+			return t.put(`INSERT INTO domain (name, catch_all, separator, disabled, created, forwarding) VALUES (?, ?, ?, ?, ?, ?)
+				ON CONFLICT (name) DO UPDATE SET catch_all = excluded.catch_all, separator = excluded.separator,
+				disabled = excluded.disabled, created = excluded.created, forwarding = excluded.forwarding`,
+				dom.Name, dom.CatchAll.String(), dom.Separator, dom.Disabled, dom.Created, uint8(dom.Forwarding))
+		})
 	})
 }
 

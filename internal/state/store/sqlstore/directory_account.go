@@ -102,48 +102,54 @@ func (d *directory) SetAccount(ctx context.Context, a store.AccountRow) error {
 		return fmt.Errorf("set account %d: no address: %w", a.ID, store.ErrInvalid)
 	}
 	return d.change(ctx, d.s.write, fmt.Sprintf("set account %d", a.ID), func(t *txn) error {
-		if !a.Admin || a.Disabled {
-			if err := keepAdministrator(t, a.ID); err != nil {
-				return err
-			}
-		}
-		n, err := t.exec(`UPDATE account SET full_name = ?, password = ?, scram256 = ?, scram1 = ?, admin = ?, disabled = ?,
-			quota_bytes = ?, quota_messages = ?, created = ?, forward = ?, forward_only = ?, forwarding = ?, version = version + 1 WHERE id = ? AND version = ?`,
-			a.FullName, a.Password, a.Scram256, a.Scram1, a.Admin, a.Disabled, a.QuotaBytes, a.QuotaMessages, a.Created,
-			listed(a.Forward), a.ForwardOnly, uint8(a.Forwarding), a.ID, a.Version)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return missingOrChanged(t, a.ID)
-		}
-		if err := t.put(`DELETE FROM address WHERE account_id = ?`, a.ID); err != nil {
-			return err
-		}
-		if err := putAddresses(t, a.ID, a.Addresses); err != nil {
-			return err
-		}
-		t.forget(a.ID)
-		return nil
+		return keepAdministrator(t, func() error { return setAccount(t, a) })
 	})
 }
 
-// keepAdministrator refuses to lose the last administrator. Changes of the
-// directory follow each other, so two of them cannot demote each other's.
-func keepAdministrator(t *txn, id store.AccountID) error {
-	others := false
-	err := t.query(`SELECT id FROM account WHERE admin = 1 AND disabled = 0 ORDER BY id LIMIT 2`, nil, func(r row) error {
-		others = others || store.AccountID(r.int(0)) != id
-		return nil
-	})
-	if err != nil || others {
+func setAccount(t *txn, a store.AccountRow) error {
+	n, err := t.exec(`UPDATE account SET full_name = ?, password = ?, scram256 = ?, scram1 = ?, admin = ?, disabled = ?,
+		quota_bytes = ?, quota_messages = ?, created = ?, forward = ?, forward_only = ?, forwarding = ?, version = version + 1 WHERE id = ? AND version = ?`,
+		a.FullName, a.Password, a.Scram256, a.Scram1, a.Admin, a.Disabled, a.QuotaBytes, a.QuotaMessages, a.Created,
+		listed(a.Forward), a.ForwardOnly, uint8(a.Forwarding), a.ID, a.Version)
+	if err != nil {
 		return err
 	}
-	is, err := one(t, `SELECT 1 FROM account WHERE id = ? AND admin = 1 AND disabled = 0`, []any{id}, func(row) error { return nil })
-	if err == nil && is {
+	if n == 0 {
+		return missingOrChanged(t, a.ID)
+	}
+	if err := t.put(`DELETE FROM address WHERE account_id = ?`, a.ID); err != nil {
+		return err
+	}
+	if err := putAddresses(t, a.ID, a.Addresses); err != nil {
+		return err
+	}
+	t.forget(a.ID)
+	return nil
+}
+
+// keepAdministrator refuses a change that leaves no administrator who can log
+// in, if there was one. Changes of the directory follow each other, so two of
+// them cannot take each other's.
+func keepAdministrator(t *txn, change func() error) error {
+	was, err := administered(t)
+	if err == nil {
+		err = change()
+	}
+	if err != nil || !was {
+		return err
+	}
+	is, err := administered(t)
+	if err == nil && !is {
 		err = store.ErrLastAdministrator
 	}
 	return err
+}
+
+// administered reports an administrator who is not disabled, and has an address
+// in a domain that is not.
+func administered(t *txn) (bool, error) {
+	return one(t, `SELECT 1 FROM account a WHERE a.admin = 1 AND a.disabled = 0 AND EXISTS (SELECT 1 FROM address o WHERE o.account_id = a.id
+		AND NOT EXISTS (SELECT 1 FROM domain d WHERE d.name = o.domain AND d.disabled = 1)) LIMIT 1`, nil, func(row) error { return nil })
 }
 
 func missingOrChanged(t *txn, id store.AccountID) error {
@@ -161,20 +167,19 @@ func missingOrChanged(t *txn, id store.AccountID) error {
 // stay; nobody has the address then.
 func (d *directory) RemoveAccount(ctx context.Context, id store.AccountID) error {
 	return d.change(ctx, d.s.remove, fmt.Sprintf("remove account %d", id), func(t *txn) error {
-		if err := keepAdministrator(t, id); err != nil {
-			return err
-		}
-		n, err := t.exec(`DELETE FROM account WHERE id = ?`, id)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return store.ErrNotFound
-		}
-		if err := t.put(`DELETE FROM address WHERE account_id = ?`, id); err != nil {
-			return err
-		}
-		return t.closeMail(id)
+		return keepAdministrator(t, func() error {
+			n, err := t.exec(`DELETE FROM account WHERE id = ?`, id)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return store.ErrNotFound
+			}
+			if err := t.put(`DELETE FROM address WHERE account_id = ?`, id); err != nil {
+				return err
+			}
+			return t.closeMail(id)
+		})
 	})
 }
 

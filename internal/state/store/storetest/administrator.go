@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 
+	"posthorn/internal/base/mail"
 	"posthorn/internal/state/store"
 )
 
 var administratorTests = []test{
 	{name: "TheLastOneStays", run: lastAdministrator},
+	{name: "TheDomainOfTheLastOneStaysOpen", run: lastDomain},
 	{name: "TwoAtOnceCannotDemoteEachOther", run: administratorsTogether},
 }
 
@@ -46,6 +48,23 @@ func lastAdministrator(e *env) {
 	two := e.accountOf(store.AccountRow{Admin: true}).ID()
 	e.must(waysOut["demote"](e, one))
 	e.wants(waysOut["disable"](e, two), store.ErrLastAdministrator, "disable the one who is left")
+}
+
+func lastDomain(e *env) {
+	d := e.s.Directory()
+	id := e.accountOf(store.AccountRow{Admin: true}).ID()
+	disable := func(name string, yes bool) error {
+		return d.PutDomain(e.ctx, store.AnyVersion, store.DomainRow{Name: name, Separator: "+", Disabled: yes})
+	}
+	e.must(disable("other.test", true)) // nobody's loss
+	away := mail.Address{Local: "boss", Domain: "other.test"}
+	e.wants(disable(domain, true), store.ErrLastAdministrator, "disable the domain of the last administrator")
+	e.wants(e.change(id, func(a *store.AccountRow) { a.Addresses = []mail.Address{away} }), store.ErrLastAdministrator, "move the last one into a disabled domain")
+	e.must(e.change(id, func(a *store.AccountRow) { a.Addresses = append(a.Addresses, away) }))
+	e.must(disable("other.test", false))
+	e.must(disable(domain, true)) // by the other address there still is one
+	e.wants(disable("other.test", true), store.ErrLastAdministrator, "disable the other domain, too")
+	e.must(disable(domain, false))
 }
 
 func administratorsTogether(e *env) {

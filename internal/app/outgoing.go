@@ -36,6 +36,12 @@ func (h *House) newQueues(door *accept.Door, idents *ident.Source) queues {
 	horizon := &relay.Horizon{Resolver: h.Resolver, Hostname: h.handles.hostname, Own: ownAddresses}
 	sender := remote.New(remote.Options{Resolver: relay.Inside{Resolver: h.Resolver, Horizon: horizon}, Hostname: h.handles.hostname,
 		Named: h.handles.named, Settings: h.handles.delivery.Get, Own: ownAddresses, Log: h.Log})
+	h.Service.Watch("relay settings", func() string {
+		if s, unused := h.handles.relay.Checked(); s.Doubt(unused) != "" {
+			return "they cannot be used; mail to other servers waits"
+		}
+		return ""
+	})
 	o := queue.Options{Queue: h.Store.Queue(), Notices: notices, Settings: h.handles.queue.Get, Changed: h.Settings.Registry().Changed, Done: h.settled, Log: h.Log}
 	here, elsewhere := o, o
 	here.Local, here.Owner = true, h.node+"/local"
@@ -85,7 +91,7 @@ type storedRules struct {
 
 func (h *House) newWays() *ways {
 	w := &ways{h: h}
-	w.router = route.NewRouter(h.handles.relay.Get, func() *[]route.Rule { return &w.rules.Load().rules })
+	w.router = route.NewRouter(h.handles.relay.Checked, func() *[]route.Rule { return &w.rules.Load().rules })
 	return w
 }
 

@@ -172,7 +172,7 @@ var table = [last]Row{
 
 	SettingChanged:  {"setting.changed", info, "Settings were saved: version, author, names."},
 	SettingReverted: {"setting.reverted", warn, "Settings went back by undo, or because a trial was not confirmed."},
-	SettingInvalid:  {"setting.invalid", fault, "Stored settings cannot be used; the last good version stays in force."},
+	SettingInvalid:  {"setting.invalid", fault, "Stored settings cannot be used: their defaults are in force, or the last good version; mail whose relay they say waits."},
 
 	AdminAction: {"admin.action", info, "An administrative operation was carried out: who, what, on what."},
 	APIFailed:   {"api.failed", fault, "An HTTP request failed inside the server."},

@@ -43,6 +43,8 @@ func (d *Deliverer) Deliver(ctx context.Context, j queue.Job) ([]queue.Result, e
 	switch {
 	case j.To.Suspended:
 		return suspended(j), nil
+	case j.To.Doubt != "":
+		return d.doubted(j), nil
 	case !j.To.Inside:
 		return d.Next.Deliver(ctx, j)
 	}
@@ -68,6 +70,20 @@ func suspended(j queue.Job) []queue.Result {
 	for _, r := range j.Claim.Message.Recipients {
 		results = append(results, queue.Result{Recipient: r.ID, Fate: queue.Deferred,
 			Reply: reply.Newf(450, reply.E(4, 3, 2), "mail for %s waits here while its relay domain is disabled", r.Address.Domain)})
+	}
+	return results
+}
+
+// doubted keeps mail that must not go another way than settings said that
+// cannot be used now. Senders, who may hear of a delay, are not told why.
+func (d *Deliverer) doubted(j queue.Job) []queue.Result {
+	why := errors.New(j.To.Doubt)
+	d.Log.Message(j.Claim.Message.ID).Log(event.QueueError, event.Err(why))
+	what, _, _ := strings.Cut(j.To.Doubt, ":")
+	var results []queue.Result
+	for _, r := range j.Claim.Message.Recipients {
+		results = append(results, queue.Result{Recipient: r.ID, Fate: queue.Deferred,
+			Reply: reply.Newf(450, reply.E(4, 3, 5), "mail for %s waits here, for %s (posthorn status tells why)", r.Address.Domain, what).Because(why)})
 	}
 	return results
 }

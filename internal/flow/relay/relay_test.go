@@ -217,3 +217,16 @@ func TestMailForADisabledRelayDomainWaits(t *testing.T) {
 		}
 	})
 }
+
+func TestMailWhoseWayIsInDoubtWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, n, log := deliver(t, horizon(t, us, us), route.Doubted("relay.password cannot be used: /secret/key is another key"), "")
+		if r.Fate != queue.Deferred || r.Reply.String() != "450 4.3.5 mail for far.test waits here, for relay.password cannot be used (posthorn status tells why)" || len(n.hosts) != 0 {
+			t.Errorf("%+v, asked %v", r, n.hosts)
+		}
+		if !strings.Contains(log, "/secret/key") {
+			t.Errorf("the administrator is not told: %s", log)
+		}
+	})
+}

@@ -24,6 +24,9 @@ type Destination struct {
 	// Suspended says that the domain is a relay domain that is disabled: its mail
 	// waits, for it was accepted and must not go another way.
 	Suspended bool
+	// Doubt, if not empty, is why mail must wait here: the settings that say
+	// where it goes, or how safely, cannot be used.
+	Doubt string
 	// Ours says that the address is one of ours. It has no mailbox of its own,
 	// and is taken apart once more: what leaves for elsewhere then does so as a
 	// message of its own, under a reverse-path of ours.
@@ -37,6 +40,11 @@ func Ours() Destination { return Destination{Key: "forwarding (here)", Ours: tru
 // of its rule.
 func Suspended(rule string) Destination {
 	return Destination{Key: "relay domain " + rule + " (disabled)", Rule: rule, Suspended: true}
+}
+
+// Doubted is the destination of mail whose way is in doubt.
+func Doubted(why string) Destination {
+	return Destination{Key: "relay settings (unusable)", Doubt: why}
 }
 
 // Relay is a relay host (M-DEL-02).

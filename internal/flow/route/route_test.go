@@ -23,7 +23,7 @@ func table(t testing.TB, s RelaySettings, rules ...Rule) *Table {
 	if err := s.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	tab, err := NewTable(&s, rules)
+	tab, err := NewTable(&s, "", rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestRulesThatCannotBeObeyedAreRefused(t *testing.T) {
 		{{Name: "a", Targets: []string{"."}}},
 		{{Name: "a", Targets: []string{"far test"}}},
 	} {
-		if _, err := NewTable(&s, rules); err == nil {
+		if _, err := NewTable(&s, "", rules); err == nil {
 			t.Errorf("taken: %+v", rules)
 		}
 	}
@@ -197,9 +197,9 @@ func TestTheSettingsCanBeDeclared(t *testing.T) {
 func TestTheRouterFollowsTheSettings(t *testing.T) {
 	t.Parallel()
 	a, b := direct(), smart()
-	now := &a
+	now, unused := &a, map[string]string(nil)
 	rules := &[]Rule{}
-	r := NewRouter(func() *RelaySettings { return now }, func() *[]Rule { return rules })
+	r := NewRouter(func() (*RelaySettings, map[string]string) { return now, unused }, func() *[]Rule { return rules })
 	key := func() string {
 		t.Helper()
 		tab, err := r.Table()
@@ -218,6 +218,12 @@ func TestTheRouterFollowsTheSettings(t *testing.T) {
 	if got := key(); !strings.HasPrefix(got, "relay smart") {
 		t.Error(got)
 	}
+	doubtful := b
+	now, unused = &doubtful, map[string]string{"relay.password": "another key", "relay.user": "x"}
+	if got := key(); got != Doubted("").Key {
+		t.Error(got)
+	}
+	now, unused = &b, nil
 	rules = &[]Rule{{Name: "r", Kind: ByRecipient, Targets: []string{"far.test"}}}
 	if got := key(); got != "far.test" {
 		t.Error(got)
@@ -226,7 +232,7 @@ func TestTheRouterFollowsTheSettings(t *testing.T) {
 	if _, err := r.Table(); err == nil {
 		t.Error("a rule without name is taken")
 	}
-	if tab, err := NewRouter(func() *RelaySettings { return now }, nil).Table(); err != nil || len(tab.rules) != 0 {
+	if tab, err := NewRouter(func() (*RelaySettings, map[string]string) { return now, unused }, nil).Table(); err != nil || len(tab.rules) != 0 {
 		t.Error(err)
 	}
 }
@@ -255,8 +261,53 @@ func TestMailForALostRelayHostDoesNotGoDirectly(t *testing.T) {
 	t.Parallel()
 	s := smart()
 	s.Hosts = nil
-	if _, err := NewTable(&s, nil); err == nil {
+	if _, err := NewTable(&s, "", nil); err == nil {
 		t.Error("a relay without hosts became a direct way")
+	}
+}
+
+// M-DEL-02, M-DEL-02c: what was to go through the relay, or with TLS only, waits
+// when what says so cannot be read.
+func TestMailWhoseWayIsInDoubtWaits(t *testing.T) {
+	t.Parallel()
+	login := smart()
+	login.User = "me"
+	anonymous := smart()
+	anonymous.User = ""
+	rule := Rule{Name: "near", Kind: ByRecipient, Targets: []string{"near.test"}}
+	for name, c := range map[string]struct {
+		s      RelaySettings
+		unused []string
+		waits  string
+	}{
+		"nothing":                   {login, nil, ""},
+		"another group":             {login, []string{"queue.retry", "smtp.banner"}, ""},
+		"the mode":                  {direct(), []string{"relay.mode"}, "relay.mode"},
+		"everything":                {direct(), []string{"relay.hosts", "relay.mode", "relay.secure"}, "relay.hosts"},
+		"no relay is used":          {direct(), []string{"relay.hosts", "relay.secure", "relay.password"}, ""},
+		"the password":              {login, []string{"relay.password"}, "relay.password"},
+		"the password of nobody":    {anonymous, []string{"relay.password"}, ""},
+		"the user and the password": {anonymous, []string{"relay.password", "relay.user"}, "relay.password"},
+		"the demand of TLS":         {anonymous, []string{"relay.secure"}, "relay.secure"},
+	} {
+		unused := map[string]string{}
+		for _, field := range c.unused {
+			unused[field] = "why"
+		}
+		tab, err := NewTable(&c.s, c.s.Doubt(unused), []Rule{rule})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := tab.Explain(mail.Address{}, addr(t, "b@far.test"))
+		if got := e.Destination.Doubt; c.waits == "" && got != "" || c.waits != "" && got != c.waits+" cannot be used: why" {
+			t.Errorf("%s: %+v", name, e)
+		}
+		if waits := e.Destination.Key == Doubted("").Key; waits != (c.waits != "") || waits != strings.Contains(e.Why, "waits in the queue") {
+			t.Errorf("%s: %+v", name, e)
+		}
+		if near := tab.Explain(mail.Address{}, addr(t, "b@near.test")); near.Destination.Key != "near.test" {
+			t.Errorf("%s: what has a rule of its own goes to %+v", name, near)
+		}
 	}
 }
 
@@ -282,7 +333,9 @@ func FuzzTarget(f *testing.F) {
 
 // A key that a domain could have would send mail for the one to the other.
 func TestNoDomainIsTakenForOurselves(t *testing.T) {
-	if d, err := mail.ParseDomain(Ours().Key); err == nil {
-		t.Errorf("mail to somebody at %s would be forwarding", d)
+	for _, to := range []Destination{Ours(), Doubted("x")} {
+		if d, err := mail.ParseDomain(to.Key); err == nil {
+			t.Errorf("mail to somebody at %s would not go there", d)
+		}
 	}
 }

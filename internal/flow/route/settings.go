@@ -4,7 +4,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"posthorn/internal/base/mail"
@@ -75,6 +77,22 @@ func (s *RelaySettings) Validate() error {
 		return errors.New("fingerprint: without secure no certificate is asked for; switch secure on")
 	}
 	return nil
+}
+
+// Doubt says why mail must not take the general way, "" where it may. unused are
+// the settings whose stored value is not in force and why, by full name: the
+// default instead of it could send mail past the relay, or without the security
+// that was demanded (M-DEL-02c).
+func (s *RelaySettings) Doubt(unused map[string]string) string {
+	direct := s.Mode == modeDirect && unused["relay.mode"] == ""
+	for _, name := range slices.Sorted(maps.Keys(unused)) {
+		switch field, ours := strings.CutPrefix(name, "relay."); {
+		case !ours, direct, field == "password" && s.User == "" && unused["relay.user"] == "":
+			continue
+		}
+		return name + " cannot be used: " + unused[name]
+	}
+	return ""
 }
 
 // Relay makes the relay of valid settings, hosts and fingerprint in their

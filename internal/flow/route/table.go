@@ -14,18 +14,20 @@ import (
 // change and may be used by many goroutines.
 type Table struct {
 	general *Relay // nil: directly
+	doubt   string // why the general way must not be taken
 	rules   []Rule
 	match   [kinds]matcher
 	waits   matcher // relay domains that are disabled
 }
 
 // NewTable returns the table of valid settings and of rules in their order;
-// its errors name the rule.
-func NewTable(s *RelaySettings, rules []Rule) (*Table, error) {
+// its errors name the rule. doubt, if not empty, is why the general way must not
+// be taken (RelaySettings.Doubt).
+func NewTable(s *RelaySettings, doubt string, rules []Rule) (*Table, error) {
 	if err := check(rules); err != nil {
 		return nil, fmt.Errorf("route: %w", err)
 	}
-	t := &Table{rules: rules}
+	t := &Table{doubt: doubt, rules: rules}
 	if s.Mode == modeRelay {
 		r, err := s.Relay()
 		if err != nil {
@@ -81,6 +83,9 @@ func (t *Table) Explain(sender, rcpt mail.Address) Explanation {
 	if d.Suspended {
 		return Explanation{Destination: d, Why: fmt.Sprintf("Mail for %s waits in the queue, because the %s %q is disabled and matches %s.", rcpt, rule.Kind, rule.Name, target)}
 	}
+	if d.Doubt != "" {
+		return Explanation{Destination: d, Why: fmt.Sprintf("Mail for %s waits in the queue, because no rule matches and %s.", rcpt, d.Doubt)}
+	}
 	why := "no rule matches and the general mode is " + modeDirect
 	switch {
 	case rule != nil:
@@ -111,6 +116,9 @@ func (t *Table) find(sender, rcpt mail.Address) (d Destination, rule *Rule, targ
 			r := &t.rules[i]
 			return Suspended(r.Name), r, target
 		}
+	}
+	if t.doubt != "" {
+		return Doubted(t.doubt), nil, ""
 	}
 	return destination(rcpt, t.general, ""), nil, ""
 }
@@ -155,7 +163,7 @@ func (r *Relay) name() string {
 
 // Router keeps the table for the settings in force. Use NewRouter.
 type Router struct {
-	settings func() *RelaySettings
+	settings func() (*RelaySettings, map[string]string)
 	rules    func() *[]Rule
 	now      atomic.Pointer[current]
 }
@@ -168,9 +176,10 @@ type current struct {
 	table    *Table
 }
 
-// NewRouter returns a Router. rules gives the rules in force, the same pointer
+// NewRouter returns a Router. settings gives those in force and what of the
+// stored ones is not, as setting.Handle.Checked does; rules gives the rules in force, the same pointer
 // while they are the same; nil stands for none.
-func NewRouter(settings func() *RelaySettings, rules func() *[]Rule) *Router {
+func NewRouter(settings func() (*RelaySettings, map[string]string), rules func() *[]Rule) *Router {
 	if rules == nil {
 		var none []Rule
 		rules = func() *[]Rule { return &none }
@@ -181,11 +190,12 @@ func NewRouter(settings func() *RelaySettings, rules func() *[]Rule) *Router {
 // Table returns the table in force. Its error is about rules that were stored
 // without being checked.
 func (r *Router) Table() (*Table, error) {
-	c, s, rules := r.now.Load(), r.settings(), r.rules()
+	s, unused := r.settings()
+	c, rules := r.now.Load(), r.rules()
 	if c != nil && c.settings == s && c.rules == rules {
 		return c.table, nil
 	}
-	t, err := NewTable(s, *rules)
+	t, err := NewTable(s, s.Doubt(unused), *rules)
 	if err != nil {
 		return nil, err
 	}

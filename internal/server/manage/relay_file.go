@@ -140,7 +140,7 @@ func (s *Service) routes(ctx context.Context) (*route.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return route.NewTable(general, rules)
+	return route.NewTable(general, general.Doubt(s.o.Settings.NotInForce()), rules)
 }
 
 // generalRelay is the general mode as far as it says where mail goes.
@@ -149,9 +149,10 @@ func (s *Service) generalRelay() (*route.RelaySettings, error) {
 	mode, err1 := value("mode")
 	hosts, err2 := value("hosts")
 	port, err3 := value("port")
-	if err := errors.Join(err1, err2, err3); err != nil {
+	user, err4 := value("user")
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
 	n, err := strconv.Atoi(port)
-	return &route.RelaySettings{Mode: mode, Hosts: strings.FieldsFunc(hosts, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' }), Port: n}, err
+	return &route.RelaySettings{Mode: mode, Hosts: strings.FieldsFunc(hosts, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' }), Port: n, User: user}, err
 }

@@ -79,7 +79,8 @@ func (e Invalid) Unwrap() error { return store.ErrInvalid }
 
 // Open loads what is stored and puts it into force; a change whose trial ended
 // meanwhile is taken back first. Stored values that no longer fit their
-// declaration do not stop the server: the default rules, and Problems tells;
+// declaration do not stop the server: as few as possible give way to their
+// defaults, and Problems and Handle.Checked tell;
 // neither does a change that cannot be taken back.
 // The registry must be complete.
 func Open(ctx context.Context, r *Registry, s store.Settings, box *seal.Box, o Options) (*Book, error) {
@@ -159,67 +160,19 @@ func (b *Book) load(ctx context.Context) error {
 	for _, row := range rows {
 		byName[row.Name] = row
 	}
-	values, problems := b.build(byName)
-	b.version, b.rows, b.problems = version, byName, problems
+	made := b.build(byName)
+	b.version, b.rows, b.problems = version, byName, made.problems
 	b.trial = nil
 	if len(last) == 1 && !last[0].ConfirmBy.IsZero() {
 		b.trial = &last[0]
 		now := time.Now()
 		b.deadline = now.Add(last[0].ConfirmBy.Sub(now))
 	}
-	for _, p := range problems {
+	for _, p := range made.problems {
 		b.o.Log.Log(event.SettingInvalid, slog.String("setting", p.Name), slog.String("problem", p.Text))
 	}
-	b.r.swap(version, values)
+	b.r.swap(version, made)
 	return nil
-}
-
-// build makes the structs of all groups from stored rows.
-func (b *Book) build(rows map[string]store.SettingRow) ([]any, []Problem) {
-	var problems []Problem
-	for name := range rows {
-		if b.r.byName[name] == nil {
-			problems = append(problems, Problem{Name: name, Text: "is stored but unknown to this version of posthorn; `posthorn setting get` cannot show it"})
-		}
-	}
-	profile := profileOf(rows)
-	values := make([]any, len(b.r.groups))
-	for i, g := range b.r.groups {
-		v, faults := b.buildGroup(g, profile, rows)
-		problems = append(problems, faults...)
-		if err := validate(v); err != nil {
-			for _, f := range b.r.faults(g, err) {
-				f.Text += "; the defaults are in force"
-				problems = append(problems, f)
-			}
-			v, _ = g.defaults(profile) // checked by Register
-		}
-		values[i] = v
-	}
-	slices.SortFunc(problems, func(a, b Problem) int { return strings.Compare(a.Name, b.Name) })
-	return values, problems
-}
-
-// buildGroup fills one struct; a faulty value leaves the default.
-func (b *Book) buildGroup(g *group, p Profile, rows map[string]store.SettingRow) (any, []Problem) {
-	var problems []Problem
-	v := reflect.New(g.typ)
-	for _, f := range g.fields {
-		row, ok := rows[f.name]
-		if ok {
-			text, err := b.open(f, row.Value)
-			if err == nil {
-				err = f.parse(text, v.Elem())
-			}
-			if err == nil {
-				continue
-			}
-			problems = append(problems, Problem{Name: f.name, Text: err.Error()})
-		}
-		f.at(v.Elem()).SetZero()
-		_ = f.parse(f.def(p), v.Elem()) // checked by Register
-	}
-	return v.Interface(), problems
 }
 
 // open returns the text of a stored value.

@@ -199,7 +199,7 @@ func TestALostKeyIsAProblemNotAStop(t *testing.T) {
 	}
 	again := openHouse(t, h.mem, other)
 	got := again.door.Get()
-	if got.Password.IsSet() || got.Count != 3 || got.Wait != time.Minute {
+	if !got.Password.IsSet() || got.Password.Reveal() != "" || got.Password.String() != "set, but unreadable" || got.Count != 3 || got.Wait != time.Minute {
 		t.Errorf("in force: %+v", got)
 	}
 	problems := again.Problems()

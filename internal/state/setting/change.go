@@ -163,7 +163,7 @@ func (b *Book) commit(ctx context.Context, e Edit) (Saved, error) {
 	if e.Trial > 0 {
 		b.trial, b.deadline = &c, time.Now().Add(e.Trial)
 	}
-	b.r.swap(version, p.values)
+	b.r.swap(version, &p.built)
 	b.log(&c)
 	return Saved{Version: version, Changes: p.diff}, nil
 }
@@ -185,11 +185,10 @@ func (b *Book) log(c *store.SettingChange) {
 
 // planned is a change that passed all checks.
 type planned struct {
-	rows     map[string]store.SettingRow // Version 0: set by this change
-	values   []any
-	items    []store.SettingItem
-	diff     []Difference
-	problems []Problem
+	built
+	rows  map[string]store.SettingRow // Version 0: set by this change
+	items []store.SettingItem
+	diff  []Difference
 }
 
 // plan computes what an edit does, or returns Invalid.
@@ -200,41 +199,37 @@ func (b *Book) plan(e Edit) (*planned, error) {
 		return nil, faults
 	}
 	profile := profileOf(p.rows)
-	p.values = make([]any, len(b.r.groups))
-	touched := b.touched(e, profile)
+	touched := b.touched(e, p.rows, profile)
+	p.problems = b.unknown(p.rows)
 	for i, g := range b.r.groups {
-		v, problems := b.buildGroup(g, profile, p.rows)
-		if err := validate(v); err != nil {
-			if touched[i] {
-				faults = append(faults, b.r.faults(g, err)...)
-				continue
-			}
-			for _, f := range b.r.faults(g, err) {
-				f.Text += "; the defaults are in force"
-				problems = append(problems, f)
-			}
-			v, _ = g.defaults(profile) // checked by Register
+		m := b.fill(g, profile, p.rows)
+		if err := validate(m.v.Interface()); err != nil && touched[i] {
+			faults = append(faults, b.r.faults(g, err)...)
+			continue
 		}
-		p.values[i] = v
-		p.problems = append(p.problems, problems...)
+		m.settle(b.r)
+		p.add(m)
 	}
 	if len(faults) > 0 {
 		return nil, faults
 	}
+	p.sort()
 	b.compare(p)
 	return p, nil
 }
 
 // touched tells the groups whose rules must hold after the edit; an old fault
-// elsewhere does not keep an administrator from changing this group.
-func (b *Book) touched(e Edit, profile Profile) map[int]bool {
+// elsewhere does not keep an administrator from changing this group, nor one in
+// a group of which nothing changes.
+func (b *Book) touched(e Edit, rows map[string]store.SettingRow, profile Profile) map[int]bool {
 	out := map[int]bool{}
 	if e.back {
 		return out
 	}
 	names := slices.Concat(e.Unset, slices.Collect(maps.Keys(e.Set)), slices.Collect(maps.Keys(e.stored)))
 	for _, name := range names {
-		if f := b.r.byName[name]; f != nil {
+		was, is := b.rows[name], rows[name]
+		if f := b.r.byName[name]; f != nil && (was.Name != is.Name || was.Value != is.Value) {
 			out[f.group] = true
 		}
 	}
@@ -305,6 +300,9 @@ func (b *Book) readable(name, text string) error {
 
 // set puts one value into the rows, in normal form.
 func (b *Book) set(p *planned, f *field, text string, pin bool) error {
+	if old, explicit := p.rows[f.name]; explicit && old.Value == text && (seal.IsSealed(text) || !f.secret) {
+		return nil // an export read back, also of what cannot be read
+	}
 	if f.secret && seal.IsSealed(text) {
 		plain, err := b.box.Open(f.name, text)
 		if err != nil {
@@ -368,7 +366,11 @@ func union(a, b map[string]store.SettingRow) map[string]store.SettingRow {
 
 // show formats the value in force for people.
 func (f *field) show(values []any) string {
-	text := f.format(reflect.ValueOf(values[f.group]).Elem())
+	group := reflect.ValueOf(values[f.group]).Elem()
+	if s, ok := f.at(group).Interface().(Secret); ok {
+		return s.String()
+	}
+	text := f.format(group)
 	if f.secret {
 		return setOrNot(text)
 	}

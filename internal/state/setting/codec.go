@@ -137,7 +137,7 @@ func formatText(v reflect.Value) string {
 
 func parseSecret(text string, v reflect.Value) error {
 	clean, err := checkText(text, true)
-	v.Set(reflect.ValueOf(Secret{clean}))
+	v.Set(reflect.ValueOf(Secret{text: clean}))
 	return err
 }
 

@@ -94,6 +94,9 @@ func (b *Book) info(f *field) Info {
 			info.Problem = p.Text
 		}
 	}
+	if why, idle := b.r.now.Load().idle[f.group][f.name]; idle && info.Problem == "" {
+		info.Problem = "the stored value is not in force, the default is: " + why
+	}
 	return info
 }
 

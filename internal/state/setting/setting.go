@@ -80,8 +80,9 @@ type group struct {
 // snapshot is the values of all groups at one version.
 type snapshot struct {
 	version int64
-	values  []any         // pointer to the struct of each group
-	changed chan struct{} // closed when the next snapshot is in force
+	values  []any               // pointer to the struct of each group
+	idle    []map[string]string // of each group, see built
+	changed chan struct{}       // closed when the next snapshot is in force
 }
 
 // NewRegistry returns a registry that has only the Base group.
@@ -171,6 +172,17 @@ type Handle[T any] struct {
 // not change what it points to and reads it anew for every session or message.
 func (h *Handle[T]) Get() *T { return h.r.now.Load().values[h.group].(*T) }
 
+// Checked returns the values in force, and why the stored value of a setting is
+// not among them, by full name: its default rules there, which nobody chose.
+// Both are of one moment.
+func (h *Handle[T]) Checked() (values *T, idle map[string]string) {
+	s := h.r.now.Load()
+	if h.group < len(s.idle) {
+		idle = s.idle[h.group]
+	}
+	return s.values[h.group].(*T), idle
+}
+
 // Defaults returns a struct with the defaults of a profile, for tests and for
 // code that runs without a store. It panics where Register would.
 func Defaults[T any](p Profile) T {
@@ -193,8 +205,8 @@ func (r *Registry) Version() int64 { return r.now.Load().version }
 func (r *Registry) Changed() <-chan struct{} { return r.now.Load().changed }
 
 // swap puts new values into force.
-func (r *Registry) swap(version int64, values []any) {
-	old := r.now.Swap(&snapshot{version: version, values: values, changed: make(chan struct{})})
+func (r *Registry) swap(version int64, made *built) {
+	old := r.now.Swap(&snapshot{version: version, values: made.values, idle: made.idle, changed: make(chan struct{})})
 	for _, f := range r.follow {
 		f()
 	}

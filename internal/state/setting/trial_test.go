@@ -86,7 +86,7 @@ func TestATrialOverUnreadableValuesIsTakenBack(t *testing.T) {
 				if _, _, _, on := h.OnTrial(); on || before < 3 || len(h.Problems()) != before {
 					t.Errorf("on trial %v; problems before %d, now %v", on, before, h.Problems())
 				}
-				if got := h.door.Get(); got.Count != 10 || got.Password.IsSet() || got.Limits.Low != 1 {
+				if got := h.door.Get(); got.Count != 10 || got.Password.Reveal() != "" || got.Limits.Low != 1 {
 					t.Errorf("in force: %+v", got)
 				}
 				h.save(t, Edit{Set: map[string]string{"other.high": "7"}})

@@ -11,7 +11,9 @@ import (
 
 // Export writes the settings as one file: every setting with its
 // documentation, sorted; those at their default commented out. Secrets are
-// sealed, or left out. The result reads back with FileEdit; it is TOML.
+// sealed, or left out. A stored value that
+// is not in force is written as it is stored, below a comment that says so. The
+// result reads back with FileEdit; it is TOML.
 func (b *Book) Export(secrets bool) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -46,9 +48,15 @@ func (b *Book) exportField(out *strings.Builder, f *field, now []any, secrets bo
 	}
 	key := f.name[strings.LastIndexByte(f.name, '.')+1:]
 	row, set := b.rows[f.name]
+	why, idle := b.r.now.Load().idle[f.group][f.name]
+	if idle && (secrets || !f.secret) {
+		fmt.Fprintf(out, "# What is stored here is not in force: %s.\n", strings.Join(strings.Fields(why), " "))
+	}
 	switch {
 	case f.secret && set && secrets && seal.IsSealed(row.Value):
 		fmt.Fprintf(out, "%s = %s\n", key, quote(row.Value))
+	case set && idle && !f.secret:
+		fmt.Fprintf(out, "%s = %s\n", key, b.storedLiteral(f, row.Value))
 	case f.secret:
 		fmt.Fprintf(out, "#%s = \"\" # %s\n", key, f.show(now))
 	default:
@@ -58,6 +66,15 @@ func (b *Book) exportField(out *strings.Builder, f *field, now []any, secrets bo
 		}
 		fmt.Fprintf(out, "%s%s = %s\n", mark, key, f.literal(reflect.ValueOf(now[f.group]).Elem()))
 	}
+}
+
+// storedLiteral writes a stored text as TOML, as the value it is if it is one.
+func (b *Book) storedLiteral(f *field, text string) string {
+	group := reflect.New(b.r.groups[f.group].typ).Elem()
+	if f.parse(text, group) != nil {
+		return quote(text)
+	}
+	return f.literal(group)
 }
 
 // literal writes a value as TOML.

@@ -28,7 +28,7 @@ import (
 // Prometheus's own parser.
 func scrape(t *testing.T, h http.Handler) map[string]*dto.MetricFamily {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil)
+	r := httptest.NewRequestWithContext(t.Context(), "GET", "http://127.0.0.1:9090/metrics", nil)
 	r.RemoteAddr = "127.0.0.1:1"
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)

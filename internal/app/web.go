@@ -25,7 +25,7 @@ const (
 )
 
 func (d *doors) newWeb(who *auth.Authenticator) web {
-	deps := api.Deps{Service: d.h.Service, Log: d.h.Log, Metrics: d.metrics(),
+	deps := api.Deps{Service: d.h.Service, Log: d.h.Log, Metrics: d.metrics(), Hostname: d.h.handles.hostname,
 		Clear: func() bool { return who.Offer().PlaintextWithoutTLS },
 		Guard: func(client netip.Addr, listener string, log *event.Logger) api.Guard {
 			return who.Guard(client, listener, log)

@@ -10,8 +10,10 @@ package api
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -38,6 +40,8 @@ type Deps struct {
 	// Clear reports that passwords and tokens may cross the network without TLS
 	// (M-GEN-06 is lifted). From this machine they always may.
 	Clear func() bool
+	// Hostname is this server's name (server.hostname); nil: it has none.
+	Hostname func() string
 	// Metrics gathers the figures of this moment; nil: there are none.
 	Metrics prometheus.Gatherer
 	Log     *event.Logger
@@ -62,7 +66,9 @@ func New(d Deps) http.Handler {
 }
 
 // NewMetrics returns the handler of the listener metrics: /metrics and the
-// health, nothing else. From this machine it needs no login.
+// health, nothing else. From this machine it needs no login, if this machine is
+// meant: a page that has the name of its site lead here (DNS rebinding) asks by
+// that name.
 func NewMetrics(d Deps) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", d.health)
@@ -70,13 +76,26 @@ func NewMetrics(d Deps) http.Handler {
 	mux.HandleFunc("GET /metrics", d.metrics())
 	inside := d.inside(routed(mux))
 	return d.outside(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if from := client(r); from.IsLoopback() {
+		if from := client(r); from.IsLoopback() && d.ours(r.Host) {
 			r = r.WithContext(manage.WithRole(r.Context(), manage.Reader))
 			routed(mux).ServeHTTP(w, r)
 			return
 		}
 		inside.ServeHTTP(w, r)
 	}))
+}
+
+// ours reports that a Host field (RFC 9110 §7.2) names this machine by an
+// address, or by a name that nobody else can give it.
+func (d Deps) ours(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ".")
+	if _, err := netip.ParseAddr(host); err == nil || strings.EqualFold(host, "localhost") {
+		return true
+	}
+	return d.Hostname != nil && host != "" && strings.EqualFold(host, d.Hostname())
 }
 
 // Describe returns the description of all operations, as /api/v1/openapi.json

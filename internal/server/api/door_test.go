@@ -220,7 +220,7 @@ func TestMetricsNeedARoleOrThisMachine(t *testing.T) {
 		{other, "127.0.0.1:1", false, 401}, {other, "127.0.0.1:1", true, 200},
 	} {
 		w := send(t, c.h, "GET", "/metrics", "", func(r *http.Request) {
-			r.RemoteAddr = c.from
+			r.Host, r.RemoteAddr = "localhost", c.from
 			if !c.login {
 				r.Header.Del("Authorization")
 			}
@@ -231,6 +231,34 @@ func TestMetricsNeedARoleOrThisMachine(t *testing.T) {
 	}
 	if w := send(t, own, "GET", "/api/v1/tokens", "", nil); w.Code != 404 {
 		t.Errorf("the listener for metrics has an API: %d", w.Code)
+	}
+}
+
+// A page of a site whose name leads to this machine (DNS rebinding) asks by that
+// name, and is no program of this machine.
+func TestMetricsWithoutALoginAreAskedByThisMachinesName(t *testing.T) {
+	t.Parallel()
+	deps := Deps{Service: manage.New(manage.Options{}), Guard: func(netip.Addr, string, *event.Logger) Guard { return &one{} }, Metrics: figures(),
+		Hostname: func() string { return "mx.ours.test" }}
+	own := NewMetrics(deps)
+	for host, want := range map[string]int{
+		"127.0.0.1:9090": 200, "127.0.0.1": 200, "[::1]:9090": 200, "[::1]": 200, "192.0.2.1:9090": 200, "localhost:9090": 200, "LocalHost": 200, "localhost.": 200,
+		"mx.ours.test:9090": 200, "MX.ours.test": 200,
+		"evil.test:9090": 401, "evil.test": 401, "": 401, "127.0.0.1.evil.test": 401, "localhost.evil.test:9090": 401, "ours.test": 401, ":9090": 401,
+	} {
+		ask := func(login bool) int {
+			return send(t, own, "GET", "/metrics", "", func(r *http.Request) {
+				if r.Host = host; !login {
+					r.Header.Del("Authorization")
+				}
+			}).Code
+		}
+		if got := ask(false); got != want {
+			t.Errorf("Host %q: %d, want %d", host, got, want)
+		}
+		if got := ask(true); got != 200 {
+			t.Errorf("Host %q with a login: %d", host, got)
+		}
 	}
 }
 
@@ -245,15 +273,16 @@ func TestScrapesAtOnceAreBounded(t *testing.T) {
 		return 1
 	}))
 	h := NewMetrics(Deps{Service: manage.New(manage.Options{}), Metrics: r})
+	here := func(r *http.Request) { r.Host = "localhost" }
 	var all sync.WaitGroup
 	codes := make(chan int, metricsAtOnce)
 	for range metricsAtOnce {
-		all.Go(func() { codes <- send(t, h, "GET", "/metrics", "", nil).Code })
+		all.Go(func() { codes <- send(t, h, "GET", "/metrics", "", here).Code })
 	}
 	for range metricsAtOnce {
 		<-began
 	}
-	if w := send(t, h, "GET", "/metrics", "", nil); w.Code != http.StatusServiceUnavailable {
+	if w := send(t, h, "GET", "/metrics", "", here); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("one more: %d %s", w.Code, w.Body)
 	}
 	close(goOn)

@@ -88,6 +88,7 @@ type OpenOptions struct {
 const (
 	keyFile    = "secret.key"
 	storeDir   = "store"
+	database   = "posthorn.db" // in storeDir, with the one engine
 	recordFile = "records.db"
 	nodeFile   = "node.id"
 )

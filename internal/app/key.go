@@ -12,9 +12,10 @@ import (
 )
 
 // unused reports a folder that holds nothing of a house: only there a missing
-// key was never made. A key that is lost must not be replaced in silence.
+// key was never made. A key that is lost must not be replaced in silence. An
+// empty store folder is a place where somebody mounted a disk.
 func unused(data string) bool {
-	for _, name := range []string{keyFile, storeDir, recordFile, nodeFile} {
+	for _, name := range []string{keyFile, filepath.Join(storeDir, database), recordFile, nodeFile} {
 		if _, err := os.Lstat(filepath.Join(data, name)); !errors.Is(err, fs.ErrNotExist) {
 			return false
 		}

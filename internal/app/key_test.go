@@ -74,14 +74,28 @@ func TestALostKeyIsNotReplacedInSilence(t *testing.T) {
 
 func TestEachPartOfAFolderTellsThatItWasUsed(t *testing.T) {
 	t.Parallel()
-	for _, part := range []string{storeDir, recordFile, nodeFile} {
+	for _, part := range []string{filepath.Join(storeDir, database), recordFile, nodeFile} {
 		c := boot.Config{Data: t.TempDir()}
-		if err := os.Mkdir(filepath.Join(c.Data, part), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Join(c.Data, part), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		if err := reopen(t, c, OpenOptions{}, nothing); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("with %s only: %v", part, err)
 		}
+	}
+}
+
+func TestADiskMountedForTheStoreIsAFreshStart(t *testing.T) {
+	t.Parallel()
+	c := boot.Config{Data: t.TempDir()}
+	if err := os.MkdirAll(filepath.Join(c.Data, storeDir, "lost+found"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := reopen(t, c, OpenOptions{}, nothing); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(c.Data, storeDir, database)); err != nil {
+		t.Error("the database is elsewhere:", err)
 	}
 }
 

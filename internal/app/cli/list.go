@@ -344,6 +344,9 @@ func (c *listImportCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		return err
 	}
 	in.Body.File, in.Body.Replace, in.Body.DryRun, in.Body.Author = text, c.Replace, c.DryRun, author()
+	if c.Replace {
+		in.Body.Base = manage.AccessFileVersion(text)
+	}
 	return show(ctx, w, s, "list-import", in, func(o manage.AccessImported) error {
 		if err := warn(s, o.Warnings); err != nil {
 			return err

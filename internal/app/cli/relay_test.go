@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"posthorn/internal/server/manage"
 )
 
 func TestRelayRulesAtThePrompt(t *testing.T) {
@@ -42,12 +46,13 @@ func TestRelayRulesAtThePrompt(t *testing.T) {
 
 	file := filepath.Join(t.TempDir(), "rules.json")
 	_, text := b.say("", "relay export")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	version := regexp.MustCompile(`"version":.*`) // without it a list is taken as it stands
+	if err := os.WriteFile(file, []byte(version.ReplaceAllString(text, "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b.want(0, "", "relay remove partners")
 	b.want(0, "", "relay import --replace "+file, "3 rules imported.")
-	if _, again := b.say("", "relay export"); again != text {
+	if _, again := b.say("", "relay export"); version.ReplaceAllString(again, "") != version.ReplaceAllString(text, "") {
 		t.Errorf("imported %s, exported %s", text, again)
 	}
 	b.want(1, `{"rules":[{"nme":"x"}]}`, "relay import -", "nme")
@@ -83,5 +88,48 @@ func TestForwardingAtThePrompt(t *testing.T) {
 	b.want(0, "", "account show bob@ours.test", "nobody")
 	if _, said := b.say("", "account show bob@ours.test --json"); !strings.Contains(said, `"forward": []`) || !strings.Contains(said, `"keep_copy": true`) {
 		t.Error(said)
+	}
+}
+
+// Who replaces a list does not remove what somebody else has added since he read
+// it.
+func TestAReplacedListLosesNobodysRules(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.want(0, "", "relay add one --to one.test --direct")
+	b.want(0, "", "list add first --block --ip 192.0.2.1")
+	dir := t.TempDir()
+	relays, lists := filepath.Join(dir, "relay.json"), filepath.Join(dir, "lists")
+	_, text := b.say("", "relay export")
+	_, access := b.say("", "list export")
+	if err := errors.Join(os.WriteFile(relays, []byte(text), 0o600), os.WriteFile(lists, []byte(access), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	b.want(0, "", "relay import --replace "+relays, "1 rule imported")
+	b.want(0, "", "list import --replace "+lists, "1 as they were")
+	b.want(0, "", "account add new@ours.test") // changes the directory, no rule
+	b.want(0, "", "relay import --replace "+relays, "1 rule imported")
+	b.want(0, "", "relay add two --to two.test --direct")
+	b.want(0, "", "list add second --block --ip 192.0.2.2")
+	b.want(1, "", "relay import --replace "+relays, "the list was made from")
+	b.want(1, "", "list import --replace "+lists, "the list was made from")
+	b.want(0, "", "relay import "+relays, "1 rule imported") // removes nothing
+	b.want(0, "", "list import "+lists, "1 as they were")
+	b.want(0, "", "relay show two")
+	b.want(0, "", "list show second")
+	for _, c := range []struct {
+		path, body string
+		code       int
+		says       string
+	}{
+		{"/relay/rules-file", `{"rules":[{"name":"one","targets":["one.test"]}],"replace":true}`, 422, "body.base"},
+		{"/relay/rules-file", `{"rules":[{"name":"one","targets":["one.test"]}],"replace":true,"base":"0123"}`, 409, "0123"},
+		{"/relay/rules-file", `{"rules":[],"replace":true}`, 422, "body.rules"},
+		{"/lists-file", `{"file":"block ip 192.0.2.9","replace":true}`, 422, "body.base"},
+		{"/lists-file", `{"file":"block ip 192.0.2.9","replace":true,"base":1}`, 409, "made from 1"},
+	} {
+		if code, said := b.call(manage.Administrator, "POST", c.path, c.body); code != c.code || !strings.Contains(said, c.says) {
+			t.Errorf("%s: %d, %s", c.body, code, said)
+		}
 	}
 }

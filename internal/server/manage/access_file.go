@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,7 +16,26 @@ import (
 
 // AccessFile is the rules as one text file.
 type AccessFile struct {
-	File string `json:"file"`
+	Version int64  `json:"version" doc:"Give it as base when the file replaces all rules"`
+	File    string `json:"file"`
+}
+
+// versionLine begins the line of an exported file that has its version.
+const versionLine = "# version "
+
+// AccessFileVersion returns the version a file was exported at, nil when it does
+// not say.
+func AccessFileVersion(file string) *int64 {
+	for line := range strings.Lines(file) {
+		text, ok := strings.CutPrefix(line, versionLine)
+		if !ok {
+			continue
+		}
+		if v, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64); err == nil {
+			return &v
+		}
+	}
+	return nil
 }
 
 // AccessImported is what an import did, or would do.
@@ -31,7 +51,8 @@ type AccessImported struct {
 type AccessImportInput struct {
 	Body struct {
 		File    string `json:"file" doc:"One rule in a line: allow or block, the kind, the value, then if need be name=, owner=, reason=, expires=, discard, from-field, authenticated, no-authenticated, disabled" example:"block network 192.0.2.0/24 reason=\"open relay\""`
-		Replace bool   `json:"replace,omitempty" doc:"The file is the whole truth: rules that it does not name are removed"`
+		Replace bool   `json:"replace,omitempty" doc:"The file is the whole truth: rules that it does not name are removed; base is needed, too"`
+		Base    *int64 `json:"base,omitempty" doc:"Version the file was made from (of list-export); when the rules have another, nothing is changed (409)"`
 		DryRun  bool   `json:"dry_run,omitempty" doc:"Only say what would be done"`
 		Author  string `json:"author,omitempty" doc:"Who makes the rules; over the API it is who asks"`
 	}
@@ -54,14 +75,18 @@ func (s *Service) everyRule(ctx context.Context) (all []store.AccessRow, err err
 }
 
 func (s *Service) exportAccess(ctx context.Context, _ *None) (AccessFile, error) {
+	version, err := s.o.Store.Access().Version(ctx) // first, so that it is never newer than the rules
+	if err != nil {
+		return AccessFile{}, err
+	}
 	rows, err := s.everyRule(ctx)
 	if err != nil {
 		return AccessFile{}, err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %d rules of the allow and block lists of %s. Take them back with: posthorn list import FILE\n", len(rows), s.hostname())
+	fmt.Fprintf(&b, "# %d rules of the allow and block lists of %s. Take them back with: posthorn list import FILE\n%s%d\n", len(rows), s.hostname(), versionLine, version)
 	access.WriteFile(&b, rows)
-	return AccessFile{b.String()}, nil
+	return AccessFile{version, b.String()}, nil
 }
 
 func (s *Service) hostname() string {
@@ -73,6 +98,9 @@ func (s *Service) hostname() string {
 
 func (s *Service) importAccess(ctx context.Context, in *AccessImportInput) (AccessImported, error) {
 	b := in.Body
+	if b.Replace && b.Base == nil && !b.DryRun && overHTTP(ctx) {
+		return AccessImported{}, needsBase("GET /lists-file")
+	}
 	rows, err := access.ReadFile(b.File, s.accessSettings().RequireAuthentication)
 	if err != nil {
 		return AccessImported{}, inField("file", err)
@@ -84,6 +112,9 @@ func (s *Service) importAccess(ctx context.Context, in *AccessImportInput) (Acce
 	if err != nil {
 		return AccessImported{}, err
 	}
+	if err := s.accessUnchanged(ctx, b.Base); err != nil { // after the reading: what comes later is not removed
+		return AccessImported{}, err
+	}
 	change, out := merge(have, rows, b.Replace, cmp.Or(author(ctx, b.Author), nobody))
 	if total := len(have) + out.Added - out.Removed; total > access.Most && out.Added > 0 {
 		return AccessImported{}, inField("file", fmt.Errorf("there would be %d rules; at most %d", total, access.Most))
@@ -93,6 +124,28 @@ func (s *Service) importAccess(ctx context.Context, in *AccessImportInput) (Acce
 		return out, nil
 	}
 	return out, s.o.Store.Access().Apply(ctx, change)
+}
+
+func (s *Service) accessUnchanged(ctx context.Context, base *int64) error {
+	if base == nil {
+		return nil
+	}
+	now, err := s.o.Store.Access().Version(ctx)
+	if err == nil && now != *base {
+		err = changedSince(now, *base)
+	}
+	return err
+}
+
+// needsBase refuses a list that replaces all rules and does not say what it was
+// made from.
+func needsBase(where string) error {
+	return inField("base", fmt.Errorf("a list that replaces all rules needs the version it was made from, or it might remove what somebody else has just added; take version of %s", where))
+}
+
+// changedSince refuses a list that was made from other rules than there are.
+func changedSince(now, base any) error {
+	return said{fmt.Sprintf("the rules are at version %v, the list was made from %v; export them again, or take the version out of the file to have it as it stands", now, base), store.ErrConflict}
 }
 
 // merge compares what is there with what a file says.

@@ -2,6 +2,8 @@ package manage
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -15,7 +17,8 @@ import (
 
 // RelayRuleFile is a list of rules as it is exported and imported.
 type RelayRuleFile struct {
-	Rules []NewRelayRule `json:"rules"`
+	Version string         `json:"version,omitempty" doc:"Of an export; where a list replaces all rules it counts as base"`
+	Rules   []NewRelayRule `json:"rules"`
 }
 
 // The inputs of the relay operations that are about the whole list.
@@ -24,7 +27,8 @@ type (
 	RelayImportInput struct {
 		Body struct {
 			RelayRuleFile
-			Replace bool `json:"replace,omitempty" doc:"Rules that the list does not name are removed"`
+			Replace bool   `json:"replace,omitempty" doc:"Rules that the list does not name are removed; base or version is needed, too"`
+			Base    string `json:"base,omitempty" doc:"Version the list was made from (of relay-export); when the rules have another, nothing is changed (409)"`
 		}
 	}
 	RelayTryInput struct {
@@ -42,11 +46,23 @@ type RelayWay struct {
 
 func (s *Service) exportRelayRules(ctx context.Context, _ *RelayExportInput) (RelayRuleFile, error) {
 	rules, err := s.o.Store.Directory().RelayRules(ctx)
-	f := RelayRuleFile{Rules: []NewRelayRule{}}
+	f := RelayRuleFile{Version: rulesVersion(rules), Rules: []NewRelayRule{}}
 	for i := range rules {
 		f.Rules = append(f.Rules, exported(relayRuleView(rules[i], i+1)))
 	}
 	return f, err
+}
+
+// rulesVersion tells one list of rules from another, in whatever they differ. The
+// directory's own version would grow with every change of an account, too.
+func rulesVersion(rules []store.RelayRule) string {
+	h := sha256.New()
+	for i := range rules {
+		r := rules[i]
+		r.Created = time.Time{} // an import keeps it, a rule made anew is another by its place or its fields
+		fmt.Fprintf(h, "%q\n", fmt.Sprintf("%+v", r))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 func exported(v RelayRule) NewRelayRule {
@@ -60,10 +76,19 @@ func exported(v RelayRule) NewRelayRule {
 // of all.
 func (s *Service) importRelayRules(ctx context.Context, in *RelayImportInput) (None, error) {
 	b := in.Body
-	if len(b.Rules) == 0 && !b.Replace {
-		return None{}, ErrNothing
+	if len(b.Rules) == 0 {
+		return None{}, inField("rules", errors.New("there is none; relay-remove removes a rule"))
+	}
+	if b.Replace && b.Base == "" {
+		b.Base = b.Version
+	}
+	if b.Replace && b.Base == "" && overHTTP(ctx) {
+		return None{}, needsBase("GET /relay/rules-file")
 	}
 	return None{}, s.o.Directory.ChangeRules(ctx, func(old []store.RelayRule) ([]store.RelayRule, error) {
+		if now := rulesVersion(old); b.Base != "" && b.Base != now {
+			return nil, changedSince(now, b.Base)
+		}
 		var rules []store.RelayRule
 		if !b.Replace {
 			rules = old

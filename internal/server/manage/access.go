@@ -89,7 +89,7 @@ func accessOperations() []Operation {
 		declare("list-remove", remove, "/lists/{name}", administrator, "Remove a rule", (*Service).removeAccess),
 		declare("list-export", get, "/lists-file", reader, "All rules as a text file, one in a line", (*Service).exportAccess),
 		declare("list-import", post, "/lists-file", administrator, "Add the rules of a text file, all or none", (*Service).importAccess),
-		declare("list-try", post, "/lists-try", reader, "Which rules match a mail, and what do they do?", (*Service).tryAccess),
+		question("list-try", "/lists-try", reader, "Which rules match a mail, and what do they do?", (*Service).tryAccess),
 	}
 }
 

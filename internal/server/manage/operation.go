@@ -33,22 +33,33 @@ type Operation struct {
 	// Role is the least that may call it, over every door.
 	Role    Role
 	Summary string
+	// Changes tells operations that change something from questions.
+	Changes bool
 
 	register func(huma.API, *Service)
 	call     func(context.Context, *Service, []byte) ([]byte, error)
 }
 
 // declare ties an operation's name to its function. The types give the API
-// schema.
+// schema. What is not a GET changes something.
 func declare[I, O any](id, method, path string, least Role, summary string, run func(*Service, context.Context, *I) (O, error)) Operation {
-	op := Operation{ID: id, Method: method, Path: path, Role: least, Summary: summary}
-	where := placesOf[I]()
+	return tie(Operation{ID: id, Method: method, Path: path, Role: least, Summary: summary, Changes: method != get}, run)
+}
+
+// question declares an operation that changes nothing, and is a POST because
+// what is asked does not fit an address.
+func question[I, O any](id, path string, least Role, summary string, run func(*Service, context.Context, *I) (O, error)) Operation {
+	return tie(Operation{ID: id, Method: post, Path: path, Role: least, Summary: summary}, run)
+}
+
+func tie[I, O any](op Operation, run func(*Service, context.Context, *I) (O, error)) Operation {
+	where, id := placesOf[I](), op.ID
 	guarded := func(ctx context.Context, s *Service, in *I) (O, error) {
-		if err := allowed(ctx, id, least); err != nil {
+		if err := allowed(ctx, id, op.Role); err != nil {
 			return *new(O), err
 		}
 		out, err := run(s, ctx, in)
-		if err == nil && method != get {
+		if err == nil && op.Changes && !dryRun(in) {
 			s.o.Log.Log(event.AdminAction, slog.String("operation", id), slog.String("target", target(in)), slog.String("author", author(ctx, cmp.Or(claimed(in), controlAuthor))))
 		}
 		return out, err
@@ -97,7 +108,7 @@ func (op Operation) described(where places) huma.Operation {
 	if strings.Contains(op.Path, "{") {
 		d.Errors = append(d.Errors, http.StatusNotFound)
 	}
-	if op.Method != get {
+	if op.Changes {
 		d.Errors = append(d.Errors, http.StatusConflict, http.StatusInsufficientStorage)
 	}
 	if where.body {
@@ -133,7 +144,7 @@ func (op Operation) Description() string {
 		text += " or a higher one"
 	}
 	switch {
-	case op.Method == get:
+	case !op.Changes:
 		text += ". Changes nothing."
 	case op.Method == remove:
 		text += ". What is removed does not come back."

@@ -108,6 +108,14 @@ func target(in any) string {
 // naming are the fields by which an input without a path says what it is about.
 var naming = []string{"name", "address", "addresses", "set", "unset", "sender", "recipient", "destination", "state", "host", "list", "value"}
 
+// dryRun reports that the input asks what would happen, no more.
+func dryRun(in any) (yes bool) {
+	walk(reflect.ValueOf(in).Elem(), func(f reflect.StructField, value reflect.Value) {
+		yes = yes || f.Name == "DryRun" && value.Kind() == reflect.Bool && value.Bool()
+	})
+	return yes
+}
+
 // claimed is who the input says wants it.
 func claimed(in any) (who string) {
 	walk(reflect.ValueOf(in).Elem(), func(f reflect.StructField, value reflect.Value) {

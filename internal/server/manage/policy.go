@@ -34,8 +34,8 @@ type PolicyTryInput struct{ Body PolicyQuestion }
 func policyOperations() []Operation {
 	return []Operation{
 		declare("policy-list", get, "/policies", reader, "List the checks in the order they are asked", (*Service).policies),
-		declare("policy-try", post, "/policies/try", reader, "What would happen to this mail?", (*Service).tryPolicy),
-		declare("policy-replay", post, "/policies/replay", reader, "Who would have been treated differently by other settings, or other rules of the allow and block lists?", (*Service).replayPolicy),
+		question("policy-try", "/policies/try", reader, "What would happen to this mail?", (*Service).tryPolicy),
+		question("policy-replay", "/policies/replay", reader, "Who would have been treated differently by other settings, or other rules of the allow and block lists?", (*Service).replayPolicy),
 		declare("policy-scanners", get, "/policies/scanners", reader, "Are the scanners there that look into mail?", (*Service).scanners),
 	}
 }

@@ -357,7 +357,7 @@ func (b *bench) fill(text string) string {
 		text = strings.ReplaceAll(text, "MESSAGE", b.message())
 	}
 	if strings.Contains(text, "TRIAL") {
-		in := manage.SettingChangeInput{Body: manage.SettingChange{Set: map[string]string{"smtp.banner": text}, Trial: "1h"}}
+		in := manage.SettingChangeInput{Body: manage.SettingChange{Set: map[string]string{"smtp.banner": text}, SettingSaving: manage.SettingSaving{Trial: "1h"}}}
 		text = strings.ReplaceAll(text, "TRIAL", fmt.Sprint(invoke[manage.SettingOutcome](b, "setting-change", in).Version))
 	}
 	return text
@@ -445,6 +445,10 @@ func TestAChangeFromAnOldVersionIsAConflict(t *testing.T) {
 		{"POST", "/settings-file", `{"file":"","replace":true}`, 422, "base"},
 		{"POST", "/settings-file", `{"file":"","replace":true,"base":1}`, 409, "version 2"},
 		{"POST", "/settings-file", `{"file":"","replace":true,"base":2}`, 200, ""},
+		{"POST", "/settings-file", `{"file":"","set":{"smtp.banner":"x"},"dry_run":true}`, 422, "body.set"},
+		{"POST", "/settings-file", `{"file":"","unset":["smtp.banner"],"dry_run":true}`, 422, "body.unset"},
+		{"PATCH", "/settings", `{"set":{"smtp.banner":"x"},"unset":["smtp.banner"],"dry_run":true}`, 422, "body.unset"},
+		{"PATCH", "/settings", `{"set":{"smtp.banner":"x"},"trial":"0s","dry_run":true}`, 422, "body.trial"},
 		{"PATCH", "/accounts/admin@ours.test", `{"full_name":"x","version":1}`, 200, ""},
 		{"PATCH", "/accounts/admin@ours.test", `{"full_name":"y","version":1}`, 409, "version 2"},
 		{"PATCH", "/accounts/admin@ours.test", `{"admin":false}`, 422, "last administrator"},

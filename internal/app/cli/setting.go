@@ -88,7 +88,7 @@ func (v saving) change() (manage.SettingChange, error) {
 			return manage.SettingChange{}, misuse("--trial: %w", err)
 		}
 	}
-	return manage.SettingChange{Comment: v.Comment, Trial: v.Trial, DryRun: v.DryRun, Author: author()}, nil
+	return manage.SettingChange{SettingSaving: manage.SettingSaving{Comment: v.Comment, Trial: v.Trial, DryRun: v.DryRun, Author: author()}}, nil
 }
 
 // author names who sits at the terminal.
@@ -261,7 +261,7 @@ func (c *settingApplyCmd) Run(ctx context.Context, w *Where, s *Streams) error {
 		return err
 	}
 	in := manage.SettingFileInput{}
-	in.Body.File, in.Body.Replace, in.Body.SettingChange = string(text), c.Replace, change
+	in.Body.File, in.Body.Replace, in.Body.SettingSaving = string(text), c.Replace, change.SettingSaving
 	return show(ctx, w, s, "setting-apply", in, c.tell(s))
 }
 

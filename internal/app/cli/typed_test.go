@@ -62,6 +62,7 @@ func TestWrongValuesEndWithTwo(t *testing.T) {
 		"queue remove":                                                                      "nothing is selected",
 		"queue remove --yes":                                                                "nothing is selected",
 		"queue list --state bogus":                                                          "--state: ",
+		"setting set smtp.banner=x --trial 0s":                                              "--trial: ",
 		"queue list --limit abc":                                                            "--limit: ",
 		"list try":                                                                          "nothing to look for",
 		"list try --client banana":                                                          "--client: ",

@@ -13,7 +13,7 @@ func TestWhoLoggedInIsTheAuthorWhateverTheInputSays(t *testing.T) {
 		"somebody else":      t.Context(),
 	} {
 		var e setting.Edit
-		if err := (SettingChange{Author: "somebody else"}).complete(ctx, &e, 0); err != nil || e.Author != want {
+		if err := (SettingSaving{Author: "somebody else"}).complete(ctx, &e, 0); err != nil || e.Author != want {
 			t.Errorf("%s, not %s (%v)", e.Author, want, err)
 		}
 	}

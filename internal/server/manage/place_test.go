@@ -12,7 +12,7 @@ func TestTheLogNamesTargetAndAuthor(t *testing.T) {
 		{&DomainSetInput{Name: "a.test"}, "a.test", ""},
 		{&DomainAddInput{Body: NewDomain{Name: "b.test"}}, "b.test", ""},
 		{&AccountAddInput{Body: AccountChange{Addresses: []string{"ann@a.test", "info@a.test"}}}, "ann@a.test info@a.test", ""},
-		{&SettingChangeInput{Body: SettingChange{Set: map[string]string{"relay.user": "me", "relay.password": "hunter2"}, Unset: []string{"relay.port"}, Author: "root"}}, "relay.password relay.user relay.port", "root"},
+		{&SettingChangeInput{Body: SettingChange{Set: map[string]string{"relay.user": "me", "relay.password": "hunter2"}, Unset: []string{"relay.port"}, SettingSaving: SettingSaving{Author: "root"}}}, "relay.password relay.user relay.port", "root"},
 		{&QueuePurgeInput{QueueManyInput: QueueManyInput{QueueSelection: QueueSelection{Sender: "a.test", State: "held"}, Author: "eva"}}, "a.test held", "eva"},
 		{&None{}, "", ""},
 	} {

@@ -15,13 +15,18 @@ import (
 
 // SettingChange is a wanted change of settings, all or nothing.
 type SettingChange struct {
-	Set     map[string]string `json:"set,omitempty" doc:"New values in text form by name (schema Settings)"`
-	Unset   []string          `json:"unset,omitempty" doc:"Names that return to their default"`
-	Comment string            `json:"comment,omitempty"`
-	Trial   string            `json:"trial,omitempty" doc:"Time such as 5m after which the change returns by itself unless confirmed" example:"5m"`
-	Base    *int64            `json:"base,omitempty" doc:"Version the change was made from (of setting-list or setting-export); when another is in force, nothing is changed (409)"`
-	Author  string            `json:"author,omitempty" doc:"Who wants it"`
-	DryRun  bool              `json:"dry_run,omitempty" doc:"Only show what would change"`
+	Set   map[string]string `json:"set,omitempty" doc:"New values in text form by name (schema Settings)"`
+	Unset []string          `json:"unset,omitempty" doc:"Names that return to their default"`
+	SettingSaving
+}
+
+// SettingSaving is how a change of settings is saved.
+type SettingSaving struct {
+	Comment string `json:"comment,omitempty"`
+	Trial   string `json:"trial,omitempty" doc:"Time such as 5m after which the change returns by itself unless confirmed" example:"5m"`
+	Base    *int64 `json:"base,omitempty" doc:"Version the change was made from (of setting-list or setting-export); when another is in force, nothing is changed (409)"`
+	Author  string `json:"author,omitempty" doc:"Who wants it"`
+	DryRun  bool   `json:"dry_run,omitempty" doc:"Only show what would change"`
 }
 
 // SettingsNow are the settings in force.
@@ -51,7 +56,7 @@ type (
 		Body struct {
 			File    string `json:"file" doc:"A settings file as export writes it"`
 			Replace bool   `json:"replace,omitempty" doc:"The file is the whole truth: what it does not name returns to its default"`
-			SettingChange
+			SettingSaving
 		}
 	}
 	SettingExportInput struct {
@@ -109,12 +114,17 @@ func (s *Service) explain(ctx context.Context, in *SettingInput) (setting.Info, 
 
 func (c SettingChange) edit(ctx context.Context, now int64) (setting.Edit, error) {
 	e := setting.Edit{Set: c.Set, Unset: c.Unset}
+	for _, name := range c.Unset {
+		if _, both := c.Set[name]; both {
+			return e, inField("unset", fmt.Errorf("%s is in set, too; give it a value or return it to its default", name))
+		}
+	}
 	err := c.complete(ctx, &e, now)
 	return e, err
 }
 
 // complete fills in what a file does not say.
-func (c SettingChange) complete(ctx context.Context, e *setting.Edit, now int64) error {
+func (c SettingSaving) complete(ctx context.Context, e *setting.Edit, now int64) error {
 	e.Author, e.Comment = cmp.Or(author(ctx, c.Author), nobody), c.Comment
 	if err := c.based(e, now); err != nil {
 		return err
@@ -123,6 +133,9 @@ func (c SettingChange) complete(ctx context.Context, e *setting.Edit, now int64)
 		return nil
 	}
 	d, err := setting.ParseDuration(c.Trial)
+	if err == nil && d <= 0 {
+		err = errors.New("a trial takes some time, such as 5m; leave it out to save for good")
+	}
 	if err != nil {
 		return inField("trial", err)
 	}
@@ -132,7 +145,7 @@ func (c SettingChange) complete(ctx context.Context, e *setting.Edit, now int64)
 
 // based ties the edit to the version it was made from. Version 0, before the
 // first change, is checked here: to an Edit it means any.
-func (c SettingChange) based(e *setting.Edit, now int64) error {
+func (c SettingSaving) based(e *setting.Edit, now int64) error {
 	if c.Base == nil {
 		return nil
 	}

@@ -82,7 +82,11 @@ func (c *queueListCmd) foot(s *Streams, p manage.QueuePage, paused bool) error {
 		fmt.Fprintf(&b, "Claimed by node %s, to be delivered now: %s of these.\n", n.node, plural(n.recipients, "recipient"))
 	}
 	if p.Next != "" {
-		fmt.Fprintf(&b, "There are more of these: --limit %d (at most 1000), or ask for less with --from, --to, --destination, --state.\n", 10*c.Limit)
+		more := ""
+		if c.Limit < manage.MaxPage {
+			more = fmt.Sprintf("--limit %d, or ", min(10*max(c.Limit, 1), manage.MaxPage))
+		}
+		fmt.Fprintf(&b, "There are more of these: %sask for less with --from, --to, --destination, --state.\n", more)
 	}
 	if paused {
 		b.WriteString("Nothing goes out: " + pausedNote + "\n")

@@ -63,6 +63,8 @@ func TestWrongValuesEndWithTwo(t *testing.T) {
 		"queue remove --yes":                                                                "nothing is selected",
 		"queue list --state bogus":                                                          "--state: ",
 		"setting set smtp.banner=x --trial 0s":                                              "--trial: ",
+		"queue list --limit 2000":                                                           "--limit: 2000; a page has 1 to 1000 items",
+		"trace --limit 1001":                                                                "--limit: 1001",
 		"queue list --limit abc":                                                            "--limit: ",
 		"list try":                                                                          "nothing to look for",
 		"list try --client banana":                                                          "--client: ",

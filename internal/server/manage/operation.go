@@ -58,6 +58,9 @@ func tie[I, O any](op Operation, run func(*Service, context.Context, *I) (O, err
 		if err := allowed(ctx, id, op.Role); err != nil {
 			return *new(O), err
 		}
+		if err := checkLimit(in); err != nil {
+			return *new(O), err
+		}
 		out, err := run(s, ctx, in)
 		if err == nil && op.Changes && !dryRun(in) {
 			s.o.Log.Log(event.AdminAction, slog.String("operation", id), slog.String("target", target(in)), slog.String("author", author(ctx, cmp.Or(claimed(in), controlAuthor))))

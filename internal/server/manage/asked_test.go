@@ -37,3 +37,23 @@ func TestOnlyChangesAreLogged(t *testing.T) {
 		}
 	}
 }
+
+func TestPagesGoOnWhereTheyEndedOrSayThatTheyCannot(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.must("relay-add", `{"Body":{"name":"a","targets":["a.test"]}}`)
+	o.must("relay-add", `{"Body":{"name":"b","targets":["b.test"]}}`)
+	if out := o.must("relay-list", `{"after":"a"}`); !strings.Contains(out, `"b"`) || strings.Contains(out, `"name":"a"`) {
+		t.Errorf("%s", out)
+	}
+	o.must("relay-remove", `{"name":"a"}`)
+	if _, err := o.does("relay-list", `{"after":"a"}`); err == nil || !strings.Contains(err.Error(), "after") {
+		t.Errorf("a page after a rule that is gone: %v", err)
+	}
+	for _, limit := range []string{"1001", "-1"} {
+		if _, err := o.does("relay-list", `{"limit":`+limit+`}`); err == nil || !strings.Contains(err.Error(), limit) {
+			t.Errorf("limit %s: %v", limit, err)
+		}
+	}
+	o.must("relay-list", `{"limit":1000}`)
+}

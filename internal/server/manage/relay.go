@@ -90,6 +90,9 @@ func (s *Service) relayRules(ctx context.Context, in *RelayListInput) (Page[Rela
 		return p, err
 	}
 	first := ruleNamed(rules, in.After) + 1 // the whole list where nothing is named
+	if in.After != "" && first == 0 {
+		return p, inField("after", fmt.Errorf("there is no relay rule %q any more; begin again, without it", in.After))
+	}
 	for i := first; i < len(rules); i++ {
 		if len(p.Items) == in.limit() {
 			p.Next = rules[i-1].Name

@@ -98,9 +98,9 @@ func settingOperations() []Operation {
 }
 
 func (s *Service) settings(_ context.Context, in *SettingListInput) (SettingsNow, error) {
-	all := s.o.Settings.List()
+	// The version first: whatever changes meanwhile is refused as a conflict, not overwritten.
 	found := SettingsNow{Version: s.o.Settings.Registry().Version(), Items: []setting.Info{}}
-	for _, i := range all {
+	for _, i := range s.o.Settings.List() {
 		if matches(i, in.Match) {
 			found.Items = append(found.Items, i)
 		}

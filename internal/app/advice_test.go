@@ -6,22 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"posthorn/internal/app/boot"
 	"posthorn/internal/state/setting"
 )
 
 // A scanner that is not there makes mail wait: whoever sets it hears so at once.
 func TestAScannerIsAskedWhenItIsSet(t *testing.T) {
 	t.Parallel()
-	h, err := Open(t.Context(), boot.Config{Data: t.TempDir()}, OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	h := newHouse(t, OpenOptions{})
 	there := filepath.Join(t.TempDir(), "clamd.ctl")
 	l, err := net.Listen("unix", there)
 	if err != nil {

@@ -4,22 +4,13 @@ import (
 	"crypto/tls"
 	"testing"
 
-	"posthorn/internal/app/boot"
 	"posthorn/internal/state/setting"
 )
 
 // The certificate the server makes itself carries the name of the settings in force.
 func TestOwnCertificateObeysAChangeOfTheHostname(t *testing.T) {
 	t.Parallel()
-	h, err := Open(t.Context(), boot.Config{Data: t.TempDir()}, OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	h := newHouse(t, OpenOptions{})
 	certs, err := h.openCerts()
 	if err != nil {
 		t.Fatal(err)

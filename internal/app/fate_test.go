@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"posthorn/internal/app/boot"
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
 	"posthorn/internal/base/reply"
@@ -31,15 +30,7 @@ type mailroom struct {
 
 func newMailroom(t *testing.T) *mailroom {
 	t.Helper()
-	h, err := Open(t.Context(), boot.Config{Data: t.TempDir()}, OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	h := newHouse(t, OpenOptions{})
 	if err := h.Directory.AddDomain(t.Context(), store.DomainRow{Name: "ours.test"}); err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"posthorn/internal/app/boot"
 	"posthorn/internal/base/event"
 	"posthorn/internal/server/api"
 	"posthorn/internal/server/listen"
@@ -63,15 +62,7 @@ func values(families map[string]*dto.MetricFamily) map[string]float64 {
 // newMeters is a house with its doors, and what answers /metrics.
 func newMeters(t *testing.T) (*House, http.Handler) {
 	t.Helper()
-	h, err := Open(t.Context(), boot.Config{Data: t.TempDir()}, OpenOptions{Version: `1.0 "x"`})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	h := newHouse(t, OpenOptions{Version: `1.0 "x"`})
 	d := &doors{h: h, group: listen.NewGroup(listen.Options{})}
 	t.Cleanup(func() { d.group.Stop(t.Context()) })
 	return h, api.NewMetrics(api.Deps{Service: manage.New(manage.Options{}), Metrics: d.metrics(), Log: h.Log})

@@ -9,7 +9,6 @@ import (
 
 	mdns "github.com/miekg/dns"
 
-	"posthorn/internal/app/boot"
 	"posthorn/internal/base/dns"
 	"posthorn/internal/base/ident"
 	"posthorn/internal/base/mail"
@@ -26,15 +25,7 @@ func TestTheQueueObeysQueuePausedWhenItIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		silent := dns.New(dns.Options{Servers: authority.Names("192.0.2.53:53"),
 			Exchange: func(context.Context, string, *mdns.Msg) (*mdns.Msg, error) { return nil, errors.New("unreachable") }})
-		h, err := Open(t.Context(), boot.Config{Data: t.TempDir()}, OpenOptions{Resolver: silent})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := h.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
+		h := newHouse(t, OpenOptions{Resolver: silent})
 		pause := func(value string) {
 			if _, err := h.Settings.Save(t.Context(), setting.Edit{Set: map[string]string{"queue.paused": value}, Author: "test"}); err != nil {
 				t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"posthorn/internal/app/boot"
 	"posthorn/internal/policy"
 	"posthorn/internal/state/setting"
 )
@@ -12,15 +11,7 @@ import (
 // M-GEN-13: whoever is told that a setting is in force finds the rules obeying it.
 func TestRulesObeyAChangeWhenItIsAnswered(t *testing.T) {
 	t.Parallel()
-	h, err := Open(t.Context(), boot.Config{Data: t.TempDir()}, OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	h := newHouse(t, OpenOptions{})
 	for i := range 100 {
 		want := []policy.Mode{policy.Off, policy.Observe}[i%2]
 		if _, err := h.Settings.Save(t.Context(), setting.Edit{Set: map[string]string{"policy.spf.mode": strings.ToLower(want.String())}, Author: "test"}); err != nil {

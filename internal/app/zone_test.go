@@ -4,22 +4,13 @@ import (
 	"testing"
 	"time"
 
-	"posthorn/internal/app/boot"
 	"posthorn/internal/state/setting"
 )
 
 // The process's zone need not be the one whose days people mean.
 func TestTheZoneOfTheServerIsASetting(t *testing.T) {
 	t.Parallel()
-	h, err := Open(t.Context(), boot.Config{Data: t.TempDir()}, OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	h := newHouse(t, OpenOptions{})
 	if !sameClock(h.zone(), time.Local) {
 		t.Errorf("without a setting it is %v", h.zone())
 	}

@@ -13,7 +13,7 @@ import (
 func TestWhatNobodyBeganBeforeItsDeadlineIsNeverDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine()
-		do := func(most time.Duration) (ended func() (error, time.Duration)) {
+		do := func(most time.Duration) (ended func() (time.Duration, error)) {
 			began := time.Now()
 			var err error
 			var took time.Duration
@@ -24,22 +24,22 @@ func TestWhatNobodyBeganBeforeItsDeadlineIsNeverDone(t *testing.T) {
 				took = time.Since(began)
 			}()
 			synctest.Wait()
-			return func() (error, time.Duration) { return err, took }
+			return func() (time.Duration, error) { return took, err }
 		}
 		begun := do(time.Minute)
 		batch := l.next(nil)
 		waits := do(time.Minute)
 		time.Sleep(20 * time.Minute) // the commit stands still
 		synctest.Wait()
-		if err, took := waits(); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
+		if took, err := waits(); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
 			t.Error(err, took)
 		}
-		if _, took := begun(); took != 0 {
+		if took, _ := begun(); took != 0 {
 			t.Error("what has begun was given up after", took)
 		}
 		answer(batch)
 		synctest.Wait()
-		if err, took := begun(); err != nil || took != 20*time.Minute {
+		if took, err := begun(); err != nil || took != 20*time.Minute {
 			t.Error(err, took)
 		}
 		l.close()

@@ -48,13 +48,13 @@ type Reply struct {
 	Code     int
 	Enhanced Enhanced
 	Text     []string
-	// Inferred: Enhanced was not part of what another host said, but is what its
-	// Code means; String leaves it out.
-	Inferred bool
 	// Cause is the private reason; nil when the text says everything.
 	Cause error
 	// Close asks the session loop to hang up after the reply is written.
 	Close bool
+	// Inferred: Enhanced was not part of what another host said, but is what its
+	// Code means; String leaves it out.
+	Inferred bool
 }
 
 // New makes a reply with one line of text.

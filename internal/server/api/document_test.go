@@ -136,9 +136,9 @@ func leads(doc node, ref string) bool {
 func TestEveryOperationIsDescribed(t *testing.T) {
 	t.Parallel()
 	doc, seen := description(t), map[string]bool{}
-	roles := map[string]manage.Role{}
+	roles, changes := map[string]manage.Role{}, map[string]bool{}
 	for _, op := range manage.Operations() {
-		roles[op.ID] = op.Role
+		roles[op.ID], changes[op.ID] = op.Role, op.Changes
 	}
 	inPath := regexp.MustCompile(`\{(\w+)\}`)
 	for path, item := range doc["paths"].(node) {
@@ -167,7 +167,7 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 					}
 				}
 			}
-			responses(t, at, op, method, strings.Contains(path, "{"))
+			responses(t, at, op, changes[id], strings.Contains(path, "{"))
 			var names []string
 			for _, p := range list(op["parameters"]) {
 				p := p.(node)
@@ -193,13 +193,13 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 }
 
 // responses checks that success and errors are told.
-func responses(t *testing.T, at string, op node, method string, named bool) {
+func responses(t *testing.T, at string, op node, changes, named bool) {
 	t.Helper()
 	need := []string{"401", "403", "422", "500", "503"}
 	if named {
 		need = append(need, "404")
 	}
-	if method != "get" {
+	if changes {
 		need = append(need, "409")
 	}
 	if op["requestBody"] != nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,4 +57,14 @@ func trimNewline(b []byte) []byte {
 		b = b[:len(b)-1]
 	}
 	return b
+}
+
+// HasPassword reports whether an account can log in by this password.
+func (h *House) HasPassword(ctx context.Context, address, password string) bool {
+	row, err := h.Directory.Login(ctx, address)
+	if err != nil {
+		return false
+	}
+	_, err = h.passwords.Verify(ctx, address, row.Password, password)
+	return err == nil
 }

@@ -104,7 +104,7 @@ func (t *trial) prepare(ctx context.Context, h *app.House) error {
 	if err := t.settings(ctx, h); err != nil {
 		return err
 	}
-	if _, err := manage.Invoke[manage.None](ctx, h.Service, "domain-add", manage.DomainAddInput{Body: manage.NewDomain{Name: t.domain}}); err != nil && !errors.Is(err, store.ErrExists) {
+	if err := t.home(ctx, h); err != nil {
 		return err
 	}
 	for _, who := range []struct {
@@ -116,6 +116,15 @@ func (t *trial) prepare(ctx context.Context, h *app.House) error {
 		}
 	}
 	return t.remember(h)
+}
+
+// home makes the domain.
+func (t *trial) home(ctx context.Context, h *app.House) error {
+	_, err := manage.Invoke[manage.Domain](ctx, h.Service, "domain-show", manage.DomainInput{Name: t.domain})
+	if errors.Is(err, store.ErrNotFound) {
+		_, err = manage.Invoke[manage.None](ctx, h.Service, "domain-add", manage.DomainAddInput{Body: manage.NewDomain{Name: t.domain}})
+	}
+	return err
 }
 
 // remember keeps the passwords for posthorn try.
@@ -145,25 +154,25 @@ func (t *trial) settings(ctx context.Context, h *app.House) error {
 	return err
 }
 
+// account makes an account, or gives it the password asked for. One that is there
+// is only looked at: a start must not need room on the disk.
 func (t *trial) account(ctx context.Context, h *app.House, address, name string, admin bool) error {
 	made := t.c.Password
-	if made == "" {
-		made = newPassword()
-	}
-	change := manage.AccountChange{Addresses: []string{address}, Password: &made, FullName: &name, Admin: &admin}
-	_, err := manage.Invoke[manage.Account](ctx, h.Service, "account-add", manage.AccountAddInput{Body: change})
+	_, err := manage.Invoke[manage.Account](ctx, h.Service, "account-show", manage.AccountInput{Address: address})
 	switch {
-	case err == nil:
-		t.passwords[address] = made
-	case !errors.Is(err, store.ErrExists):
-		return err
-	case t.c.Password != "":
-		t.passwords[address] = made
-		change = manage.AccountChange{Password: &made}
-		_, err = manage.Invoke[manage.None](ctx, h.Service, "account-set", manage.AccountSetInput{Address: address, Body: change})
-		return err
+	case errors.Is(err, store.ErrNotFound):
+		if made == "" {
+			made = newPassword()
+		}
+		_, err = manage.Invoke[manage.Account](ctx, h.Service, "account-add", manage.AccountAddInput{
+			Body: manage.AccountChange{Addresses: []string{address}, Password: &made, FullName: &name, Admin: &admin}})
+	case err == nil && made != "" && !h.HasPassword(ctx, address, made):
+		_, err = manage.Invoke[manage.None](ctx, h.Service, "account-set", manage.AccountSetInput{Address: address, Body: manage.AccountChange{Password: &made}})
 	}
-	return nil
+	if err == nil && made != "" {
+		t.passwords[address] = made
+	}
+	return err
 }
 
 // print tells what to try.

@@ -31,14 +31,14 @@ func TestWordsAreQuotedWhereTheyMustBe(t *testing.T) {
 func FuzzAShellReadsTheWordBack(f *testing.F) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
-		f.Skip("no sh here")
+		f.Fatal(err)
 	}
 	for _, s := range []string{"a", "x`id`", "$(id)", "a'b'", "&|;<>", "\\", "a\nb", "-n", "~", "!x", "*", "#"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if strings.ContainsRune(s, 0) {
-			t.Skip("no argument holds a NUL")
+			return // no argument holds a NUL
 		}
 		out, err := exec.CommandContext(t.Context(), sh, "-c", "printf '%s|' "+Word(s)).CombinedOutput()
 		if err != nil || string(out) != s+"|" {

@@ -152,7 +152,7 @@ var awkward = []string{
 	"Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n--a\r\n--a--\r\n--a\r\n",
 	"Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nContent-Type: message/rfc822\r\n\r\n--a--",
 	"Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/digest; boundary=aa\n\n--aa\n--aa\n\n--aa\n\n\n--a\n",
-	"Content-Type: \x00message/rfc822", "Content-Type: te\x00xt/plain\r\n\r\nx",
+	"Content-Type: \x00message/rfc822", "Content-Type: message/rfc\x00822", "Content-Type: te\x00xt/plain\r\n\r\nx",
 	"Content-Type: message/rfc822\r\n\r\nContent-Type: message/rfc822\r\n\r\n\r\n",
 	"Content-Type: multipart/mixed; boundary=\"a\"\r\n\r\n--ab\r\nX: --a\r\n\r\n--a \t\r\n\r\n--a-- \r\nx",
 	"Content-Type: multipart/mixed; boundary*0=\"a;\"; boundary*1=b; x*=''%\x00%4\r\n\r\n--a;b\r\n\r\n\x80\x00\r\n--a;b--",
